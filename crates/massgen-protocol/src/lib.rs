@@ -1,0 +1,34 @@
+//! The vocabulary that every part of massgen shares.
+//!
+//! What it holds: identifiers, money and token counts, named limits, the run specification, model messages and
+//! replies, commands that go into a session, events that come out of it, and the JSON envelope around them.
+//!
+//! What it does not hold: behaviour. No clock, no file, no async runtime, no policy. Functions here only build,
+//! parse, print or add up values.
+//!
+//! Who uses it: every other crate. It depends on none of them.
+//!
+//! Invariants: every serialised type is written by name (`serde`), so a journal of an older version can be read;
+//! [`Event`] is the only vocabulary of durable facts and [`Delta`] the only one of ephemeral ones.
+
+pub mod command;
+pub mod event;
+pub mod ids;
+pub mod limits;
+pub mod message;
+pub mod money;
+pub mod spec;
+pub mod time;
+pub mod turn;
+
+pub use command::{Command, Note, NoteId};
+pub use event::{Delta, DeltaKind, Envelope, Event};
+pub use ids::{AgentId, AgentNo, AnswerLabel, CallId, RevisionSet, Seq, ToolUse};
+pub use message::{
+    CallContext, FinishReason, Message, ModelFailure, ModelRequest, Purpose, Reply, ReplyItem, ToolCall, ToolOutcome,
+    ToolSchema,
+};
+pub use money::{Price, TokenUsage, Usd, UsageSource};
+pub use spec::{AgentSpec, RunSpec};
+pub use time::{RunMillis, Timestamp};
+pub use turn::Turn;

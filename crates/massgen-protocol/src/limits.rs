@@ -1,0 +1,61 @@
+//! Every limit of massgen that is not a setting, in one place. Sizes are bytes unless the name says otherwise.
+
+use std::time::Duration;
+
+/// Longest agent id; it is a directory name and stands in every label.
+pub const AGENT_ID_BYTES: usize = 64;
+
+/// Most agents of one run. Memory and prompts grow with the square of it.
+pub const AGENTS: usize = 512;
+
+/// Longest question.
+pub const QUESTION_BYTES: usize = 1024 * 1024;
+
+/// Longest peer answer that a prompt shows; the middle of a longer one is left out, with a note that says so.
+pub const ANSWER_IN_PROMPT_BYTES: usize = 48 * 1024;
+
+/// Longest steering message; a longer one is refused where it enters.
+pub const NOTE_BYTES: usize = 64 * 1024;
+
+/// Most steering messages of one run that are not yet delivered.
+pub const PENDING_NOTES: usize = 256;
+
+/// Longest tool result that a prompt shows; the middle of a longer one is left out, with a note that says so.
+pub const TOOL_RESULT_IN_PROMPT_BYTES: usize = 64 * 1024;
+
+/// Longest reply of a model that is taken: text, reasoning and tool arguments together.
+pub const REPLY_BYTES: usize = 16 * 1024 * 1024;
+
+/// Most tool calls of one reply; further ones are answered with an error.
+pub const TOOL_CALLS_PER_REPLY: usize = 64;
+
+/// Longest reason of a vote that is kept; the rest is cut.
+pub const VOTE_REASON_BYTES: usize = 8 * 1024;
+
+/// Output tokens that a call may use when a budget is set and the configuration names no `max_tokens`. It is sent
+/// to the provider, so that the reserved worst case is the real one.
+pub const BUDGETED_OUTPUT_TOKENS: u32 = 16_384;
+
+/// Context window that is assumed for a model whose window nobody knows, in tokens.
+pub const UNKNOWN_CONTEXT_WINDOW_TOKENS: u64 = 128_000;
+
+/// Event bodies longer than this are stored as blobs, by content hash.
+pub const INLINE_BODY_BYTES: usize = 16 * 1024;
+
+/// Inputs that wait for the state machine; senders wait when it is full.
+pub const INPUT_QUEUE: usize = 4096;
+
+/// Inputs that one commit takes at most.
+pub const INPUTS_PER_COMMIT: usize = 1024;
+
+/// Deltas that a slow display may lag behind before it loses some.
+pub const DELTA_QUEUE: usize = 1024;
+
+/// How often the steering inbox is read.
+pub const INBOX_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Share of the orchestrator's time that is kept for the presentation, in per mille.
+pub const PRESENTATION_RESERVE_PER_MILLE: u32 = 100;
+
+/// Most that is kept for the presentation.
+pub const PRESENTATION_RESERVE_MAX: Duration = Duration::from_secs(180);

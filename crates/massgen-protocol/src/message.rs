@@ -1,0 +1,322 @@
+//! What goes to a model and what comes back, in our own words. Providers' items travel along unread.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AgentId, AgentNo, CallId};
+use crate::money::{TokenUsage, Usd};
+use crate::time::millis;
+
+/// One request to a model: everything that the provider sees, and for whom it is made.
+///
+/// The order on the wire is tools, system, messages; nothing above the last message changes from call to call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelRequest {
+    /// For whom and why; never sent to the provider.
+    pub context: CallContext,
+    /// The system text.
+    pub system: Arc<str>,
+    /// The tools that the model may call; the same list for all calls of an agent.
+    pub tools: Arc<[ToolSchema]>,
+    /// The conversation, oldest first.
+    pub messages: Vec<Message>,
+    /// Bound on the output, in tokens; `None` leaves it to the provider.
+    pub max_output_tokens: Option<u32>,
+}
+
+/// For whom a request is made. Adapters use it for logs, for matching recordings and for the simulated model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallContext {
+    /// The agent's id in the configuration.
+    pub agent: AgentId,
+    /// The call.
+    pub call: CallId,
+    /// What the reply is for.
+    pub purpose: Purpose,
+    /// Agents that have an answer which this request shows.
+    pub candidates: Vec<AgentNo>,
+    /// The agent may answer (again) rather than only vote.
+    pub may_answer: bool,
+}
+
+/// What a model call is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// Answer or vote.
+    Coordinate,
+    /// Write the final answer.
+    Present,
+}
+
+/// One message of a conversation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "role", rename_all = "snake_case")]
+pub enum Message {
+    /// From the engine, in the user's role.
+    User {
+        /// The text.
+        text: String,
+    },
+    /// An earlier reply of this model, with the provider's own items.
+    Assistant {
+        /// The reply.
+        reply: Arc<Reply>,
+    },
+    /// The result of one tool call of the reply before.
+    ToolResult {
+        /// The id that the provider gave the call.
+        id: String,
+        /// The tool's name.
+        name: String,
+        /// The result or the error, as text.
+        text: String,
+        /// Whether `text` tells of a failure.
+        is_error: bool,
+    },
+}
+
+/// A tool as the model sees it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToolSchema {
+    /// Name, unique in its list.
+    pub name: String,
+    /// What it does, for the model.
+    pub description: String,
+    /// JSON Schema of the arguments.
+    pub parameters: serde_json::Value,
+}
+
+/// One complete reply of a model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Reply {
+    /// The parts, in the order in which the model made them.
+    pub items: Vec<ReplyItem>,
+    /// Why the model stopped.
+    pub finish: FinishReason,
+    /// Tokens, as the provider reports them or as we estimate.
+    pub usage: TokenUsage,
+    /// Cost as reported by the provider; it wins over the price list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported_cost: Option<Usd>,
+    /// From sending the request to the first part of the reply.
+    #[serde(with = "millis")]
+    #[schemars(with = "u64")]
+    pub first_token_after: Duration,
+    /// From sending the request to the end of the reply.
+    #[serde(with = "millis")]
+    #[schemars(with = "u64")]
+    pub duration: Duration,
+}
+
+impl Reply {
+    /// The visible text, without reasoning.
+    pub fn text(&self) -> String {
+        self.items
+            .iter()
+            .filter_map(|item| match &item.content {
+                ItemContent::Text { text } => Some(text.as_str()),
+                ItemContent::Reasoning { .. } | ItemContent::ToolCall(_) | ItemContent::Opaque => None,
+            })
+            .collect()
+    }
+
+    /// The reasoning that the provider showed.
+    pub fn reasoning(&self) -> String {
+        self.items
+            .iter()
+            .filter_map(|item| match &item.content {
+                ItemContent::Reasoning { text } => Some(text.as_str()),
+                ItemContent::Text { .. } | ItemContent::ToolCall(_) | ItemContent::Opaque => None,
+            })
+            .collect()
+    }
+
+    /// The tool calls, in order.
+    pub fn tool_calls(&self) -> impl Iterator<Item = &ToolCall> {
+        self.items.iter().filter_map(|item| match &item.content {
+            ItemContent::ToolCall(call) => Some(call),
+            ItemContent::Text { .. } | ItemContent::Reasoning { .. } | ItemContent::Opaque => None,
+        })
+    }
+
+    /// Bytes of text, reasoning and tool arguments: what the reply adds to a prompt, roughly.
+    pub fn bytes(&self) -> usize {
+        self.items.iter().map(|item| item.content.bytes()).sum()
+    }
+}
+
+/// One part of a reply: what it means to us, and the provider's own item so that it can go back unchanged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ReplyItem {
+    /// Our reading.
+    pub content: ItemContent,
+    /// The provider's item, opaque; only the adapter that wrote it reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<serde_json::Value>,
+}
+
+impl From<ItemContent> for ReplyItem {
+    fn from(content: ItemContent) -> Self {
+        Self { content, provider: None }
+    }
+}
+
+/// What a part of a reply means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ItemContent {
+    /// Visible text.
+    Text {
+        /// The text.
+        text: String,
+    },
+    /// Reasoning that the provider shows.
+    Reasoning {
+        /// The text; empty when the provider keeps it to itself.
+        text: String,
+    },
+    /// A tool call.
+    ToolCall(ToolCall),
+    /// Something only the provider understands; it is sent back as it came.
+    Opaque,
+}
+
+impl ItemContent {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Text { text } | Self::Reasoning { text } => text.len(),
+            Self::ToolCall(call) => call.name.len() + call.arguments.len(),
+            Self::Opaque => 0,
+        }
+    }
+}
+
+/// A tool call as the model wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ToolCall {
+    /// The provider's id for it; results are matched by it on the wire.
+    pub id: String,
+    /// The tool's name.
+    pub name: String,
+    /// The arguments as the model wrote them: JSON if the model did well.
+    pub arguments: String,
+}
+
+/// Why a model stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FinishReason {
+    /// It was done.
+    Stop,
+    /// It waits for tool results.
+    ToolCalls,
+    /// The output bound was reached.
+    Length,
+    /// The provider's filter cut it.
+    ContentFilter,
+    /// A reason of the provider that we do not know, in its words.
+    Other(String),
+}
+
+/// Why a model call gave no reply, after all retries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ModelFailure {
+    /// The class, which decides what can be done about it.
+    pub kind: FailureKind,
+    /// What the provider or the network said, one line, without secrets.
+    pub message: String,
+    /// How many requests were sent.
+    pub attempts: u32,
+}
+
+impl fmt::Display for ModelFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let times = if self.attempts == 1 { "1 attempt".to_owned() } else { format!("{} attempts", self.attempts) };
+        write!(f, "{} ({}, {times})", self.message, self.kind)
+    }
+}
+
+/// Classes of failed model calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// Too many requests.
+    RateLimited,
+    /// The account has no money or quota left.
+    QuotaExhausted,
+    /// The provider failed (5xx, overloaded).
+    Server,
+    /// No connection, or it broke before the reply was complete.
+    Network,
+    /// Nothing came for too long, or the call took longer than its deadline.
+    Timeout,
+    /// What came is not what the protocol says.
+    Malformed,
+    /// The key is missing, wrong or not allowed.
+    Unauthorized,
+    /// The provider refuses the request itself.
+    Rejected,
+    /// The conversation is longer than the model's window.
+    ContextOverflow,
+    /// The recording that is replayed does not hold this call.
+    NotRecorded,
+}
+
+impl FailureKind {
+    /// Whether the same request may succeed when it is sent again.
+    pub fn is_retryable(self) -> bool {
+        match self {
+            Self::RateLimited | Self::Server | Self::Network | Self::Timeout | Self::Malformed => true,
+            Self::QuotaExhausted
+            | Self::Unauthorized
+            | Self::Rejected
+            | Self::ContextOverflow
+            | Self::NotRecorded => false,
+        }
+    }
+}
+
+impl fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RateLimited => "rate limited",
+            Self::QuotaExhausted => "quota exhausted",
+            Self::Server => "server error",
+            Self::Network => "network error",
+            Self::Timeout => "timeout",
+            Self::Malformed => "malformed reply",
+            Self::Unauthorized => "not authorised",
+            Self::Rejected => "request rejected",
+            Self::ContextOverflow => "context window exceeded",
+            Self::NotRecorded => "not in the recording",
+        })
+    }
+}
+
+/// How a tool call ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum ToolOutcome {
+    /// It worked.
+    Ok {
+        /// Its result for the model.
+        text: String,
+    },
+    /// It failed; the model is told why.
+    Error {
+        /// What went wrong.
+        text: String,
+    },
+    /// The run was killed while it was under way: it may or may not have happened. It is never repeated by us.
+    Unknown,
+    /// It was not started; the model is told why.
+    Denied {
+        /// Why not.
+        text: String,
+    },
+}

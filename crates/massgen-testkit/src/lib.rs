@@ -1,0 +1,9 @@
+//! Development only: what tests and the bench need to run massgen against something that they control.
+//!
+//! What it holds: a model server with a fixed schedule, scripted models and tools, a journal in memory, crash points.
+//!
+//! What it does not hold: anything that ships.
+//!
+//! Who uses it: tests of every crate, and `cargo xtask bench`.
+
+pub mod model_server;

@@ -1,0 +1,1 @@
+//! A chat-completions server with a script and a schedule.
