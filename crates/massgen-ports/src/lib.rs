@@ -19,5 +19,5 @@ pub mod tools;
 pub use clock::Clock;
 pub use journal::{Journal, JournalError};
 pub use model::{Model, ModelEvent, ModelStream};
-pub use session::{SessionHandle, SessionEnd};
+pub use session::{SessionEnd, SessionHandle};
 pub use tools::ToolHost;

@@ -48,7 +48,10 @@ pub enum Event {
     /// A process took the run up again after it was killed or interrupted.
     RunResumed,
     /// A person or program interrupted the run; it can be resumed.
-    RunInterrupted,
+    RunInterrupted {
+        /// The answer that would win now, if there is one.
+        best: Option<AnswerLabel>,
+    },
     /// An agent's execution began (users call it a round).
     ExecutionStarted {
         /// Whose.
@@ -242,7 +245,7 @@ impl Event {
         match self {
             Self::RunStarted { .. }
             | Self::RunResumed
-            | Self::RunInterrupted
+            | Self::RunInterrupted { .. }
             | Self::NoteReceived { .. }
             | Self::CoordinationEnded { .. }
             | Self::RunFinished { .. } => None,
@@ -272,7 +275,7 @@ impl Event {
         match self {
             Self::RunStarted { .. } => "run_started",
             Self::RunResumed => "run_resumed",
-            Self::RunInterrupted => "run_interrupted",
+            Self::RunInterrupted { .. } => "run_interrupted",
             Self::ExecutionStarted { .. } => "execution_started",
             Self::PromptExtended { .. } => "prompt_extended",
             Self::ModelCallStarted { .. } => "model_call_started",
@@ -314,8 +317,6 @@ pub enum Conversation {
 pub enum Occasion {
     /// An execution began.
     ExecutionStart,
-    /// The model replied.
-    Reply,
     /// Tool results go back; news may ride along (mid-stream injection).
     ToolBoundary,
     /// A reply without a valid decision is sent back.
@@ -405,7 +406,7 @@ pub enum OutCause {
 }
 
 /// Limits of the time of one execution.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RoundLimit {
     /// The agent is asked to finish.
@@ -513,9 +514,16 @@ mod tests {
     fn the_kind_of_an_event_is_the_type_in_its_json() {
         for event in [
             Event::RunResumed,
-            Event::RunFinished { outcome: RunOutcome::Answered },
-            Event::AgentStateChanged { agent: AgentNo::from_index(0), state: AgentStatus::Voted },
-            Event::CoordinationEnded { cause: EndCause::AllVoted },
+            Event::RunFinished {
+                outcome: RunOutcome::Answered,
+            },
+            Event::AgentStateChanged {
+                agent: AgentNo::from_index(0),
+                state: AgentStatus::Voted,
+            },
+            Event::CoordinationEnded {
+                cause: EndCause::AllVoted,
+            },
         ] {
             let json = serde_json::to_value(&event).unwrap();
             assert_eq!(json["type"], event.kind());

@@ -25,10 +25,10 @@ pub use command::{Command, Note, NoteId};
 pub use event::{Delta, DeltaKind, Envelope, Event};
 pub use ids::{AgentId, AgentNo, AnswerLabel, CallId, RevisionSet, Seq, ToolUse};
 pub use message::{
-    CallContext, FinishReason, Message, ModelFailure, ModelRequest, Purpose, Reply, ReplyItem, ToolCall, ToolOutcome,
-    ToolSchema,
+    CallContext, FinishReason, Message, ModelFailure, ModelRequest, Purpose, Reply, ReplyItem, ToolCall,
+    ToolOutcome, ToolSchema,
 };
-pub use money::{Price, TokenUsage, Usd, UsageSource};
+pub use money::{Price, TokenUsage, UsageSource, Usd};
 pub use spec::{AgentSpec, RunSpec};
 pub use time::{RunMillis, Timestamp};
 pub use turn::Turn;

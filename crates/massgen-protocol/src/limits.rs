@@ -58,4 +58,10 @@ pub const INBOX_INTERVAL: Duration = Duration::from_millis(500);
 pub const PRESENTATION_RESERVE_PER_MILLE: u32 = 100;
 
 /// Most that is kept for the presentation.
-pub const PRESENTATION_RESERVE_MAX: Duration = Duration::from_secs(180);
+pub const PRESENTATION_RESERVE_MAX: Duration = Duration::from_mins(3);
+
+/// Batches that wait for the journal's writer; callers wait when it is full.
+pub const JOURNAL_QUEUE: usize = 1024;
+
+/// Levels that the JSON of one event may nest; an event that is deeper is not stored.
+pub const JOURNAL_BODY_DEPTH: usize = 256;

@@ -162,7 +162,10 @@ pub struct ReplyItem {
 
 impl From<ItemContent> for ReplyItem {
     fn from(content: ItemContent) -> Self {
-        Self { content, provider: None }
+        Self {
+            content,
+            provider: None,
+        }
     }
 }
 
@@ -236,7 +239,11 @@ pub struct ModelFailure {
 
 impl fmt::Display for ModelFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let times = if self.attempts == 1 { "1 attempt".to_owned() } else { format!("{} attempts", self.attempts) };
+        let times = if self.attempts == 1 {
+            "1 attempt".to_owned()
+        } else {
+            format!("{} attempts", self.attempts)
+        };
         write!(f, "{} ({}, {times})", self.message, self.kind)
     }
 }
@@ -314,9 +321,26 @@ pub enum ToolOutcome {
     },
     /// The run was killed while it was under way: it may or may not have happened. It is never repeated by us.
     Unknown,
-    /// It was not started; the model is told why.
+    /// The tool host refused to run it; the model is told why.
     Denied {
         /// Why not.
         text: String,
     },
+    /// The engine did not start it.
+    NotRun {
+        /// Why not.
+        cause: NotRunCause,
+    },
+    /// The engine stopped it at a time limit: it may or may not have happened.
+    CutOff,
+}
+
+/// Why the engine did not start a tool call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NotRunCause {
+    /// The hard round limit was reached: only workflow tools work.
+    TimeIsUp,
+    /// The reply holds more tool calls than [`crate::limits::TOOL_CALLS_PER_REPLY`].
+    TooManyCalls,
 }

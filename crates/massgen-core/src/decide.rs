@@ -1,0 +1,425 @@
+//! Interpreting a complete reply: run its tools first, then judge its decision, then say what became of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use massgen_protocol::event::{FinalSource, Occasion, OutCause, RoundLimit, WaitCause};
+use massgen_protocol::message::{NotRunCause, ToolOutcome};
+use massgen_protocol::spec::PeerUpdates;
+use massgen_protocol::turn::{Directive, News, Refusal, ResultRef, Turn, Verdict};
+use massgen_protocol::{AgentNo, AnswerLabel, CallId, Event, ToolCall, ToolUse, limits};
+
+use crate::advance::Draft;
+use crate::gate::{VoteJudgement, judge_answer, judge_vote, may_answer};
+use crate::state::{Agent, State};
+use crate::submission::{Ballot, Submission, read};
+
+/// What a reply amounts to, once its tools have run.
+enum Decision {
+    /// An answer.
+    Answer(Result<String, Refusal>),
+    /// A vote.
+    Vote(Result<Ballot, Refusal>),
+    /// Both at once.
+    Both,
+    /// Work tools ran; the agent goes on.
+    Worked,
+    /// Nothing that leads on.
+    Nothing,
+}
+
+impl Draft {
+    /// Interprets the reply to `call` of a coordinating agent.
+    pub(crate) fn decide(&mut self, no: AgentNo, call: CallId) {
+        if self.run_tools(no, call) {
+            return;
+        }
+        let Some(agent) = self.state.agent(no) else { return };
+        match decision(agent, call) {
+            Decision::Both => self.refuse(no, call, Refusal::VoteAndAnswer),
+            Decision::Answer(Err(refusal)) | Decision::Vote(Err(refusal)) => self.refuse(no, call, refusal),
+            Decision::Answer(Ok(content)) => match judge_answer(&self.state, agent, &content) {
+                Ok(()) => {
+                    let (label, seen) = (no.label(agent.answer_count() + 1), agent.seen.clone());
+                    self.emit(Event::AnswerAccepted {
+                        label,
+                        content: Arc::from(content),
+                        seen,
+                    });
+                }
+                Err(refusal) => self.refuse(no, call, refusal),
+            },
+            Decision::Vote(Ok(ballot)) => self.take_vote(no, call, ballot),
+            Decision::Worked => {
+                let news = self.news_at_tool_boundary(no);
+                self.tell(no, news, Occasion::ToolBoundary);
+            }
+            Decision::Nothing => self.count_no_decision(no, call),
+        }
+    }
+
+    /// Interprets the reply to `call` of the presenter; `stored` is the answer that stands in.
+    pub(crate) fn decide_presentation(&mut self, no: AgentNo, call: CallId, stored: AnswerLabel) {
+        if self.run_tools(no, call) {
+            return;
+        }
+        let Some(agent) = self.state.agent(no) else { return };
+        let text = agent.reply(call).map(|reply| reply.text()).unwrap_or_default();
+        let attempts = self.state.spec.orchestration.enforcement_attempts.get();
+        let refusals = agent.work().map_or(0, |work| work.refusals + work.no_decisions) + 1;
+        let refusal = match decision(agent, call) {
+            Decision::Answer(Ok(content)) => {
+                return self.finish_with(no, Arc::from(content), FinalSource::Presented);
+            }
+            Decision::Worked => {
+                let news = self.unseen_news(no, None);
+                return self.tell(no, news, Occasion::ToolBoundary);
+            }
+            // A presenter that just writes has presented.
+            Decision::Nothing | Decision::Vote(_) if !text.trim().is_empty() => {
+                return self.finish_with(no, Arc::from(text), FinalSource::Presented);
+            }
+            Decision::Nothing => None,
+            Decision::Answer(Err(refusal)) => Some(refusal),
+            Decision::Vote(_) | Decision::Both => Some(Refusal::NotWhilePresenting),
+        };
+        if refusals >= attempts {
+            return self.finish_with_stored(stored, FinalSource::StoredAsFallback);
+        }
+        let attempts_left = attempts - refusals;
+        match refusal {
+            Some(refusal) => self.emit(Event::SubmissionRefused {
+                agent: no,
+                call,
+                refusal,
+            }),
+            None => self.emit(Event::NoDecision {
+                agent: no,
+                call,
+                attempt: refusals,
+                max_attempts: attempts,
+            }),
+        }
+        let news = News {
+            directive: Some(Directive::Act { attempts_left }),
+            ..News::default()
+        };
+        self.tell(no, news, Occasion::Retry);
+    }
+
+    /// Starts the work tools of a reply that have not been dealt with. Returns whether there were any.
+    fn run_tools(&mut self, no: AgentNo, call: CallId) -> bool {
+        let Some(agent) = self.state.agent(no) else {
+            return false;
+        };
+        let time_is_up = agent
+            .work()
+            .is_some_and(|work| work.limit >= Some(RoundLimit::Hard));
+        let pending: Vec<(ToolUse, ToolCall)> = work_tools(agent, call)
+            .filter(|(tool_use, _)| agent.tool_outcome(*tool_use).is_none())
+            .map(|(tool_use, tool_call)| (tool_use, tool_call.clone()))
+            .collect();
+        let any = !pending.is_empty();
+        let (run, refused): (Vec<_>, Vec<_>) = pending.into_iter().partition(|(tool_use, _)| {
+            !time_is_up && usize::from(tool_use.index) < limits::TOOL_CALLS_PER_REPLY
+        });
+        for (tool_use, _) in refused {
+            let cause = if time_is_up {
+                NotRunCause::TimeIsUp
+            } else {
+                NotRunCause::TooManyCalls
+            };
+            let outcome = ToolOutcome::NotRun { cause };
+            self.emit(Event::ToolCallFinished {
+                tool_use,
+                outcome,
+                duration: Duration::ZERO,
+            });
+        }
+        for (tool_use, tool_call) in run {
+            self.emit(Event::ToolCallStarted { tool_use, tool_call });
+        }
+        any
+    }
+
+    fn take_vote(&mut self, no: AgentNo, call: CallId, ballot: Ballot) {
+        let Some(agent) = self.state.agent(no) else { return };
+        let seen = agent.seen.clone();
+        match judge_vote(&self.state, agent, &ballot) {
+            VoteJudgement::Cast(answer) => {
+                self.emit(Event::VoteCast {
+                    voter: no,
+                    answer,
+                    reason: short(ballot.reason),
+                    seen,
+                });
+            }
+            VoteJudgement::Outdated(answer) => {
+                let newer = self.state.revisions.newer_than(&seen).collect();
+                self.emit(Event::VoteIgnored {
+                    voter: no,
+                    answer,
+                    reason: short(ballot.reason),
+                    newer,
+                });
+            }
+            VoteJudgement::Refused(refusal) => self.refuse(no, call, refusal),
+        }
+    }
+
+    /// Tells the agent why its submission does not count and lets it try again; after too many in one execution it
+    /// waits for news instead. It is never ended.
+    fn refuse(&mut self, no: AgentNo, call: CallId, refusal: Refusal) {
+        let ahead = matches!(refusal, Refusal::AheadOfPeers { .. });
+        let vote_only = matches!(refusal, Refusal::AnswerLimit);
+        self.emit(Event::SubmissionRefused {
+            agent: no,
+            call,
+            refusal,
+        });
+        let attempts = self.state.spec.orchestration.enforcement_attempts.get();
+        let refusals = self
+            .state
+            .agent(no)
+            .and_then(Agent::work)
+            .map_or(0, |work| work.refusals);
+        if ahead {
+            self.park(no, WaitCause::SlowerPeers);
+        } else if refusals >= attempts {
+            self.park(no, WaitCause::News);
+        } else {
+            let directive = self
+                .due_directive(no)
+                .or_else(|| vote_only.then_some(Directive::VoteOnly));
+            let mut news = self.unseen_news(no, directive);
+            if !vote_only {
+                // Its own work comes first; who can only vote must know for what.
+                news.answers.clear();
+            }
+            self.tell(no, news, Occasion::Retry);
+        }
+    }
+
+    fn count_no_decision(&mut self, no: AgentNo, call: CallId) {
+        let max_attempts = self.state.spec.orchestration.enforcement_attempts.get();
+        let attempt = self
+            .state
+            .agent(no)
+            .and_then(Agent::work)
+            .map_or(0, |work| work.no_decisions)
+            + 1;
+        self.emit(Event::NoDecision {
+            agent: no,
+            call,
+            attempt,
+            max_attempts,
+        });
+        if attempt >= max_attempts {
+            return self.drop_out(no, OutCause::NeverActed);
+        }
+        let attempts_left = max_attempts - attempt;
+        let directive = self.due_directive(no).unwrap_or(Directive::Act { attempts_left });
+        let news = News {
+            answers: Vec::new(),
+            ..self.unseen_news(no, Some(directive))
+        };
+        self.tell(no, news, Occasion::Retry);
+    }
+
+    /// What rides along with tool results: peers' answers where injection is allowed, notes, time limits.
+    fn news_at_tool_boundary(&self, no: AgentNo) -> News {
+        let answers = self
+            .state
+            .agent(no)
+            .map(|agent| injectable(&self.state, agent))
+            .unwrap_or_default();
+        News {
+            answers,
+            ..self.unseen_news(no, self.due_directive(no))
+        }
+    }
+
+    /// Everything that the agent has not been told yet, with `directive`.
+    pub(crate) fn unseen_news(&self, no: AgentNo, directive: Option<Directive>) -> News {
+        let Some(agent) = self.state.agent(no) else {
+            return News {
+                directive,
+                ..News::default()
+            };
+        };
+        News {
+            answers: self.state.revisions.newer_than(&agent.seen).collect(),
+            notes: self.state.undelivered_notes(agent),
+            directive,
+        }
+    }
+
+    /// The message of a time limit that was reached and not told yet.
+    pub(crate) fn due_directive(&self, no: AgentNo) -> Option<Directive> {
+        let work = self.state.agent(no)?.work()?;
+        if work.told >= work.limit {
+            return None;
+        }
+        match work.limit? {
+            RoundLimit::Soft => Some(Directive::WrapUp),
+            RoundLimit::Hard | RoundLimit::Final => Some(Directive::LastCall),
+        }
+    }
+
+    /// Appends a turn with `news` to the conversation: with the results of the last reply, if it asked for any.
+    pub(crate) fn tell(&mut self, no: AgentNo, news: News, occasion: Occasion) {
+        let Some(agent) = self.state.agent(no) else { return };
+        let turn = match agent.conversation.last() {
+            Some(Turn::Reply { call }) => {
+                let results = results(agent, *call);
+                if results.is_empty() {
+                    Turn::Update(news)
+                } else {
+                    Turn::Results {
+                        call: *call,
+                        results,
+                        news,
+                    }
+                }
+            }
+            Some(Turn::Opening(_) | Turn::Results { .. } | Turn::Update(_)) | None => Turn::Update(news),
+        };
+        self.emit(Event::PromptExtended {
+            agent: no,
+            turn,
+            occasion,
+        });
+    }
+}
+
+/// The work tools of the reply to `call`, with their places.
+fn work_tools(agent: &Agent, call: CallId) -> impl Iterator<Item = (ToolUse, &ToolCall)> {
+    let calls = agent
+        .replies
+        .get(&call)
+        .into_iter()
+        .flat_map(|reply| reply.tool_calls());
+    calls
+        .zip(0u16..)
+        .filter(|(tool_call, _)| read(tool_call).is_none())
+        .map(move |(tool_call, index)| (ToolUse { call, index }, tool_call))
+}
+
+/// Reads the decision of a reply whose tools have all ended.
+fn decision(agent: &Agent, call: CallId) -> Decision {
+    let submissions = agent
+        .replies
+        .get(&call)
+        .into_iter()
+        .flat_map(|reply| reply.tool_calls())
+        .filter_map(read);
+    let (mut answer, mut vote) = (None, None);
+    for submission in submissions {
+        // Of several submissions of a kind the last one counts.
+        match submission {
+            Submission::Answer(result) => answer = Some(result),
+            Submission::Vote(result) => vote = Some(result),
+        }
+    }
+    match (answer, vote) {
+        (Some(_), Some(_)) => Decision::Both,
+        (Some(answer), None) => Decision::Answer(answer),
+        (None, Some(vote)) => Decision::Vote(vote),
+        (None, None) => {
+            let led_on = |(tool_use, _)| match agent.tool_outcome(tool_use) {
+                Some(ToolOutcome::Denied { .. } | ToolOutcome::NotRun { .. }) | None => false,
+                Some(
+                    ToolOutcome::Ok { .. }
+                    | ToolOutcome::Error { .. }
+                    | ToolOutcome::Unknown
+                    | ToolOutcome::CutOff,
+                ) => true,
+            };
+            if work_tools(agent, call).any(led_on) {
+                Decision::Worked
+            } else {
+                Decision::Nothing
+            }
+        }
+    }
+}
+
+/// One result for every tool call of the reply to `call`.
+fn results(agent: &Agent, call: CallId) -> Vec<ResultRef> {
+    let Some(reply) = agent.replies.get(&call) else {
+        return Vec::new();
+    };
+    let is_both = matches!(
+        agent.verdict,
+        Some(Verdict::Refused {
+            refusal: Refusal::VoteAndAnswer
+        })
+    );
+    let deciding = reply
+        .tool_calls()
+        .filter(|tool_call| read(tool_call).is_some())
+        .count();
+    let mut nth = 0;
+    let of = |tool_call: &ToolCall| {
+        if read(tool_call).is_none() {
+            return ResultRef::Tool;
+        }
+        nth += 1;
+        let verdict = match &agent.verdict {
+            Some(verdict) if nth == deciding || is_both => verdict.clone(),
+            Some(_) | None => Verdict::Superseded,
+        };
+        ResultRef::Verdict { verdict }
+    };
+    reply.tool_calls().map(of).collect()
+}
+
+/// Peer answers that may be injected into the execution under way: the newest first up to the limit per execution.
+fn injectable(state: &State, agent: &Agent) -> Vec<AnswerLabel> {
+    let options = &state.spec.orchestration;
+    let Some(work) = agent.work() else {
+        return Vec::new();
+    };
+    let grace = state.spec.timeouts.round_grace;
+    let too_late = state
+        .soft_limit(agent, work)
+        .is_some_and(|soft| state.now + grace > soft);
+    // An agent at its first answer works undisturbed.
+    if options.peer_updates != PeerUpdates::Inject || agent.answers.is_empty() || too_late {
+        return Vec::new();
+    }
+    let mut unseen: Vec<AnswerLabel> = state.revisions.newer_than(&agent.seen).collect();
+    unseen.sort_by_key(|label| std::cmp::Reverse(state.answer(*label).map(|answer| answer.order)));
+    let left = match options.fairness_lead_cap {
+        Some(_) => options
+            .max_injections_per_execution
+            .get()
+            .saturating_sub(work.injected),
+        None => u32::MAX,
+    };
+    unseen.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+    unseen.sort();
+    unseen
+}
+
+/// What the next execution asks for.
+pub(crate) fn opening_directive(state: &State, agent: &Agent) -> Option<Directive> {
+    if !state.has_answers() {
+        return None;
+    }
+    Some(if may_answer(state, agent) {
+        Directive::AnswerOrVote
+    } else {
+        Directive::VoteOnly
+    })
+}
+
+/// Cuts a vote's reason to its limit, at a character boundary.
+fn short(mut reason: String) -> String {
+    let mut end = limits::VOTE_REASON_BYTES.min(reason.len());
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    reason.truncate(end);
+    reason
+}

@@ -1,0 +1,189 @@
+//! After coordination: the winner, the presentation, the end of the run.
+
+use std::sync::Arc;
+
+use massgen_protocol::event::{AgentStatus, EndCause, FinalSource, Occasion, RunOutcome};
+use massgen_protocol::spec::{FinalAnswerStrategy, Presentation, Voting};
+use massgen_protocol::turn::{Directive, TallyRow};
+use massgen_protocol::{AgentNo, AnswerLabel, Event, Purpose, RunSpec};
+
+use crate::advance::Draft;
+use crate::schedule::takes_votes;
+use crate::state::{Phase, WorkStep};
+use crate::tally::{Ending, select};
+
+/// Where the final text comes from, by the specification alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Plan {
+    /// The winner's stored answer.
+    Reuse,
+    /// The winner writes it.
+    Present,
+    /// One agent writes it out of all answers.
+    Synthesize,
+}
+
+/// The rule of the final answer: an explicit strategy wins; leaving the presentation out is allowed without votes or
+/// when the stored answer is wanted anyway.
+pub(crate) fn plan(spec: &RunSpec) -> Plan {
+    let options = &spec.orchestration;
+    let may_skip = options.presentation == Presentation::Skip;
+    match options.final_answer {
+        Some(FinalAnswerStrategy::WinnerReuse) => Plan::Reuse,
+        Some(FinalAnswerStrategy::Synthesize) if spec.agents.len() > 1 => Plan::Synthesize,
+        Some(FinalAnswerStrategy::WinnerPresent | FinalAnswerStrategy::Synthesize) => {
+            if may_skip && options.voting == Voting::Skip {
+                Plan::Reuse
+            } else {
+                Plan::Present
+            }
+        }
+        None => {
+            if may_skip {
+                Plan::Reuse
+            } else {
+                Plan::Present
+            }
+        }
+    }
+}
+
+impl Draft {
+    /// Takes the run from the end of coordination to its own end. Returns whether anything changed.
+    pub(crate) fn advance_after_coordination(&mut self) -> bool {
+        match self.state.phase.clone() {
+            Phase::Coordinating | Phase::Finished { .. } => false,
+            Phase::Ended { cause } => {
+                self.cut_off_everything();
+                self.choose_winner(cause);
+                true
+            }
+            Phase::Won {
+                cause,
+                answer,
+                tally,
+                presentation: None,
+            } => {
+                self.begin_presentation(cause, answer, tally);
+                true
+            }
+            Phase::Won {
+                answer,
+                presentation: Some(_),
+                ..
+            } => self.continue_presentation(answer),
+            Phase::Final => {
+                self.emit(Event::RunFinished {
+                    outcome: RunOutcome::Answered,
+                });
+                true
+            }
+        }
+    }
+
+    fn choose_winner(&mut self, cause: EndCause) {
+        let ending = if cause.is_cut_short() {
+            Ending::CutShort
+        } else {
+            Ending::Complete
+        };
+        if let Some(selection) = select(&self.state, ending) {
+            self.emit(Event::WinnerSelected {
+                answer: selection.answer,
+                tally: selection.tally,
+                basis: selection.basis,
+            });
+            return;
+        }
+        let outcome = match cause {
+            EndCause::Deadline => RunOutcome::DeadlineWithoutAnswer,
+            EndCause::Budget => RunOutcome::BudgetWithoutAnswer,
+            EndCause::AllVoted | EndCause::AllAnswered | EndCause::AllOut => RunOutcome::NoAnswer,
+        };
+        self.emit(Event::RunFinished { outcome });
+    }
+
+    fn begin_presentation(&mut self, cause: EndCause, answer: AnswerLabel, tally: Vec<TallyRow>) {
+        let presenter = answer.agent;
+        let plan = plan(&self.state.spec);
+        let strategy = match plan {
+            Plan::Reuse => return self.finish_with_stored(answer, FinalSource::Stored),
+            Plan::Present => FinalAnswerStrategy::WinnerPresent,
+            Plan::Synthesize => FinalAnswerStrategy::Synthesize,
+        };
+        let in_time = self.state.now < self.state.run_deadline();
+        let able = self.state.agent(presenter).is_some_and(|agent| !agent.is_out());
+        if !in_time || !able {
+            return self.finish_with_stored(answer, FinalSource::StoredAsFallback);
+        }
+        let tally = if takes_votes(&self.state) && !cause.is_cut_short() {
+            tally
+        } else {
+            Vec::new()
+        };
+        let directive = match plan {
+            Plan::Reuse | Plan::Present => Directive::Present { tally },
+            Plan::Synthesize => Directive::Synthesize { tally },
+        };
+        self.emit(Event::PresentationStarted { presenter, strategy });
+        self.start_execution(presenter, None, Some(directive), Occasion::Presentation);
+    }
+
+    /// Returns whether anything changed.
+    fn continue_presentation(&mut self, answer: AnswerLabel) -> bool {
+        let presenter = answer.agent;
+        if self.state.now >= self.state.run_deadline() {
+            self.cut_off(presenter);
+            self.finish_with_stored(answer, FinalSource::StoredAsFallback);
+            return true;
+        }
+        let step = self
+            .state
+            .agent(presenter)
+            .and_then(|agent| Some(agent.work()?.step.clone()));
+        match step {
+            Some(WorkStep::Calling { .. } | WorkStep::Tools { .. }) => false,
+            Some(WorkStep::Ready) => {
+                if !self.start_call(presenter, Purpose::Present) {
+                    self.finish_with_stored(answer, FinalSource::StoredAsFallback);
+                }
+                true
+            }
+            Some(WorkStep::Deciding { call }) => {
+                self.decide_presentation(presenter, call, answer);
+                true
+            }
+            Some(WorkStep::Failed { .. }) | None => {
+                self.finish_with_stored(answer, FinalSource::StoredAsFallback);
+                true
+            }
+        }
+    }
+
+    /// The winner's accepted answer becomes the result.
+    pub(crate) fn finish_with_stored(&mut self, answer: AnswerLabel, source: FinalSource) {
+        let content = self
+            .state
+            .answer(answer)
+            .map_or_else(|| Arc::from(""), |stored| Arc::clone(&stored.content));
+        self.finish_with(answer.agent, content, source);
+    }
+
+    pub(crate) fn finish_with(&mut self, agent: AgentNo, content: Arc<str>, source: FinalSource) {
+        self.emit(Event::FinalAnswerReady {
+            agent,
+            content,
+            source,
+        });
+        if self
+            .state
+            .agent(agent)
+            .is_some_and(|agent| agent.work().is_some())
+        {
+            self.emit(Event::AgentStateChanged {
+                agent,
+                state: AgentStatus::Done,
+            });
+        }
+    }
+}
