@@ -65,73 +65,76 @@ pub enum Input {
     Resumed,
 }
 
-/// The outcome of [`begin`], [`record`], [`advance`] or [`step`].
+/// A state, and the events that led to it.
 #[derive(Debug, Clone)]
 pub struct Step {
     /// The state after the events.
     pub state: State,
     /// What happened, in order; to be stored with the time that was passed in.
     pub events: Vec<Event>,
+    /// What the world has to do now, once the events are stored.
+    pub effects: Vec<Effect>,
 }
 
-/// Begins a run: the state after its first event.
-pub fn begin(spec: Arc<RunSpec>, meta: Arc<RunMeta>, now: RunMillis) -> Step {
-    Step {
-        state: State::started(&spec, &meta, now),
-        events: vec![Event::RunStarted { spec, meta }],
-    }
+/// Begins a run: its state, and its first event.
+pub fn begin(spec: Arc<RunSpec>, meta: Arc<RunMeta>, now: RunMillis) -> (State, Event) {
+    (
+        State::started(&spec, &meta, now),
+        Event::RunStarted { spec, meta },
+    )
 }
 
 /// Records `input` as the fact that it is, without interpreting it. Inputs that are no longer wanted (a reply to a call
 /// that was cut off, a timer of an execution that is over) leave no event.
-pub fn record(state: State, now: RunMillis, input: Input) -> Step {
+///
+/// Changes `state` and returns the events that did.
+pub fn record(state: &mut State, now: RunMillis, input: Input) -> Vec<Event> {
     let mut draft = Draft::new(state, now);
     draft.record(input);
-    draft.finish()
+    draft.events
 }
 
 /// Draws every consequence of the state, until there is none left.
-pub fn advance(state: State, now: RunMillis) -> Step {
+///
+/// Changes `state` and returns the events that did.
+pub fn advance(state: &mut State, now: RunMillis) -> Vec<Event> {
     let mut draft = Draft::new(state, now);
     if !draft.state.interrupted {
         while draft.advance_once() {}
         draft.announce_changes();
     }
-    draft.finish()
+    draft.events
 }
 
-/// [`record`] and [`advance`] in one, with the effects that lead from the old state to the new one.
-pub fn step(state: State, now: RunMillis, input: Input) -> (Step, Vec<Effect>) {
-    let before = Open::wanted(&state);
-    let recorded = record(state, now, input);
-    let mut step = advance(recorded.state, now);
-    step.events.splice(..0, recorded.events);
-    let effects = before.effects_towards(&Open::wanted(&step.state));
-    (step, effects)
+/// [`record`] and [`advance`] in one, as a pure function from state to state.
+pub fn step(state: &State, now: RunMillis, input: Input) -> Step {
+    let before = Open::wanted(state);
+    let mut state = state.clone();
+    let mut events = record(&mut state, now, input);
+    events.extend(advance(&mut state, now));
+    let effects = before.effects_towards(&Open::wanted(&state));
+    Step {
+        state,
+        events,
+        effects,
+    }
 }
 
-/// A state together with the events that made it what it is.
-pub(crate) struct Draft {
-    pub(crate) state: State,
+/// A state under change, and the events that change it.
+pub(crate) struct Draft<'a> {
+    pub(crate) state: &'a mut State,
     now: RunMillis,
     events: Vec<Event>,
 }
 
-impl Draft {
-    fn new(state: State, now: RunMillis) -> Self {
+impl<'a> Draft<'a> {
+    fn new(state: &'a mut State, now: RunMillis) -> Self {
         // Time at work never goes back, whatever the caller's clock does.
         let now = now.max(state.now);
         Self {
             state,
             now,
             events: Vec::new(),
-        }
-    }
-
-    fn finish(self) -> Step {
-        Step {
-            state: self.state,
-            events: self.events,
         }
     }
 
@@ -245,7 +248,7 @@ impl Draft {
                 let is_running =
                     !self.state.interrupted && !matches!(self.state.phase, Phase::Finished { .. });
                 if is_running {
-                    let best = select(&self.state, Ending::CutShort).map(|selection| selection.answer);
+                    let best = select(self.state, Ending::CutShort).map(|selection| selection.answer);
                     self.emit(Event::RunInterrupted { best });
                 }
             }
@@ -292,7 +295,7 @@ impl Draft {
     /// Calls under way are simply made again; whether a tool has run nobody knows, and the model is told so.
     fn record_resume(&mut self) {
         self.emit(Event::RunResumed);
-        for tool_use in Open::wanted(&self.state).tools {
+        for tool_use in Open::wanted(self.state).tools {
             let outcome = ToolOutcome::Unknown;
             self.emit(Event::ToolCallFinished {
                 tool_use,
@@ -314,7 +317,7 @@ impl Draft {
         if changed {
             return true;
         }
-        if let Some(cause) = end_of_coordination(&self.state) {
+        if let Some(cause) = end_of_coordination(self.state) {
             self.emit(Event::CoordinationEnded { cause });
             return true;
         }
@@ -359,7 +362,7 @@ impl Draft {
             let directive = self
                 .state
                 .agent(no)
-                .and_then(|agent| opening_directive(&self.state, agent));
+                .and_then(|agent| opening_directive(self.state, agent));
             self.start_execution(no, Some(Conversation::Fresh), directive, Occasion::ExecutionStart);
         } else {
             self.drop_out(no, OutCause::ModelFailed { failure });
@@ -371,9 +374,9 @@ impl Draft {
         let Some(agent) = self.state.agent(no) else {
             return false;
         };
-        match readiness(&self.state, agent) {
+        match readiness(self.state, agent) {
             Readiness::Start => {
-                let directive = opening_directive(&self.state, agent);
+                let directive = opening_directive(self.state, agent);
                 self.start_execution(no, None, directive, Occasion::ExecutionStart);
                 true
             }

@@ -28,7 +28,7 @@ enum Decision {
     Nothing,
 }
 
-impl Draft {
+impl Draft<'_> {
     /// Interprets the reply to `call` of a coordinating agent.
     pub(crate) fn decide(&mut self, no: AgentNo, call: CallId) {
         if self.run_tools(no, call) {
@@ -38,7 +38,7 @@ impl Draft {
         match decision(agent, call) {
             Decision::Both => self.refuse(no, call, Refusal::VoteAndAnswer),
             Decision::Answer(Err(refusal)) | Decision::Vote(Err(refusal)) => self.refuse(no, call, refusal),
-            Decision::Answer(Ok(content)) => match judge_answer(&self.state, agent, &content) {
+            Decision::Answer(Ok(content)) => match judge_answer(self.state, agent, &content) {
                 Ok(()) => {
                     let (label, seen) = (no.label(agent.answer_count() + 1), agent.seen.clone());
                     self.emit(Event::AnswerAccepted {
@@ -145,7 +145,7 @@ impl Draft {
     fn take_vote(&mut self, no: AgentNo, call: CallId, ballot: Ballot) {
         let Some(agent) = self.state.agent(no) else { return };
         let seen = agent.seen.clone();
-        match judge_vote(&self.state, agent, &ballot) {
+        match judge_vote(self.state, agent, &ballot) {
             VoteJudgement::Cast(answer) => {
                 self.emit(Event::VoteCast {
                     voter: no,
@@ -231,7 +231,7 @@ impl Draft {
         let answers = self
             .state
             .agent(no)
-            .map(|agent| injectable(&self.state, agent))
+            .map(|agent| injectable(self.state, agent))
             .unwrap_or_default();
         News {
             answers,

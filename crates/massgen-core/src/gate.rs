@@ -33,6 +33,13 @@ pub(crate) fn may_answer(state: &State, agent: &Agent) -> bool {
         && below(agent.answer_count(), options.max_new_answers_per_agent)
 }
 
+impl State {
+    /// Whether `agent` may still give answers.
+    pub fn may_answer(&self, agent: AgentNo) -> bool {
+        self.agent(agent).is_some_and(|agent| may_answer(self, agent))
+    }
+}
+
 /// Checks an answer in the order of the rules.
 pub(crate) fn judge_answer(state: &State, agent: &Agent, content: &str) -> Result<(), Refusal> {
     if !may_answer(state, agent) {

@@ -48,7 +48,7 @@ pub(crate) fn plan(spec: &RunSpec) -> Plan {
     }
 }
 
-impl Draft {
+impl Draft<'_> {
     /// Takes the run from the end of coordination to its own end. Returns whether anything changed.
     pub(crate) fn advance_after_coordination(&mut self) -> bool {
         match self.state.phase.clone() {
@@ -87,7 +87,7 @@ impl Draft {
         } else {
             Ending::Complete
         };
-        if let Some(selection) = select(&self.state, ending) {
+        if let Some(selection) = select(self.state, ending) {
             self.emit(Event::WinnerSelected {
                 answer: selection.answer,
                 tally: selection.tally,
@@ -116,7 +116,7 @@ impl Draft {
         if !in_time || !able {
             return self.finish_with_stored(answer, FinalSource::StoredAsFallback);
         }
-        let tally = if takes_votes(&self.state) && !cause.is_cut_short() {
+        let tally = if takes_votes(self.state) && !cause.is_cut_short() {
             tally
         } else {
             Vec::new()

@@ -38,7 +38,7 @@ pub fn replay<'a>(events: impl IntoIterator<Item = &'a Envelope>) -> Result<Stat
     for envelope in events {
         match (&envelope.event, &mut state) {
             (Event::RunStarted { spec, meta }, None) => {
-                state = Some(State::started(spec, meta, envelope.run_time))
+                state = Some(State::started(spec, meta, envelope.run_time));
             }
             (Event::RunStarted { .. }, Some(_)) | (_, None) => {
                 return Err(ReplayError::Misplaced { seq: envelope.seq });

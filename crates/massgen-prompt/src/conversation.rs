@@ -1,0 +1,197 @@
+//! From turns to messages.
+
+use std::sync::Arc;
+
+use massgen_protocol::message::{Message, Reply, ToolOutcome};
+use massgen_protocol::turn::{Directive, News, ResultRef, TallyRow, Turn, Verdict};
+use massgen_protocol::{AgentNo, AnswerLabel, CallId, Note, NoteId, ToolUse};
+use minijinja::context;
+
+use crate::fragment::{self, Ownership};
+use crate::template::{PromptError, Prompts};
+
+/// Where the texts are that turns refer to.
+pub trait Materials {
+    /// The task.
+    fn question(&self) -> &str;
+    /// The text of an accepted answer.
+    fn answer(&self, label: AnswerLabel) -> Option<&str>;
+    /// A steering message.
+    fn note(&self, id: NoteId) -> Option<&Note>;
+    /// A reply of the reading agent.
+    fn reply(&self, call: CallId) -> Option<&Arc<Reply>>;
+    /// How a work tool of the reading agent ended.
+    fn tool_outcome(&self, tool_use: ToolUse) -> Option<&ToolOutcome>;
+}
+
+/// Who reads.
+#[derive(Debug, Clone, Copy)]
+pub struct Viewer {
+    /// The reading agent.
+    pub agent: AgentNo,
+    /// How many agents take part.
+    pub agents: usize,
+}
+
+impl Prompts {
+    /// The messages of a conversation.
+    ///
+    /// # Errors
+    /// When a template is broken.
+    pub fn messages(
+        &self,
+        viewer: Viewer,
+        conversation: &[Turn],
+        materials: &dyn Materials,
+    ) -> Result<Vec<Message>, PromptError> {
+        let mut messages = Vec::with_capacity(conversation.len() + 2);
+        for turn in conversation {
+            match turn {
+                Turn::Opening(news) => messages.push(Message::User {
+                    text: self.opening(viewer, news, materials)?,
+                }),
+                Turn::Reply { call } => {
+                    messages.extend(materials.reply(*call).map(|reply| Message::Assistant {
+                        reply: Arc::clone(reply),
+                    }));
+                }
+                Turn::Results { call, results, news } => {
+                    self.results(*call, results, materials, &mut messages)?;
+                    self.update(viewer, news, materials, &mut messages)?;
+                }
+                Turn::Update(news) => self.update(viewer, news, materials, &mut messages)?,
+            }
+        }
+        Ok(messages)
+    }
+
+    fn opening(&self, viewer: Viewer, news: &News, materials: &dyn Materials) -> Result<String, PromptError> {
+        self.render(
+            "opening",
+            context! {
+                question => materials.question(),
+                viewer => viewer.agent.to_string(),
+                alone => viewer.agents == 1,
+                answers => answers(viewer, &news.answers, materials),
+                notes => notes(&news.notes, materials),
+                directive => self.directive(news.directive.as_ref())?,
+            },
+        )
+    }
+
+    fn update(
+        &self,
+        viewer: Viewer,
+        news: &News,
+        materials: &dyn Materials,
+        messages: &mut Vec<Message>,
+    ) -> Result<(), PromptError> {
+        if news.is_empty() {
+            return Ok(());
+        }
+        let text = self.render(
+            "update",
+            context! {
+                answers => answers(viewer, &news.answers, materials),
+                notes => notes(&news.notes, materials),
+                directive => self.directive(news.directive.as_ref())?,
+            },
+        )?;
+        messages.push(Message::User { text });
+        Ok(())
+    }
+
+    fn directive(&self, directive: Option<&Directive>) -> Result<String, PromptError> {
+        let Some(directive) = directive else {
+            return Ok(String::new());
+        };
+        let rows = match directive {
+            Directive::Present { tally } | Directive::Synthesize { tally } => tally.as_slice(),
+            Directive::AnswerOrVote
+            | Directive::VoteOnly
+            | Directive::Act { .. }
+            | Directive::WrapUp
+            | Directive::LastCall => &[],
+        };
+        let row = |row: &TallyRow| format!("{} {}", row.answer, row.votes);
+        let tally = rows.iter().map(row).collect::<Vec<_>>().join(", ");
+        self.render_tagged("directive", directive, context! { tally })
+    }
+
+    /// One message per tool call of the reply to `call`.
+    fn results(
+        &self,
+        call: CallId,
+        results: &[ResultRef],
+        materials: &dyn Materials,
+        messages: &mut Vec<Message>,
+    ) -> Result<(), PromptError> {
+        let Some(reply) = materials.reply(call) else {
+            return Ok(());
+        };
+        for ((tool_call, result), index) in reply.tool_calls().zip(results).zip(0u16..) {
+            let (text, is_error) = match result {
+                ResultRef::Tool => self.tool_outcome(materials.tool_outcome(ToolUse { call, index }))?,
+                ResultRef::Verdict { verdict } => self.verdict(verdict)?,
+            };
+            let (id, name) = (tool_call.id.clone(), tool_call.name.clone());
+            messages.push(Message::ToolResult {
+                id,
+                name,
+                text,
+                is_error,
+            });
+        }
+        Ok(())
+    }
+
+    fn tool_outcome(&self, outcome: Option<&ToolOutcome>) -> Result<(String, bool), PromptError> {
+        let outcome = outcome.unwrap_or(&ToolOutcome::Unknown);
+        Ok(match outcome {
+            ToolOutcome::Ok { text } => (fragment::tool_result(text), false),
+            ToolOutcome::Error { text } | ToolOutcome::Denied { text } => (fragment::tool_result(text), true),
+            ToolOutcome::Unknown | ToolOutcome::NotRun { .. } | ToolOutcome::CutOff => {
+                (self.render_tagged("tool_outcome", outcome, context! {})?, true)
+            }
+        })
+    }
+
+    fn verdict(&self, verdict: &Verdict) -> Result<(String, bool), PromptError> {
+        Ok(match verdict {
+            Verdict::AnswerAccepted { .. } | Verdict::VoteCast { .. } => {
+                (self.render_tagged("verdict", verdict, context! {})?, false)
+            }
+            Verdict::VoteOutdated { .. } | Verdict::Superseded => {
+                (self.render_tagged("verdict", verdict, context! {})?, true)
+            }
+            Verdict::Refused { refusal } => (self.render_tagged("refusal", refusal, context! {})?, true),
+        })
+    }
+}
+
+/// The fragments of `labels`, in order of agent number, rotated so that the viewer's own answer is the last one.
+fn answers(viewer: Viewer, labels: &[AnswerLabel], materials: &dyn Materials) -> String {
+    let (own, peers): (Vec<_>, Vec<_>) = labels
+        .iter()
+        .copied()
+        .partition(|label: &AnswerLabel| label.agent == viewer.agent);
+    let (later, earlier): (Vec<_>, Vec<_>) = peers
+        .into_iter()
+        .partition(|label: &AnswerLabel| label.agent > viewer.agent);
+    let shown = later
+        .into_iter()
+        .chain(earlier)
+        .map(|label| (label, Ownership::Peer));
+    let shown = shown.chain(own.into_iter().map(|label| (label, Ownership::Own)));
+    let fragment = |(label, ownership)| Some(fragment::answer(label, ownership, materials.answer(label)?));
+    shown.filter_map(fragment).collect::<Vec<_>>().join("\n")
+}
+
+fn notes(ids: &[NoteId], materials: &dyn Materials) -> String {
+    let fragment = |id: &NoteId| {
+        materials
+            .note(*id)
+            .map(|note| fragment::note(&note.source, &note.content))
+    };
+    ids.iter().filter_map(fragment).collect::<Vec<_>>().join("\n")
+}
