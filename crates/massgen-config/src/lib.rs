@@ -1,1 +1,38 @@
-//! Work in progress.
+//! From the text of a configuration to what runs.
+//!
+//! What it holds: the registry of keys ([`registry`]), the written level ([`node`]: every value with its place or
+//! flag), the check, the table of backend types ([`backends`]), and [`load`], which makes a [`RunDraft`] out of a text
+//! and flags. The reference page and the JSON schema come out of the registry too ([`docs`]).
+//!
+//! What it does not hold: files, the environment, a terminal. Texts and look-ups come in as values; findings go out
+//! as values and as a text ([`render`]).
+//!
+//! Who calls it: the binary, and `xtask` for the generated pages.
+//!
+//! Invariants: no input makes it panic or hang; all findings come at once, each error with its place and a hint; a
+//! key of a provider never gets into a specification, a message or a debug output; a key with an effect changes what
+//! runs, and one without is told.
+
+pub mod backends;
+mod check;
+pub mod docs;
+mod endpoint;
+mod expand;
+mod finding;
+mod literal;
+mod load;
+mod lower;
+pub mod node;
+pub mod registry;
+mod render;
+mod settings;
+mod source;
+
+pub use check::Lookup;
+pub use finding::{ConfigError, FINDINGS, Finding, Findings, Severity};
+pub use literal::LiteralKey;
+pub use load::{LoadRequest, Loaded, RunDraft, Validation, load, simulated_team};
+pub use lower::{DisplayType, UiSettings};
+pub use render::{Style, render};
+pub use settings::{DEMO_SEED, Settings, SingleAgent};
+pub use source::{Source, Span};

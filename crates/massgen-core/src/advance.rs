@@ -380,16 +380,22 @@ impl<'a> Draft<'a> {
                 self.start_execution(no, None, directive, Occasion::ExecutionStart);
                 true
             }
-            Readiness::HeldByFairness
-                if agent.state
-                    != (AgentState::Waiting {
-                        on: WaitCause::SlowerPeers,
-                    }) =>
-            {
-                self.park(no, WaitCause::SlowerPeers);
-                true
+            Readiness::HeldByFairness => {
+                // A vote stays a vote while its voter is held back.
+                let parks = match agent.state {
+                    AgentState::Answered => true,
+                    AgentState::Waiting { on } => on != WaitCause::SlowerPeers,
+                    AgentState::Working(_)
+                    | AgentState::Voted(_)
+                    | AgentState::Presenting(_)
+                    | AgentState::Out { .. }
+                    | AgentState::Done => false,
+                };
+                if parks {
+                    self.park(no, WaitCause::SlowerPeers);
+                }
+                parks
             }
-            Readiness::HeldByFairness => false,
             Readiness::Nothing => {
                 let is_ready = |agent: &Agent| match &agent.state {
                     AgentState::Working(work) => work.step == WorkStep::Ready,

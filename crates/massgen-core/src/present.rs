@@ -59,19 +59,19 @@ impl Draft<'_> {
                 true
             }
             Phase::Won {
-                cause,
                 answer,
-                tally,
                 presentation: None,
+                ..
             } => {
-                self.begin_presentation(cause, answer, tally);
+                self.begin_presentation(answer);
                 true
             }
             Phase::Won {
+                cause,
                 answer,
-                presentation: Some(_),
-                ..
-            } => self.continue_presentation(answer),
+                tally,
+                presentation: Some(strategy),
+            } => self.continue_presentation(cause, answer, tally, strategy),
             Phase::Final => {
                 self.emit(Event::RunFinished {
                     outcome: RunOutcome::Answered,
@@ -103,34 +103,30 @@ impl Draft<'_> {
         self.emit(Event::RunFinished { outcome });
     }
 
-    fn begin_presentation(&mut self, cause: EndCause, answer: AnswerLabel, tally: Vec<TallyRow>) {
+    fn begin_presentation(&mut self, answer: AnswerLabel) {
         let presenter = answer.agent;
-        let plan = plan(&self.state.spec);
-        let strategy = match plan {
+        let strategy = match plan(&self.state.spec) {
             Plan::Reuse => return self.finish_with_stored(answer, FinalSource::Stored),
             Plan::Present => FinalAnswerStrategy::WinnerPresent,
             Plan::Synthesize => FinalAnswerStrategy::Synthesize,
         };
         let in_time = self.state.now < self.state.run_deadline();
         let able = self.state.agent(presenter).is_some_and(|agent| !agent.is_out());
-        if !in_time || !able {
-            return self.finish_with_stored(answer, FinalSource::StoredAsFallback);
-        }
-        let tally = if takes_votes(self.state) && !cause.is_cut_short() {
-            tally
+        if in_time && able {
+            self.emit(Event::PresentationStarted { presenter, strategy });
         } else {
-            Vec::new()
-        };
-        let directive = match plan {
-            Plan::Reuse | Plan::Present => Directive::Present { tally },
-            Plan::Synthesize => Directive::Synthesize { tally },
-        };
-        self.emit(Event::PresentationStarted { presenter, strategy });
-        self.start_execution(presenter, None, Some(directive), Occasion::Presentation);
+            self.finish_with_stored(answer, FinalSource::StoredAsFallback);
+        }
     }
 
     /// Returns whether anything changed.
-    fn continue_presentation(&mut self, answer: AnswerLabel) -> bool {
+    fn continue_presentation(
+        &mut self,
+        cause: EndCause,
+        answer: AnswerLabel,
+        tally: Vec<TallyRow>,
+        strategy: FinalAnswerStrategy,
+    ) -> bool {
         let presenter = answer.agent;
         if self.state.now >= self.state.run_deadline() {
             self.cut_off(presenter);
@@ -142,22 +138,30 @@ impl Draft<'_> {
             .agent(presenter)
             .and_then(|agent| Some(agent.work()?.step.clone()));
         match step {
-            Some(WorkStep::Calling { .. } | WorkStep::Tools { .. }) => false,
+            Some(WorkStep::Calling { .. } | WorkStep::Tools { .. }) => return false,
+            None => {
+                let tally = if takes_votes(self.state) && !cause.is_cut_short() {
+                    tally
+                } else {
+                    Vec::new()
+                };
+                let directive = match strategy {
+                    FinalAnswerStrategy::WinnerReuse | FinalAnswerStrategy::WinnerPresent => {
+                        Directive::Present { tally }
+                    }
+                    FinalAnswerStrategy::Synthesize => Directive::Synthesize { tally },
+                };
+                self.start_execution(presenter, None, Some(directive), Occasion::Presentation);
+            }
             Some(WorkStep::Ready) => {
                 if !self.start_call(presenter, Purpose::Present) {
                     self.finish_with_stored(answer, FinalSource::StoredAsFallback);
                 }
-                true
             }
-            Some(WorkStep::Deciding { call }) => {
-                self.decide_presentation(presenter, call, answer);
-                true
-            }
-            Some(WorkStep::Failed { .. }) | None => {
-                self.finish_with_stored(answer, FinalSource::StoredAsFallback);
-                true
-            }
+            Some(WorkStep::Deciding { call }) => self.decide_presentation(presenter, call, answer),
+            Some(WorkStep::Failed { .. }) => self.finish_with_stored(answer, FinalSource::StoredAsFallback),
         }
+        true
     }
 
     /// The winner's accepted answer becomes the result.

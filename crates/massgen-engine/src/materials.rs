@@ -32,12 +32,11 @@ impl PromptMaterials {
         };
         for turn in agent.conversation() {
             let news = match turn {
-                Turn::Opening(news) | Turn::Update(news) => news,
+                Turn::Opening(news) | Turn::Update(news) | Turn::Results { news, .. } => news,
                 Turn::Reply { call } => {
                     materials.take_reply(agent, *call);
                     continue;
                 }
-                Turn::Results { news, .. } => news,
             };
             let answers = news.answers.iter();
             materials.answers.extend(

@@ -48,7 +48,7 @@ pub enum JournalError {
         found: Seq,
     },
     /// Anything else that the file system or the database says.
-    #[error("cannot write to `{path}`: {problem}")]
+    #[error("cannot use `{path}`: {problem}")]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -59,7 +59,7 @@ pub enum JournalError {
 
 /// An append-only list of envelopes, dense by sequence number.
 pub trait Journal: Send + Sync {
-    /// Queues `batch` to be stored as one unit. The future completes when it is durable, and everything queued
+    /// Queues `batch`, before it returns, to be stored as one unit. The future completes when it is durable, and everything queued
     /// before it; the batch is stored even if the future is dropped. After an error nothing more is stored.
     fn append(&self, batch: Vec<Arc<Envelope>>) -> BoxFuture<'static, Result<(), JournalError>>;
 }

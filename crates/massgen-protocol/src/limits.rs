@@ -65,3 +65,7 @@ pub const JOURNAL_QUEUE: usize = 1024;
 
 /// Levels that the JSON of one event may nest; an event that is deeper is not stored.
 pub const JOURNAL_BODY_DEPTH: usize = 256;
+
+/// How long a replay waits for the session to make, or to cut off, the call that comes next in the recording. It
+/// must be longer than any tool runs.
+pub const REPLAY_STALL: Duration = Duration::from_mins(10);

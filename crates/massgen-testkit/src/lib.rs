@@ -6,4 +6,9 @@
 //!
 //! Who uses it: tests of every crate, and `cargo xtask bench`.
 
+pub mod clock;
+pub mod crash_point;
+pub mod history;
+pub mod memory_journal;
 pub mod model_server;
+pub mod models;

@@ -1,0 +1,42 @@
+//! Keys that were written into the configuration itself. They are handed over apart and never shown.
+
+use std::fmt;
+
+use massgen_protocol::AgentId;
+
+/// A key that stands in the configuration itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LiteralKey {
+    /// Agent that it belongs to.
+    pub agent: AgentId,
+    /// Name that stands for it in the run specification, in the place of an environment variable. Whoever looks up
+    /// keys answers this name with [`LiteralKey::expose`]; on a later day a person can set a variable of this name.
+    pub variable: String,
+    key: String,
+}
+
+impl LiteralKey {
+    /// The key of the agent at `position` (from 0).
+    pub(crate) fn new(agent: AgentId, position: usize, key: &str) -> Self {
+        Self {
+            agent,
+            variable: format!("MASSGEN_AGENT_{}_KEY", position + 1),
+            key: key.to_owned(),
+        }
+    }
+
+    /// The key. Put it into a type that hides it, at once.
+    pub fn expose(&self) -> &str {
+        &self.key
+    }
+}
+
+/// Does not show the key.
+impl fmt::Debug for LiteralKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LiteralKey")
+            .field("agent", &self.agent)
+            .field("variable", &self.variable)
+            .finish_non_exhaustive()
+    }
+}

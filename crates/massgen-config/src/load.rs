@@ -1,0 +1,266 @@
+//! From a text and flags to what runs.
+
+use std::fmt;
+use std::path::Path;
+
+use massgen_protocol::spec::{AgentSpec, Budget, Orchestration, RunSpec, Timeouts, Wire};
+
+use crate::check::{self, Lookup, UnknownKeys};
+use crate::finding::{ConfigError, Finding, Findings, Secrets, Severity};
+use crate::literal::LiteralKey;
+use crate::lower::{self, Lower, UiSettings};
+use crate::node::{self, Node, Origin, Value};
+use crate::settings::{self, Base, Settings};
+use crate::source::Source;
+
+/// What is to be loaded.
+#[derive(Clone, Copy)]
+pub struct LoadRequest<'a> {
+    /// The configuration file; `None` when there is none, then flags alone decide.
+    pub source: Option<&'a Source>,
+    /// The flags.
+    pub settings: &'a Settings,
+    /// Looks up a variable of the environment, `.env` files included.
+    pub lookup: Lookup<'a>,
+    /// Directory that relative paths start from, absolute.
+    pub working_directory: &'a Path,
+    /// How strict to be.
+    pub validation: Validation,
+}
+
+/// Shows the names only: texts and look-ups lead to keys.
+impl fmt::Debug for LoadRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoadRequest")
+            .field("source", &self.source)
+            .field("settings", &self.settings)
+            .field("validation", &self.validation)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How strict the check is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Validation {
+    /// Errors stop the run.
+    #[default]
+    Normal,
+    /// Errors and warnings do.
+    Strict,
+    /// Unknown keys are passed over; what is understood must still be right.
+    Skip,
+}
+
+/// What runs, but for the question, which may come later.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunDraft {
+    /// The question of the command line or the configuration, checked.
+    question: Option<String>,
+    /// The agents, in the order of the configuration. Context windows and prices are not filled in.
+    pub agents: Vec<AgentSpec>,
+    /// How they work together.
+    pub orchestration: Orchestration,
+    /// Deadlines.
+    pub timeouts: Timeouts,
+    /// What the run may spend.
+    pub budget: Budget,
+}
+
+impl RunDraft {
+    /// The question of the command line or, without one, of the configuration.
+    pub fn question(&self) -> Option<&str> {
+        self.question.as_deref()
+    }
+
+    /// The specification, with the question that the draft has.
+    ///
+    /// # Errors
+    /// [`ConfigError::NoQuestion`] when it has none.
+    pub fn finish(mut self) -> Result<RunSpec, ConfigError> {
+        let question = self.question.take().ok_or(ConfigError::NoQuestion)?;
+        self.with_question(question)
+    }
+
+    /// The specification, with this question.
+    ///
+    /// # Errors
+    /// When the question is empty or too long.
+    pub fn with_question(self, question: impl Into<String>) -> Result<RunSpec, ConfigError> {
+        let question = question.into();
+        lower::check_question(&question)?;
+        let Self {
+            question: _,
+            agents,
+            orchestration,
+            timeouts,
+            budget,
+        } = self;
+        Ok(RunSpec {
+            question,
+            agents,
+            orchestration,
+            timeouts,
+            budget,
+        })
+    }
+}
+
+/// A configuration that can run.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// What runs.
+    pub draft: RunDraft,
+    /// What it says about the display.
+    pub ui: UiSettings,
+    /// Warnings and notices.
+    pub findings: Findings,
+    /// The configuration as written, variables not replaced, literal keys covered.
+    pub written: serde_json::Value,
+    /// Keys that stand in the configuration itself.
+    pub literal_keys: Vec<LiteralKey>,
+    /// Where each agent's backend stands.
+    agent_origins: Vec<Origin>,
+    source: Option<Source>,
+}
+
+impl Loaded {
+    /// The agents whose key is in none of their variables, as errors. `searched` says where keys are looked for, as in
+    /// `the environment, ./.env`.
+    pub fn missing_keys(&self, lookup: Lookup<'_>, searched: &str) -> Findings {
+        let literal = |name: &str| self.literal_keys.iter().any(|key| key.variable == name);
+        let is_set =
+            |name: &String| literal(name) || lookup(name).is_some_and(|value| !value.trim().is_empty());
+        let mut missing = Vec::new();
+        for (agent, origin) in self.draft.agents.iter().zip(&self.agent_origins) {
+            let Wire::ChatCompletions { key_variables, .. } = &agent.backend.wire else {
+                continue;
+            };
+            if key_variables.is_empty() || key_variables.iter().any(is_set) {
+                continue;
+            }
+            let names = key_variables
+                .iter()
+                .map(|name| format!("`{name}`"))
+                .collect::<Vec<_>>()
+                .join(" or ");
+            missing.push(
+                Finding::error(
+                    format!("{}.backend", agent.id),
+                    format!("agent `{}` has no key: {names} is not set", agent.id),
+                )
+                .hint(format!(
+                    "looked in {searched}; set it there, or use `--backend simulated` to try without a key"
+                ))
+                .at(origin),
+            );
+        }
+        Findings::new(missing, self.source.as_ref(), &Secrets::default())
+    }
+}
+
+/// Loads a configuration.
+///
+/// # Errors
+/// All that is wrong with it, together with its warnings and notices.
+pub fn load(request: LoadRequest<'_>) -> Result<Loaded, Findings> {
+    let mut findings = Vec::new();
+    let (mut root, base) = match request.source {
+        Some(source) => match node::parse(source) {
+            Ok(root) => (root, Base::File),
+            Err(error) => {
+                return Err(Findings::new(
+                    vec![syntax_finding(error)],
+                    Some(source),
+                    &Secrets::default(),
+                ));
+            }
+        },
+        None => (
+            settings::without_file(request.settings, &mut findings),
+            Base::Flags,
+        ),
+    };
+    let secrets = secrets(&root);
+    let mut written = root.to_json();
+    let finish = |findings| Findings::new(findings, request.source, &secrets);
+    if !findings.is_empty() {
+        return Err(finish(findings));
+    }
+    if root.entries().is_none() {
+        findings.push(not_a_configuration(&root));
+        return Err(finish(findings));
+    }
+    settings::overlay(&mut root, request.settings, base, &mut findings);
+    if base == Base::Flags {
+        written = root.to_json();
+    }
+    let unknown = match request.validation {
+        Validation::Normal | Validation::Strict => UnknownKeys::Refused,
+        Validation::Skip => UnknownKeys::Tolerated,
+    };
+    findings.extend(check::check(&mut root, request.lookup, unknown));
+    let mut lower = Lower {
+        lookup: request.lookup,
+        working_directory: request.working_directory,
+        findings: &mut findings,
+    };
+    let lowered = lower::lower(&root, &mut lower);
+    let findings = finish(findings);
+    let strict = request.validation == Validation::Strict && findings.count(Severity::Warning) > 0;
+    if findings.has_errors() || strict {
+        return Err(findings);
+    }
+    Ok(Loaded {
+        draft: RunDraft {
+            question: lowered.question,
+            agents: lowered.agents,
+            orchestration: lowered.orchestration,
+            timeouts: lowered.timeouts,
+            budget: lowered.budget,
+        },
+        ui: lowered.ui,
+        source: findings.source().cloned(),
+        findings,
+        written,
+        literal_keys: lowered.literal_keys,
+        agent_origins: lowered.agent_origins,
+    })
+}
+
+/// Three simulated agents that answer without any provider; what runs when nothing is configured.
+pub fn simulated_team(seed: u64) -> Vec<AgentSpec> {
+    let root = settings::simulated_team_node(seed);
+    let mut findings = Vec::new();
+    let mut lower = Lower {
+        lookup: &|_| None,
+        working_directory: Path::new("/"),
+        findings: &mut findings,
+    };
+    lower::lower(&root, &mut lower).agents
+}
+
+fn secrets(root: &Node) -> Secrets {
+    let mut secrets = Secrets::default();
+    for entry in root.literal_secrets() {
+        secrets.spans.extend(entry.node.origin.span());
+        secrets.texts.extend(entry.node.text().map(str::to_owned));
+    }
+    secrets
+}
+
+fn syntax_finding(error: node::SyntaxError) -> Finding {
+    let hint = "check the indentation, the quotes and the brackets here and in the line above";
+    let mut finding = Finding::error("file", error.message).hint(hint);
+    finding.origin = error.span.map(Origin::File);
+    finding
+}
+
+fn not_a_configuration(root: &Node) -> Finding {
+    let message = match root.value {
+        Value::Null => "the configuration is empty".to_owned(),
+        _ => format!("a configuration is a map of keys, not {}", root.describe()),
+    };
+    Finding::error("root", message)
+        .hint("for example `agents: [{id: a, backend: {type: simulated}}]`")
+        .at(&root.origin)
+}

@@ -1,0 +1,53 @@
+//! Keys at the top of the file.
+
+use super::Effect::{Active, Deprecated, Refused};
+use super::{Key, Shape, feature, table};
+
+const OLD_FORMAT: super::Effect = Refused {
+    use_instead: "the `agents` list; this is the format of an early MassGen",
+};
+
+pub(crate) const KEYS: &[Key] = table! {
+    /// The agents, in order; the order breaks ties.
+    "agents": Shape::Sections, "", "[{id: a, backend: {type: simulated}}, {id: b, backend: {type: simulated}}]", Active;
+    /// The only agent; write either this or `agents`. Its keys are those of an element of `agents`.
+    "agent": Shape::Section, "", "{id: a, backend: {type: simulated}}", Active;
+    /// How the agents work together.
+    "orchestrator": Shape::Section, "{}", "{skip_voting: true}", Active;
+    /// Deadlines.
+    "timeout_settings": Shape::Section, "{}", "{orchestrator_timeout_seconds: 600}", Active;
+    /// What is shown while the run goes on.
+    "ui": Shape::Section, "{}", "{display_type: simple}", Active;
+    /// The question, when the command line gives none.
+    "prompt": Shape::Text, "", "Which of the two designs is safer?", Active;
+    /// What agents remember beyond a run.
+    "memory": Shape::Section, "{}", "{enabled: true}", feature::MEMORY;
+    /// Session to go on with.
+    "session_id": Shape::Text, "", "session_20260102_030405", feature::SESSIONS;
+    /// Hooks for all agents.
+    "hooks": Shape::Open, "", "{}", Deprecated { use_instead: "`hooks` inside `backend`" };
+    /// Checkpoint settings of an earlier format.
+    "checkpoint": Shape::Open, "", "{enabled: false}", Deprecated { use_instead: "the `checkpoint_…` keys of `orchestrator.coordination`" };
+    /// Display settings of an earlier format.
+    "display": Shape::Any, "", "{}", Deprecated { use_instead: "`ui`" };
+    /// Task text of an earlier format.
+    "task": Shape::Any, "", "text", Deprecated { use_instead: "`prompt`" };
+    /// Timeout of an earlier format.
+    "timeout": Shape::Any, "", "600", Deprecated { use_instead: "`timeout_settings`" };
+    /// Message protocol settings.
+    "nlip": Shape::Any, "", "{router: {}}", feature::NLIP;
+    /// Agent list of the old format.
+    "models": Shape::Any, "", "[]", OLD_FORMAT;
+    /// Model settings of the old format.
+    "model_configs": Shape::Any, "", "{}", OLD_FORMAT;
+    /// Number of agents of the old format.
+    "num_agents": Shape::Any, "", "3", OLD_FORMAT;
+    /// Rounds of the old format.
+    "max_rounds": Shape::Any, "", "3", OLD_FORMAT;
+    /// Consensus share of the old format.
+    "consensus_threshold": Shape::Any, "", "0.5", OLD_FORMAT;
+    /// Voting switch of the old format.
+    "voting_enabled": Shape::Any, "", "true", OLD_FORMAT;
+    /// Voting switch of the old format.
+    "enable_voting": Shape::Any, "", "true", OLD_FORMAT;
+};

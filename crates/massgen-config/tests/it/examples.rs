@@ -1,0 +1,171 @@
+//! Every key of the registry, with its own example.
+
+use massgen_config::registry::{self, Effect, Key};
+use massgen_config::{Loaded, Settings, Severity};
+use serde_json::{Value, json};
+
+use crate::{load_with, told};
+
+const ENVIRONMENT: &[(&str, &str)] = &[("TOKEN", "t"), ("AZURE_OPENAI_ENDPOINT", "https://example.org")];
+
+/// Configurations that keys are tried in: a key of one provider means nothing to another.
+fn contexts() -> [Value; 2] {
+    let simulated = json!({ "type": "simulated" });
+    let real = json!({ "type": "chatcompletion", "model": "m", "base_url": "https://openrouter.ai/api/v1" });
+    [simulated, real].map(|backend| {
+        json!({
+            "agents": [{ "id": "a", "backend": backend }, { "id": "b", "backend": { "type": "simulated" } }],
+            "prompt": "why?",
+        })
+    })
+}
+
+/// Puts `value` at a path of the registry; `[]` is the first element.
+fn put(root: &mut Value, path: &str, value: Value) {
+    let mut node = root;
+    for part in path.split('.') {
+        let name = part.trim_end_matches("[]");
+        if !node.is_object() {
+            *node = json!({});
+        }
+        node = &mut node[name];
+        if part.ends_with("[]") {
+            if !node.is_array() {
+                *node = json!([{}]);
+            }
+            node = &mut node[0];
+        }
+    }
+    *node = value;
+}
+
+/// The example of a key as JSON.
+fn example(key: &Key) -> Value {
+    serde_saphyr::from_str(key.example).unwrap_or_else(|error| panic!("{}: {error}", key.path))
+}
+
+/// A context with the key set to its example.
+fn with_example(mut root: Value, key: &Key) -> String {
+    if key.path == "agent" {
+        root.as_object_mut().unwrap().remove("agents");
+    }
+    put(&mut root, key.path, example(key));
+    root.to_string()
+}
+
+/// Everything that a key can change, as a text.
+fn what_runs(loaded: &Loaded) -> String {
+    let spec = loaded.draft.clone().finish().unwrap();
+    format!("{} {:?}", serde_json::to_string(&spec).unwrap(), loaded.ui)
+}
+
+#[test]
+fn every_active_key_changes_what_runs() {
+    let before =
+        contexts().map(|root| what_runs(&load_with(&root.to_string(), &Settings::default(), &[]).unwrap()));
+    for key in registry::keys().filter(|key| key.effect == Effect::Active) {
+        let changes = contexts().into_iter().zip(&before).any(|(root, before)| {
+            load_with(&with_example(root, key), &Settings::default(), ENVIRONMENT)
+                .is_ok_and(|loaded| what_runs(&loaded) != *before)
+        });
+        assert!(changes, "`{}: {}` changes nothing", key.path, key.example);
+    }
+}
+
+#[test]
+fn every_key_without_effect_is_understood_and_told() {
+    for key in registry::keys() {
+        let loaded = load_with(
+            &with_example(contexts()[1].clone(), key),
+            &Settings::default(),
+            ENVIRONMENT,
+        );
+        let parent = key
+            .path
+            .split('.')
+            .nth(1)
+            .unwrap_or_default()
+            .trim_end_matches("[]");
+        match (key.effect, loaded) {
+            (Effect::Active, _) => {}
+            // Switching off what is not there leaves nothing to tell.
+            (Effect::Accepted { .. }, Ok(loaded)) if key.example.trim_end_matches('}').ends_with("false") => {
+                assert!(
+                    loaded.findings.is_empty(),
+                    "{}: {:?}",
+                    key.path,
+                    told(&loaded.findings)
+                );
+            }
+            (Effect::Accepted { feature }, Ok(loaded)) => {
+                let named = |name: &str| {
+                    loaded
+                        .findings
+                        .of(Severity::Notice)
+                        .any(|notice| notice.message.contains(&format!("`{name}`")))
+                };
+                let told_by = loaded
+                    .findings
+                    .of(Severity::Notice)
+                    .any(|notice| notice.message.contains(feature));
+                let ancestors = key.path.split('.').map(|part| part.trim_end_matches("[]"));
+                assert!(
+                    told_by && ancestors.clone().any(named),
+                    "{}: {:?}",
+                    key.path,
+                    told(&loaded.findings)
+                );
+            }
+            (Effect::Deprecated { .. }, Ok(loaded)) => {
+                let warned = loaded
+                    .findings
+                    .of(Severity::Warning)
+                    .any(|warning| warning.message.contains(key.name()));
+                let covered = loaded
+                    .findings
+                    .of(Severity::Notice)
+                    .any(|notice| notice.message.contains(parent));
+                assert!(warned || covered, "{}", key.path);
+            }
+            (Effect::Refused { use_instead }, Err(findings)) => {
+                let refused = findings.of(Severity::Error).any(|error| {
+                    error
+                        .hint
+                        .as_deref()
+                        .is_some_and(|hint| hint.contains(use_instead))
+                });
+                assert!(refused, "{}", key.path);
+            }
+            (effect, loaded) => panic!(
+                "{} is {effect:?}: {:?}",
+                key.path,
+                loaded
+                    .map(|loaded| told(&loaded.findings))
+                    .map_err(|findings| told(&findings))
+            ),
+        }
+    }
+}
+
+#[test]
+fn a_key_without_effect_that_asks_for_nothing_is_not_told() {
+    let text = "agent:\n  id: a\n  backend: {type: simulated, enable_web_search: false, mcp_servers: [], max_concurrent_tools: 10}\n\
+                orchestrator:\n  context_paths: []\n  enable_multimodal_tools: false\n  coordination:\n    \
+                persona_generator: {enabled: false, diversity_mode: methodology}\n    enable_changedoc: true\n\
+                ui: {logging_enabled: true, display_type: simple}\n";
+    let loaded = load_with(text, &Settings::default(), &[]).unwrap();
+    assert!(loaded.findings.is_empty(), "{:?}", told(&loaded.findings));
+}
+
+#[test]
+fn one_notice_names_all_keys_that_wait_for_the_same_feature() {
+    let text = "agents:\n  - id: a\n    backend: {type: simulated, cwd: work}\n  - id: b\n    backend: {type: simulated, cwd: work}\n\
+                orchestrator: {snapshot_storage: s, agent_temporary_workspace: t}\n";
+    let loaded = load_with(text, &Settings::default(), &[]).unwrap();
+    assert_eq!(
+        told(&loaded.findings),
+        [
+            "3 notice: not in this version yet: workspaces; without effect: `cwd`, `snapshot_storage`, `agent_temporary_workspace`"
+        ]
+    );
+}

@@ -1,0 +1,63 @@
+//! Loads configurations as the binary does and looks at what would run.
+
+#[cfg(test)]
+mod examples;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod keys;
+#[cfg(test)]
+mod layers;
+#[cfg(test)]
+mod mistakes;
+#[cfg(test)]
+mod pages;
+#[cfg(test)]
+mod teams;
+
+use std::path::Path;
+
+use massgen_config::{Findings, LoadRequest, Loaded, Settings, Source, Validation, load};
+
+/// Loads `text` as `config.yaml` with flags and an environment of pairs.
+fn load_with(text: &str, settings: &Settings, environment: &[(&str, &str)]) -> Result<Loaded, Findings> {
+    let lookup = |name: &str| {
+        environment
+            .iter()
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| (*value).to_owned())
+    };
+    load(LoadRequest {
+        source: Some(&Source::new("config.yaml", text)),
+        settings,
+        lookup: &lookup,
+        working_directory: Path::new("/work"),
+        validation: Validation::Normal,
+    })
+}
+
+/// Loads `text` without flags and with an empty environment.
+fn load_text(text: &str) -> Result<Loaded, Findings> {
+    load_with(text, &Settings::default(), &[])
+}
+
+/// Loads flags alone.
+fn load_flags(settings: &Settings) -> Result<Loaded, Findings> {
+    load(LoadRequest {
+        source: None,
+        settings,
+        lookup: &|_| None,
+        working_directory: Path::new("/work"),
+        validation: Validation::Normal,
+    })
+}
+
+/// The messages of all findings, each with its severity and line.
+fn told(findings: &Findings) -> Vec<String> {
+    let line = |finding: &massgen_config::Finding| finding.span().map_or(0, |span| span.line);
+    findings
+        .items()
+        .iter()
+        .map(|finding| format!("{} {}: {}", line(finding), finding.severity, finding.message))
+        .collect()
+}

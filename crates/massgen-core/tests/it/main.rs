@@ -1,0 +1,12 @@
+//! The state machine as its callers see it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests fail loudly"
+)]
+
+mod histories;
+mod limits;
+mod random;

@@ -1,0 +1,188 @@
+//! Where the files of a run are.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use fs_err::os::unix::fs::symlink;
+use massgen_protocol::Timestamp;
+
+use super::ArtifactError;
+use super::stamps::LocalTime;
+use crate::private::create_folder;
+
+/// Names in an attempt directory that are not agents' folders. An agent with such an id gets a folder with
+/// another name, so it cannot overwrite the run's own files.
+const TAKEN: [&str; 12] = [
+    "final",
+    "agent_outputs",
+    "system_status",
+    "status.json",
+    "events.jsonl",
+    "massgen.log",
+    "execution_metadata.yaml",
+    "coordination_events.json",
+    "coordination_table.txt",
+    "snapshot_mappings.json",
+    "metrics_summary.json",
+    "metrics_events.json",
+];
+
+/// The place of one attempt: session root, turn and attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunFolder {
+    /// The session root `log_<ts>`, absolute: what is printed as `LOG_DIR`.
+    pub root: PathBuf,
+    /// Which question of the session, from 1.
+    pub turn: u32,
+    /// Which orchestration of the turn, from 1.
+    pub attempt: u32,
+}
+
+impl RunFolder {
+    /// The first attempt of the first turn below `root`, which must be absolute.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: root.into(),
+            turn: 1,
+            attempt: 1,
+        }
+    }
+
+    /// The name of the session root of a run that began `at`: `log_YYYYMMDD_HHMMSS_ffffff` in local time.
+    pub fn name_for(at: Timestamp, utc_offset_seconds: i32) -> String {
+        format!("log_{}", LocalTime::new(utc_offset_seconds).stamp(at))
+    }
+
+    /// The name of the session root, which is also the name of the session.
+    pub fn name(&self) -> Cow<'_, str> {
+        self.root
+            .file_name()
+            .map_or(Cow::Borrowed(""), |name| name.to_string_lossy())
+    }
+
+    /// `turn_N`.
+    pub fn turn_dir(&self) -> PathBuf {
+        self.root.join(format!("turn_{}", self.turn))
+    }
+
+    /// `turn_N/attempt_M`: the home of nearly every artifact.
+    pub fn attempt_dir(&self) -> PathBuf {
+        self.turn_dir().join(format!("attempt_{}", self.attempt))
+    }
+
+    /// `status.json` of the attempt: what is printed as `STATUS`.
+    pub fn status_file(&self) -> PathBuf {
+        self.attempt_dir().join("status.json")
+    }
+
+    /// `events.jsonl` of the attempt.
+    pub fn events_file(&self) -> PathBuf {
+        self.attempt_dir().join("events.jsonl")
+    }
+
+    /// The folder that holds the answers and votes of the agent with this id.
+    pub fn agent_dir(&self, agent_id: &str) -> PathBuf {
+        self.attempt_dir().join(folder_name(agent_id).as_ref())
+    }
+
+    /// The folder of one answer or vote.
+    pub fn answer_dir(&self, agent_id: &str, stamp: &str) -> PathBuf {
+        self.agent_dir(agent_id).join(stamp)
+    }
+
+    /// `final` of the attempt: what is printed as `FINAL_DIR`.
+    pub fn final_dir(&self) -> PathBuf {
+        self.attempt_dir().join("final")
+    }
+
+    /// The final answer of the agent with this id, in the attempt: what is printed as `ANSWER_FILE`.
+    pub fn final_answer_file(&self, agent_id: &str) -> PathBuf {
+        self.final_dir()
+            .join(folder_name(agent_id).as_ref())
+            .join("answer.txt")
+    }
+
+    /// `final` of the turn: the copy of the last attempt's.
+    pub fn turn_final_dir(&self) -> PathBuf {
+        self.turn_dir().join("final")
+    }
+
+    /// The final answer of the agent with this id, in the turn: what is printed as `ANSWER`.
+    pub fn turn_final_answer_file(&self, agent_id: &str) -> PathBuf {
+        self.turn_final_dir()
+            .join(folder_name(agent_id).as_ref())
+            .join("answer.txt")
+    }
+
+    /// `status.json` of the session root: a relative link to the newest attempt's.
+    pub fn root_status_link(&self) -> PathBuf {
+        self.root.join("status.json")
+    }
+
+    /// What the link of the session root points to.
+    pub(super) fn root_status_target(&self) -> PathBuf {
+        Path::new(&format!("turn_{}", self.turn))
+            .join(format!("attempt_{}", self.attempt))
+            .join("status.json")
+    }
+}
+
+/// The name of an agent's folder: its id, unless the run has a file or folder of that name.
+pub(super) fn folder_name(agent_id: &str) -> Cow<'_, str> {
+    if TAKEN.contains(&agent_id) {
+        Cow::Owned(format!("{agent_id}.agent"))
+    } else {
+        Cow::Borrowed(agent_id)
+    }
+}
+
+/// Makes the run findable below `home`, where the shell client of the agent skill looks for the newest run:
+/// `<home>/.massgen/massgen_logs/<log_ts>` becomes a link to the session root, and the root's time of change becomes
+/// now, because that is what the client sorts by. Returns the path below `home`.
+///
+/// # Errors
+/// [`ArtifactError::InTheWay`] when something that is not a link has this name; else what the file system says.
+pub fn link_in_home(home: &Path, folder: &RunFolder) -> Result<PathBuf, ArtifactError> {
+    let logs = home.join(".massgen").join("massgen_logs");
+    create_folder(&logs)?;
+    let link = logs.join(folder.name().as_ref());
+    // The kernel sets a folder's time when an entry comes or goes; nothing else here may read a clock.
+    let touch = folder.root.join(format!(".touch-{}", std::process::id()));
+    symlink(".", &touch)?;
+    fs_err::remove_file(&touch)?;
+    match fs_err::symlink_metadata(&link) {
+        Ok(there) if there.is_symlink() => {
+            if fs_err::read_link(&link)? == folder.root {
+                return Ok(link);
+            }
+            replace_link(&folder.root, &link)?;
+        }
+        // The runs are kept in the home directory itself.
+        Ok(_) if fs_err::canonicalize(&link)? == fs_err::canonicalize(&folder.root)? => {}
+        Ok(_) => return Err(ArtifactError::InTheWay { path: link }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => symlink(&folder.root, &link)?,
+        Err(error) => return Err(error.into()),
+    }
+    Ok(link)
+}
+
+/// Puts a link to `target` at `link`, in one step: whoever reads sees the old one or the new one.
+pub(super) fn replace_link(target: &Path, link: &Path) -> Result<(), ArtifactError> {
+    let name = link
+        .file_name()
+        .map(|name| name.to_string_lossy())
+        .unwrap_or_default();
+    let temporary = link.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+    match fs_err::remove_file(&temporary) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error.into()),
+    }
+    symlink(target, &temporary)?;
+    fs_err::rename(&temporary, link)?;
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "folder_tests.rs"]
+mod tests;

@@ -1,0 +1,154 @@
+//! What is known about models: context windows, output bounds, prices. The figures are rig's, compiled in; nothing is
+//! fetched.
+//!
+//! The catalog is parsed at the first look-up (4 ms and 5 MB); whoever does not ask does not pay.
+
+use massgen_protocol::Price;
+use reqwest::Url;
+use rig_core::catalog::{Catalog, ModelSpec, Pricing};
+
+use crate::http::is_loopback_host;
+
+/// What is known about one model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModelFacts {
+    /// Context window in tokens.
+    pub context_window: Option<u64>,
+    /// Longest output in tokens.
+    pub max_output: Option<u64>,
+    /// List price without discounts and surcharges.
+    pub price: Option<Price>,
+}
+
+/// Backend types that are servers of one's own.
+const LOCAL: [&str; 3] = ["lmstudio", "vllm", "sglang"];
+
+/// Catalog vendors by the end of an endpoint's host name.
+const VENDORS: [(&str, &str); 16] = [
+    ("openai.com", "openai"),
+    ("anthropic.com", "anthropic"),
+    ("googleapis.com", "gcp.gemini"),
+    ("x.ai", "xai"),
+    ("openrouter.ai", "openrouter"),
+    ("groq.com", "groq"),
+    ("together.xyz", "together"),
+    ("together.ai", "together"),
+    ("deepseek.com", "deepseek"),
+    ("mistral.ai", "mistral"),
+    ("moonshot.ai", "moonshot"),
+    ("moonshot.cn", "moonshot"),
+    ("z.ai", "zai"),
+    ("bigmodel.cn", "zai"),
+    ("minimax.io", "minimax"),
+    ("xiaomimimo.com", "xiaomimimo"),
+];
+
+/// What is known about `model` of the backend type `backend_kind` behind `base_url`; `None` when nothing is.
+///
+/// Where the model runs decides about its price, so the host is asked first and the type only for endpoints without
+/// a known host. A server on this machine, or of a type that one runs oneself, costs nothing.
+pub fn lookup(backend_kind: &str, model: &str, base_url: &str) -> Option<ModelFacts> {
+    let url = Url::parse(base_url).ok();
+    if is_local(backend_kind) || url.as_ref().is_some_and(is_loopback_host) {
+        return Some(ModelFacts {
+            context_window: None,
+            max_output: None,
+            price: Some(Price::FREE),
+        });
+    }
+    let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
+    let belongs = |domain: &str| {
+        host.strip_suffix(domain)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    let vendor = VENDORS
+        .iter()
+        .find(|(domain, _)| belongs(domain))
+        .map(|(_, vendor)| *vendor)?;
+    find(vendor, model).map(facts)
+}
+
+/// Whether a backend type is a server of one's own, which wants no key and no money.
+pub(crate) fn is_local(backend_kind: &str) -> bool {
+    LOCAL.contains(&backend_kind)
+}
+
+/// The entry of a model, by its name or its name without the date of a snapshot.
+fn find(vendor: &str, model: &str) -> Option<&'static ModelSpec> {
+    let catalog = Catalog::builtin();
+    let exact = |model: &str| catalog.resolve(&format!("{vendor}/{model}"));
+    exact(model).or_else(|| {
+        model
+            .rmatch_indices("-20")
+            .find_map(|(at, _)| exact(model.get(..at)?))
+    })
+}
+
+fn facts(spec: &ModelSpec) -> ModelFacts {
+    ModelFacts {
+        context_window: spec.context_window.map(u64::from),
+        max_output: spec.max_output_tokens.map(u64::from),
+        price: spec.pricing.as_ref().map(price),
+    }
+}
+
+/// A cache price that is not listed is the price of input.
+fn price(pricing: &Pricing) -> Price {
+    Price {
+        input: nanos(pricing.input),
+        output: nanos(pricing.output),
+        cached_input: nanos(pricing.cache_read.unwrap_or(pricing.input)),
+        cache_write: nanos(pricing.cache_write.unwrap_or(pricing.input)),
+    }
+}
+
+/// Nano-dollars of an amount in dollars.
+fn nanos(dollars: f64) -> u64 {
+    massgen_protocol::Usd::from_dollars(dollars).nanos()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_model_has_a_window_and_a_price() {
+        let known = lookup("chatcompletion", "gpt-5.2", "https://api.openai.com/v1").unwrap();
+        assert!(known.context_window.unwrap() > 100_000 && known.max_output.unwrap() > 1000);
+        let price = known.price.unwrap();
+        assert!(price.input > 0 && price.output > price.input && price.cached_input < price.input);
+        assert_eq!(
+            lookup("openai", "gpt-5.2-2025-12-11", "https://api.openai.com/v1"),
+            Some(known)
+        );
+    }
+
+    #[test]
+    fn a_model_elsewhere_is_unknown_even_if_its_name_is_known() {
+        assert_eq!(
+            lookup("chatcompletion", "gpt-5.2", "https://notopenai.com/v1"),
+            None
+        );
+        assert_eq!(
+            lookup("chatcompletion", "no-such-model", "https://api.openai.com/v1"),
+            None
+        );
+        assert_eq!(lookup("chatcompletion", "gpt-5.2", "not a url"), None);
+    }
+
+    #[test]
+    fn ones_own_servers_cost_nothing() {
+        for (kind, url) in [
+            ("chatcompletion", "http://localhost:8000/v1"),
+            ("chatcompletion", "http://127.0.0.5:1/v1"),
+            ("chatcompletion", "http://[::1]:1/v1"),
+            ("vllm", "http://gpu.example:8000/v1"),
+        ] {
+            assert_eq!(
+                lookup(kind, "gpt-5.2", url).and_then(|facts| facts.price),
+                Some(Price::FREE),
+                "{url}"
+            );
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The OpenAI Chat Completions protocol, streamed.
+//!
+//! A call is one stream of events: it sends the request when it is first polled, sends it again as the retry policy
+//! allows, and ends once. Dropping it closes the connection.
+
+mod calls;
+mod chunk;
+mod decoder;
+pub(crate) mod failure;
+mod reading;
+mod request;
+mod sse;
+mod usage;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use massgen_ports::{Model, ModelEvent, ModelStream};
+use massgen_protocol::{ModelFailure, ModelRequest};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Client, Url};
+use secrecy::SecretString;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use self::failure::Witness;
+use self::reading::{Progress, Reading};
+use self::request::Writer;
+use crate::retry::{Decision, Failure, GiveUp, RetryPolicy};
+
+/// The header that names the call, so that a server's log can tell calls and their repetitions apart.
+pub const CALL_HEADER: &str = "x-massgen-call";
+
+/// A model behind a Chat Completions endpoint.
+#[derive(Clone)]
+pub struct ChatModel {
+    endpoint: Arc<Endpoint>,
+}
+
+/// What [`ChatModel`] is made of.
+pub(crate) struct Settings<'a> {
+    pub(crate) url: Url,
+    pub(crate) client: Client,
+    /// The authorization, if the endpoint wants one.
+    pub(crate) headers: HeaderMap,
+    /// The key in `headers`, so that messages can be kept clear of it.
+    pub(crate) key: Option<SecretString>,
+    pub(crate) model: &'a str,
+    pub(crate) parameters: &'a BTreeMap<String, serde_json::Value>,
+    pub(crate) max_output_tokens: Option<u32>,
+    pub(crate) policy: RetryPolicy,
+}
+
+struct Endpoint {
+    url: Url,
+    client: Client,
+    headers: HeaderMap,
+    witness: Witness,
+    writer: Writer,
+    policy: RetryPolicy,
+}
+
+impl ChatModel {
+    pub(crate) fn new(settings: Settings<'_>) -> Self {
+        let Settings {
+            url,
+            client,
+            mut headers,
+            key,
+            model,
+            parameters,
+            max_output_tokens,
+            policy,
+        } = settings;
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        let witness = Witness::new(&url, key);
+        let writer = Writer::new(&url, model, parameters, max_output_tokens);
+        Self {
+            endpoint: Arc::new(Endpoint {
+                url,
+                client,
+                headers,
+                witness,
+                writer,
+                policy,
+            }),
+        }
+    }
+}
+
+impl fmt::Debug for ChatModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChatModel")
+            .field("host", &self.endpoint.witness.host())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Model for ChatModel {
+    fn call(&self, request: ModelRequest) -> ModelStream {
+        let call = Call {
+            endpoint: Arc::clone(&self.endpoint),
+            request,
+            body: None,
+            started: None,
+            attempt: 0,
+            phase: Phase::Sending { not_before: None },
+        };
+        let events = stream::unfold(Some(call), |call| async move {
+            let mut call = call?;
+            let event = call.next().await;
+            let rest = match &event {
+                ModelEvent::Finished(_) | ModelEvent::Failed(_) => None,
+                ModelEvent::Delta { .. } | ModelEvent::Retrying { .. } => Some(call),
+            };
+            Some((event, rest))
+        });
+        events.boxed()
+    }
+}
+
+/// One call under way.
+struct Call {
+    endpoint: Arc<Endpoint>,
+    request: ModelRequest,
+    /// Written once, the same for all attempts.
+    body: Option<Bytes>,
+    started: Option<Instant>,
+    /// Requests sent so far.
+    attempt: u32,
+    phase: Phase,
+}
+
+enum Phase {
+    /// The next request goes out, when its wait is over.
+    Sending { not_before: Option<Instant> },
+    /// An answer is being read.
+    Reading(Box<Reading>),
+}
+
+impl Call {
+    /// The next event. It ends the call if it is [`ModelEvent::Finished`] or [`ModelEvent::Failed`].
+    async fn next(&mut self) -> ModelEvent {
+        let started = *self.started.get_or_insert_with(Instant::now);
+        let deadline = started + self.endpoint.policy.deadline;
+        loop {
+            let outcome = match &mut self.phase {
+                Phase::Sending { not_before } => {
+                    if let Some(moment) = *not_before {
+                        sleep_until(moment).await;
+                    }
+                    match timeout_at(deadline, self.send()).await {
+                        Ok(Ok(reading)) => {
+                            self.phase = Phase::Reading(Box::new(reading));
+                            continue;
+                        }
+                        Ok(Err(failure)) => Err(failure),
+                        Err(_) => Err(self.late()),
+                    }
+                }
+                Phase::Reading(reading) => match timeout_at(deadline, reading.next()).await {
+                    Ok(Ok(Progress::Piece(kind, text))) => return ModelEvent::Delta { kind, text },
+                    Ok(Ok(Progress::Over)) => Ok(()),
+                    Ok(Err(failure)) => Err(failure),
+                    Err(_) => Err(self.late()),
+                },
+            };
+            let sending = Phase::Sending { not_before: None };
+            let reply = match (outcome, std::mem::replace(&mut self.phase, sending)) {
+                (Ok(()), Phase::Reading(reading)) => reading.reply(),
+                (Ok(()), Phase::Sending { .. }) => continue,
+                (Err(failure), _) => Err(failure),
+            };
+            return match reply {
+                Ok(reply) => ModelEvent::Finished(Box::new(reply)),
+                Err(failure) => self.failed(failure, started),
+            };
+        }
+    }
+
+    /// Sends the request and waits for the head of the answer.
+    async fn send(&mut self) -> Result<Reading, Failure> {
+        let endpoint = Arc::clone(&self.endpoint);
+        let body = if let Some(body) = &self.body {
+            body.clone()
+        } else {
+            let body = endpoint.writer.body(&self.request);
+            let body = body.map_err(|problem| endpoint.witness.unwritable(problem))?;
+            self.body.insert(body).clone()
+        };
+        self.attempt += 1;
+        let call = self.request.context.call;
+        let sent_at = Instant::now();
+        let request_bytes = body.len();
+        let request = endpoint
+            .client
+            .post(endpoint.url.clone())
+            .headers(endpoint.headers.clone())
+            .header(CALL_HEADER, call.to_string())
+            .body(body)
+            .send();
+        let idle = endpoint.policy.idle_timeout;
+        let response = match timeout_at(sent_at + idle, request).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => return Err(endpoint.witness.transport(&error)),
+            Err(_) => return Err(endpoint.witness.idle(idle)),
+        };
+        let start = reading::Start {
+            call,
+            sent_at,
+            request_bytes,
+            idle,
+        };
+        Reading::open(response, start, endpoint.witness.clone()).await
+    }
+
+    fn late(&self) -> Failure {
+        self.endpoint.witness.deadline(self.endpoint.policy.deadline)
+    }
+
+    /// Sends again or gives up.
+    fn failed(&mut self, failure: Failure, started: Instant) -> ModelEvent {
+        let attempt = self.attempt;
+        let mut hasher = DefaultHasher::new();
+        (self.request.context.call, attempt).hash(&mut hasher);
+        let now = Instant::now();
+        match self
+            .endpoint
+            .policy
+            .decide(attempt, now - started, &failure, hasher.finish())
+        {
+            Decision::Retry { delay } => {
+                self.phase = Phase::Sending {
+                    not_before: Some(now + delay),
+                };
+                ModelEvent::Retrying {
+                    attempt,
+                    kind: failure.kind,
+                    message: failure.message,
+                    delay,
+                }
+            }
+            Decision::GiveUp(why) => {
+                let Failure {
+                    kind,
+                    mut message,
+                    retry_after,
+                    ..
+                } = failure;
+                let aside = match (why, retry_after) {
+                    (GiveUp::WaitTooLong, Some(asked)) => {
+                        format!("; it asks to wait {} s, too long for a call", asked.as_secs())
+                    }
+                    (GiveUp::Deadline, Some(_) | None) => "; no time is left to try again".to_owned(),
+                    (GiveUp::NotRetryable | GiveUp::AttemptsUsed, Some(_) | None)
+                    | (GiveUp::WaitTooLong, None) => String::new(),
+                };
+                message.push_str(&aside);
+                ModelEvent::Failed(ModelFailure {
+                    kind,
+                    message,
+                    attempts: attempt,
+                })
+            }
+        }
+    }
+}

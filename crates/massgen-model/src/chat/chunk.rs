@@ -1,0 +1,107 @@
+//! One chunk of a reply as it is on the wire. What is not read is skipped without a copy.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+/// A `chat.completion.chunk`, or a whole `chat.completion`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Chunk<'a> {
+    #[serde(default, borrow)]
+    pub(super) choices: Option<Vec<Choice<'a>>>,
+    #[serde(default, borrow)]
+    pub(super) usage: Option<&'a RawValue>,
+    /// Groq's place for the usage.
+    #[serde(default, borrow)]
+    pub(super) x_groq: Option<&'a RawValue>,
+    /// Cost in US dollars, from the providers that put it here.
+    #[serde(default, borrow)]
+    pub(super) cost: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    pub(super) error: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Choice<'a> {
+    #[serde(default)]
+    pub(super) index: Option<u64>,
+    #[serde(default, borrow)]
+    pub(super) delta: Option<Delta<'a>>,
+    /// The whole message, in replies that are not streamed.
+    #[serde(default, borrow)]
+    pub(super) message: Option<Delta<'a>>,
+    #[serde(default)]
+    pub(super) finish_reason: Option<String>,
+    /// Moonshot's place for the usage.
+    #[serde(default, borrow)]
+    pub(super) usage: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Delta<'a> {
+    #[serde(default, borrow)]
+    pub(super) content: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    pub(super) refusal: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    pub(super) reasoning_content: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    pub(super) reasoning: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    pub(super) reasoning_details: Option<&'a RawValue>,
+    #[serde(default)]
+    pub(super) tool_calls: Option<Vec<Map<String, Value>>>,
+}
+
+/// A piece of content: a string, or the typed parts that some servers send instead.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Piece {
+    pub(super) text: String,
+    pub(super) reasoning: String,
+}
+
+impl Piece {
+    /// Reads a `content` field. What is neither text nor reasoning (pictures, references) has no place in a reply here.
+    pub(super) fn read(raw: &RawValue) -> Result<Self, serde_json::Error> {
+        if raw.get().starts_with('"') {
+            return Ok(Self {
+                text: serde_json::from_str(raw.get())?,
+                ..Self::default()
+            });
+        }
+        let mut piece = Self::default();
+        match serde_json::from_str(raw.get())? {
+            Value::Array(parts) => parts.iter().for_each(|part| piece.part(part)),
+            part @ Value::Object(_) => piece.part(&part),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+        Ok(piece)
+    }
+
+    fn part(&mut self, part: &Value) {
+        let text = |key: &str| part.get(key).and_then(Value::as_str).unwrap_or_default();
+        match part.get("thinking") {
+            Some(Value::String(thinking)) => self.reasoning.push_str(thinking),
+            Some(Value::Array(parts)) => {
+                for text in parts
+                    .iter()
+                    .filter_map(|part| part.get("text").and_then(Value::as_str))
+                {
+                    self.reasoning.push_str(text);
+                }
+            }
+            _ => {
+                self.text.push_str(text("text"));
+                self.text.push_str(text("refusal"));
+            }
+        }
+    }
+}
+
+/// The text of a string field; empty for anything else.
+pub(super) fn string(raw: Option<&RawValue>) -> Result<String, serde_json::Error> {
+    match raw {
+        Some(raw) if raw.get().starts_with('"') => serde_json::from_str(raw.get()),
+        Some(_) | None => Ok(String::new()),
+    }
+}

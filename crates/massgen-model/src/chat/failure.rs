@@ -1,0 +1,295 @@
+//! What a provider's refusal means: from status, headers and body to a [`Failure`].
+
+use std::error::Error;
+use std::time::Duration;
+
+use massgen_protocol::message::FailureKind;
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::{StatusCode, Url};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+use crate::retry::Failure;
+
+/// Longest message of a provider that is kept, in characters.
+const MESSAGE_CHARS: usize = 300;
+
+/// How failures of one endpoint name it, and what they must not say.
+#[derive(Clone)]
+pub(super) struct Witness {
+    /// Host and, if unusual, port.
+    host: String,
+    key: Option<SecretString>,
+}
+
+impl Witness {
+    pub(super) fn new(url: &Url, key: Option<SecretString>) -> Self {
+        let host = url.host_str().unwrap_or("unknown host");
+        let host = url
+            .port()
+            .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        Self { host, key }
+    }
+
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// `text` on one line, cut, without the key.
+    fn clean(&self, text: &str) -> String {
+        let text = match &self.key {
+            Some(key) => text.replace(key.expose_secret(), "[key]"),
+            None => text.to_owned(),
+        };
+        let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        if let Some((cut, _)) = line.char_indices().nth(MESSAGE_CHARS) {
+            line.truncate(cut);
+            line.push('…');
+        }
+        line
+    }
+
+    /// The answer has another status than 200.
+    pub(super) fn status(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
+        let said = Said::read(&serde_json::from_slice(body).unwrap_or(Value::Null));
+        let kind = said.kind().unwrap_or_else(|| kind_of(status));
+        let kind = match (status, kind) {
+            // The status decides whether waiting helps; the code only tells quota and window apart.
+            (StatusCode::PAYLOAD_TOO_LARGE, _) => FailureKind::ContextOverflow,
+            (_, FailureKind::ContextOverflow | FailureKind::QuotaExhausted) => kind,
+            _ => kind_of(status),
+        };
+        let told = said
+            .message
+            .as_deref()
+            .map_or_else(String::new, |text| format!(": {}", self.clean(text)));
+        let aside = match location(status, headers) {
+            Some(target) => format!(", a redirect to `{target}` that is not followed"),
+            None => String::new(),
+        };
+        let message = format!("`{}` answered {status}{aside}{told}", self.host);
+        Failure {
+            retry_after: retry_after(headers),
+            ..Failure::new(kind, message)
+        }
+    }
+
+    /// The stream carries an error object.
+    pub(super) fn in_stream(&self, error: &Value) -> Failure {
+        let said = Said::read(error);
+        let kind = said.kind().unwrap_or(FailureKind::Server);
+        let told = said.message.as_deref().unwrap_or("an error without a message");
+        Failure::new(
+            kind,
+            format!("`{}` broke off with an error: {}", self.host, self.clean(told)),
+        )
+    }
+
+    /// No answer, or it broke off.
+    pub(super) fn transport(&self, error: &reqwest::Error) -> Failure {
+        let cause = self.clean(&root_cause(error));
+        if error.is_builder() {
+            return Failure::new(
+                FailureKind::Rejected,
+                format!("cannot write to `{}`: {cause}", self.host),
+            );
+        }
+        let (kind, what) = if error.is_timeout() {
+            (FailureKind::Timeout, "no connection in time to")
+        } else if error.is_connect() {
+            (FailureKind::Network, "no connection to")
+        } else {
+            (FailureKind::Network, "the connection broke to")
+        };
+        Failure::new(kind, format!("{what} `{}`: {cause}", self.host))
+    }
+
+    /// Nothing came for `silence`.
+    pub(super) fn idle(&self, silence: Duration) -> Failure {
+        Failure::new(
+            FailureKind::Timeout,
+            format!("`{}` was silent for {}", self.host, seconds(silence)),
+        )
+    }
+
+    /// The call took longer than its deadline.
+    pub(super) fn deadline(&self, deadline: Duration) -> Failure {
+        Failure::new(
+            FailureKind::Timeout,
+            format!("`{}` took longer than {}", self.host, seconds(deadline)),
+        )
+    }
+
+    /// The stream ended before the reply was complete.
+    pub(super) fn cut(&self) -> Failure {
+        Failure::new(
+            FailureKind::Network,
+            format!("`{}` ended the stream before the reply was complete", self.host),
+        )
+    }
+
+    /// What came is not what the protocol says.
+    pub(super) fn malformed(&self, problem: impl std::fmt::Display) -> Failure {
+        let problem = self.clean(&problem.to_string());
+        Failure::new(
+            FailureKind::Malformed,
+            format!("`{}` sent something unreadable: {problem}", self.host),
+        )
+    }
+
+    /// The request cannot be written.
+    pub(super) fn unwritable(&self, problem: impl std::fmt::Display) -> Failure {
+        let problem = self.clean(&problem.to_string());
+        Failure::new(
+            FailureKind::Rejected,
+            format!("no request to `{}` can be written: {problem}", self.host),
+        )
+    }
+
+    /// A page came instead of a reply.
+    pub(super) fn wrong_content(&self, content_type: &str) -> Failure {
+        let content_type = self.clean(content_type);
+        Failure::new(
+            FailureKind::Rejected,
+            format!(
+                "`{}` answered with `{content_type}` instead of a reply; is the base URL right?",
+                self.host
+            ),
+        )
+    }
+}
+
+/// The parts of an error object that matter.
+struct Said {
+    message: Option<String>,
+    codes: Vec<String>,
+    status: Option<u16>,
+}
+
+impl Said {
+    /// Reads `{"error": {"message", "type", "code"}}`, the same without the wrapping, `{"error": "text"}`,
+    /// `{"message": "text"}`, `{"detail": "text"}`, or a list that holds one of them.
+    fn read(body: &Value) -> Self {
+        let body = body.as_array().and_then(|list| list.first()).unwrap_or(body);
+        let error = body.get("error").filter(|error| !error.is_null()).unwrap_or(body);
+        let text = |value: Option<&Value>| match value {
+            Some(Value::String(text)) if !text.trim().is_empty() => Some(text.clone()),
+            _ => None,
+        };
+        let message = text(Some(error))
+            .or_else(|| text(error.get("message")))
+            .or_else(|| text(body.get("message")))
+            .or_else(|| text(body.get("detail")));
+        let codes = ["code", "type", "status"]
+            .iter()
+            .filter_map(|key| text(error.get(key)))
+            .collect();
+        let status = error
+            .get("code")
+            .or_else(|| error.get("status"))
+            .and_then(Value::as_u64);
+        Self {
+            message,
+            codes,
+            status: status.and_then(|status| u16::try_from(status).ok()),
+        }
+    }
+
+    /// The kind that the error names itself, by code first and by a status in the code's place second.
+    fn kind(&self) -> Option<FailureKind> {
+        let by_code = self.codes.iter().find_map(|code| match code.as_str() {
+            "context_length_exceeded" => Some(FailureKind::ContextOverflow),
+            "insufficient_quota" | "billing_error" => Some(FailureKind::QuotaExhausted),
+            "invalid_api_key" | "authentication_error" | "permission_error" => {
+                Some(FailureKind::Unauthorized)
+            }
+            "rate_limit_exceeded" | "rate_limit_error" | "RESOURCE_EXHAUSTED" => {
+                Some(FailureKind::RateLimited)
+            }
+            "invalid_request_error" | "model_not_found" | "INVALID_ARGUMENT" => Some(FailureKind::Rejected),
+            _ => None,
+        });
+        by_code.or_else(|| {
+            let status = StatusCode::from_u16(self.status?).ok()?;
+            (!status.is_success()).then(|| kind_of(status))
+        })
+    }
+}
+
+fn kind_of(status: StatusCode) -> FailureKind {
+    match status.as_u16() {
+        401 | 403 => FailureKind::Unauthorized,
+        402 => FailureKind::QuotaExhausted,
+        408 => FailureKind::Timeout,
+        413 => FailureKind::ContextOverflow,
+        409 | 425 | 500.. => FailureKind::Server,
+        429 => FailureKind::RateLimited,
+        _ => FailureKind::Rejected,
+    }
+}
+
+/// The host that a redirect leads to.
+fn location(status: StatusCode, headers: &HeaderMap) -> Option<String> {
+    let target = headers
+        .get(reqwest::header::LOCATION)
+        .filter(|_| status.is_redirection())?;
+    let url = Url::parse(target.to_str().ok()?).ok()?;
+    url.host_str().map(str::to_owned)
+}
+
+/// The wait that the headers ask for: `retry-after-ms`, else `retry-after` in seconds or as a date. A date counts from
+/// the server's own `date`, so clocks need not agree.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .map(str::trim)
+    };
+    let number = |text: &str| {
+        text.parse::<f64>()
+            .ok()
+            .filter(|number| number.is_finite() && *number >= 0.0)
+    };
+    if let Some(millis) = text("retry-after-ms").and_then(number) {
+        return Duration::try_from_secs_f64(millis / 1000.0).ok();
+    }
+    let wait = text(RETRY_AFTER.as_str())?;
+    if let Some(seconds) = number(wait) {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let moment = |text: &str| {
+        jiff::fmt::rfc2822::parse(text)
+            .ok()
+            .map(|zoned| zoned.timestamp())
+    };
+    let wait = moment(wait)?.duration_since(moment(text(DATE.as_str())?)?);
+    Some(Duration::try_from(wait).unwrap_or(Duration::ZERO))
+}
+
+/// The last cause of `error`, which names no URL.
+pub(crate) fn root_cause(error: &(dyn Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    match cause.downcast_ref::<reqwest::Error>() {
+        // The text of a reqwest error may end in its URL; its class does not.
+        Some(error) if error.is_timeout() => "timed out".to_owned(),
+        Some(error) if error.is_builder() => "the request cannot be built".to_owned(),
+        Some(_) => "the connection failed".to_owned(),
+        None => cause.to_string(),
+    }
+}
+
+fn seconds(span: Duration) -> String {
+    if span.subsec_millis() == 0 {
+        format!("{} s", span.as_secs())
+    } else {
+        format!("{} ms", span.as_millis())
+    }
+}
+
+#[cfg(test)]
+#[path = "failure_tests.rs"]
+mod tests;

@@ -1,0 +1,228 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use massgen_protocol::ids::{AgentId, AgentNo};
+use massgen_protocol::message::{CallContext, FinishReason, Purpose, ToolCall as OurCall};
+use massgen_protocol::{CallId as OurCallId, TokenUsage};
+use serde_json::json;
+
+use super::*;
+
+fn writer(host: &str, parameters: Value) -> Writer {
+    let parameters: BTreeMap<String, Value> = serde_json::from_value(parameters).unwrap();
+    let url = Url::parse(&format!("https://{host}/v1/chat/completions")).unwrap();
+    Writer::new(&url, "the-model", &parameters, Some(500))
+}
+
+fn request(messages: Vec<Message>) -> ModelRequest {
+    let tool = |name: &str| ToolSchema {
+        name: name.to_owned(),
+        description: format!("does {name}"),
+        parameters: json!({"type": "object", "properties": {"z": {"type": "string"}, "a": {"type": "integer"}}}),
+    };
+    ModelRequest {
+        context: CallContext {
+            agent: AgentId::new("agent_a").unwrap(),
+            call: OurCallId {
+                agent: AgentNo::from_index(0),
+                number: 1,
+            },
+            purpose: Purpose::Coordinate,
+            candidates: Vec::new(),
+            may_answer: true,
+        },
+        system: "be good".into(),
+        tools: Arc::from([tool("vote"), tool("answer")]),
+        messages,
+        max_output_tokens: None,
+    }
+}
+
+fn user(text: &str) -> Message {
+    Message::User {
+        text: text.to_owned(),
+    }
+}
+
+fn reply(items: Vec<ReplyItem>) -> Message {
+    let reply = Reply {
+        items,
+        finish: FinishReason::Stop,
+        usage: TokenUsage::default(),
+        reported_cost: None,
+        first_token_after: Duration::ZERO,
+        duration: Duration::ZERO,
+    };
+    Message::Assistant {
+        reply: Arc::new(reply),
+    }
+}
+
+fn call(id: &str, arguments: &str) -> ReplyItem {
+    ItemContent::ToolCall(OurCall {
+        id: id.to_owned(),
+        name: "vote".to_owned(),
+        arguments: arguments.to_owned(),
+    })
+    .into()
+}
+
+fn result(id: &str, text: &str) -> Message {
+    Message::ToolResult {
+        id: id.to_owned(),
+        name: "vote".to_owned(),
+        text: text.to_owned(),
+        is_error: false,
+    }
+}
+
+fn text(text: &str) -> ReplyItem {
+    ItemContent::Text {
+        text: text.to_owned(),
+    }
+    .into()
+}
+
+fn body(request: &ModelRequest) -> String {
+    String::from_utf8(writer("example.test", json!({})).body(request).unwrap().to_vec()).unwrap()
+}
+
+fn messages(request: &ModelRequest) -> Value {
+    serde_json::from_str::<Value>(&body(request)).unwrap()["messages"].clone()
+}
+
+#[test]
+fn a_body_says_settings_then_tools_then_messages() {
+    let parameters = json!({"top_p": 0.5, "alpha": [1], "messages": "no", "model": "no", "tools": [], "stream": false,
+        "nothing": null});
+    let made = writer("example.test", parameters)
+        .body(&request(vec![user("why \"é\"?")]))
+        .unwrap();
+    let parameters = r#"{"type":"object","properties":{"z":{"type":"string"},"a":{"type":"integer"}}}"#;
+    let tool = |name: &str| {
+        format!(
+            r#"{{"type":"function","function":{{"name":"{name}","description":"does {name}","parameters":{parameters}}}}}"#
+        )
+    };
+    let expected = [
+        r#"{"alpha":[1],"max_tokens":500,"model":"the-model","stream":true,"#,
+        r#""stream_options":{"include_usage":true},"top_p":0.5,"#,
+        &format!(r#""tools":[{},{}],"#, tool("vote"), tool("answer")),
+        r#""messages":[{"role":"system","content":"be good"},{"role":"user","content":"why \"é\"?"}]}"#,
+    ];
+    assert_eq!(std::str::from_utf8(&made).unwrap(), expected.concat());
+}
+
+#[test]
+fn a_longer_conversation_begins_with_the_bytes_of_a_shorter_one() {
+    let conversation = vec![
+        user("question"),
+        reply(vec![
+            ReplyItem {
+                content: ItemContent::Reasoning {
+                    text: "hm".to_owned(),
+                },
+                provider: Some(json!({"reasoning_content": ""})),
+            },
+            text("let me see"),
+            call("call_0", "{\"b\": 1, \"a\": {\"z\":2,\"y\":3}}"),
+            call("call_1", "not json"),
+        ]),
+        result("call_0", "counted"),
+        result("call_1", "bad arguments"),
+        user("news"),
+        user("more news"),
+        reply(vec![call("call_0", "{}")]),
+        result("call_0", "the same id again"),
+        user("go on"),
+    ];
+    let mut before: Option<String> = None;
+    for length in [1, 4, 5, 6, 8, 9] {
+        let now = body(&request(conversation[..length].to_vec()));
+        assert_eq!(
+            now,
+            body(&request(conversation[..length].to_vec())),
+            "the same request gives the same bytes"
+        );
+        if let Some(before) = before {
+            let prefix = before.strip_suffix("]}").unwrap();
+            assert!(now.starts_with(prefix), "{length} messages:\n{before}\n{now}");
+        }
+        before = Some(now);
+    }
+}
+
+#[test]
+fn replies_go_back_with_the_items_of_the_provider() {
+    let signed = ReplyItem {
+        provider: Some(json!({"extra_content": {"google": {"thought_signature": "s"}}})),
+        ..call("c", "{\"x\":1}")
+    };
+    let details = json!([{"type": "reasoning.encrypted", "data": "opaque"}]);
+    let thought = ReplyItem {
+        content: ItemContent::Reasoning {
+            text: "hm".to_owned(),
+        },
+        provider: Some(json!({"reasoning": "", "reasoning_details": details})),
+    };
+    let sent = messages(&request(vec![
+        user("q"),
+        reply(vec![thought, text("a"), signed]),
+        result("c", "r"),
+    ]));
+    let turn = json!({"role": "assistant", "content": "a", "reasoning": "hm", "reasoning_details": details,
+        "tool_calls": [{"extra_content": {"google": {"thought_signature": "s"}}, "type": "function", "id": "c",
+            "function": {"name": "vote", "arguments": "{\"x\":1}"}}]});
+    assert_eq!(sent[2], turn);
+    assert_eq!(
+        sent[3],
+        json!({"role": "tool", "tool_call_id": "c", "content": "r"})
+    );
+}
+
+#[test]
+fn a_conversation_without_providers_items_is_rebuilt() {
+    let thought = ItemContent::Reasoning {
+        text: "hm".to_owned(),
+    }
+    .into();
+    let sent = messages(&request(vec![
+        user("q"),
+        reply(vec![thought, text("a")]),
+        reply(vec![]),
+        user("go on"),
+    ]));
+    let expected = json!([
+        {"role": "system", "content": "be good"}, {"role": "user", "content": "q"},
+        {"role": "assistant", "content": "a"}, {"role": "user", "content": "go on"},
+    ]);
+    assert_eq!(sent, expected);
+}
+
+#[test]
+fn a_provider_gets_its_own_dialect() {
+    let sent = |host: &str, model: &str| {
+        let url = Url::parse(&format!("https://{host}/v1")).unwrap();
+        let writer = Writer::new(&url, model, &BTreeMap::new(), Some(500));
+        serde_json::from_slice::<Value>(&writer.body(&request(vec![user("q")])).unwrap()).unwrap()
+    };
+    assert_eq!(sent("api.openai.com", "gpt-5.2")["max_completion_tokens"], 500);
+    assert_eq!(sent("notopenai.com", "gpt-5.2")["max_tokens"], 500);
+    for (_, dialect) in DIALECTS {
+        assert!(dialect.quirks.supports_tools, "{}", dialect.name);
+    }
+}
+
+#[test]
+fn the_request_may_bound_the_output_more_tightly_than_the_configuration() {
+    let mut bounded = request(vec![user("q")]);
+    bounded.max_output_tokens = Some(9);
+    assert_eq!(
+        serde_json::from_str::<Value>(&body(&bounded)).unwrap()["max_tokens"],
+        9
+    );
+    assert_eq!(
+        serde_json::from_str::<Value>(&body(&request(vec![user("q")]))).unwrap()["max_tokens"],
+        500
+    );
+}

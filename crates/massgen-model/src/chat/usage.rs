@@ -1,0 +1,153 @@
+//! Tokens and cost as the providers report them, in one meaning: input holds what was cached, output holds the
+//! reasoning.
+
+use massgen_protocol::money::UsageSource;
+use massgen_protocol::{TokenUsage, Usd};
+use serde_json::Value;
+
+/// What a usage object says.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Reported {
+    /// The tokens; `None` when none were counted.
+    pub(super) tokens: Option<TokenUsage>,
+    /// The cost.
+    pub(super) cost: Option<Usd>,
+}
+
+impl Reported {
+    /// Reads a usage object. An object whose counters are all zero says nothing: no request has an empty prompt.
+    pub(super) fn read(usage: &Value) -> Self {
+        let count = |pointer: &str| usage.pointer(pointer).and_then(number);
+        let first = |pointers: &[&str]| {
+            pointers
+                .iter()
+                .find_map(|pointer| count(pointer).filter(|n| *n > 0))
+        };
+        let total = first(&["/total_tokens"]);
+        let input = first(&["/prompt_tokens", "/input_tokens"]);
+        let output = first(&["/completion_tokens", "/output_tokens"])
+            .or_else(|| total.zip(input).map(|(total, input)| total.saturating_sub(input)));
+        let tokens = (input.is_some() || output.is_some()).then(|| {
+            let cached_input = first(&[
+                "/prompt_tokens_details/cached_tokens",
+                "/input_tokens_details/cached_tokens",
+                "/cache_read_input_tokens",
+                "/cached_input_tokens",
+                "/num_cached_tokens",
+                "/prompt_cache_hit_tokens",
+            ]);
+            let cache_write = first(&[
+                "/prompt_tokens_details/cache_write_tokens",
+                "/cache_creation_input_tokens",
+            ]);
+            let reasoning = first(&[
+                "/completion_tokens_details/reasoning_tokens",
+                "/output_tokens_details/reasoning_tokens",
+                "/reasoning_tokens",
+            ]);
+            let (input, output) = (input.unwrap_or(0), output.unwrap_or(0));
+            let cached_input = cached_input.unwrap_or(0).min(input);
+            TokenUsage {
+                input,
+                output,
+                // Some servers count more reasoning than output; the part is never more than the whole.
+                reasoning: reasoning.unwrap_or(0).min(output),
+                cached_input,
+                cache_write: cache_write.unwrap_or(0).min(input - cached_input),
+                source: UsageSource::Api,
+            }
+        });
+        Self {
+            tokens,
+            cost: usage.get("cost").and_then(cost),
+        }
+    }
+
+    /// Takes what `later` says; a report without counters does not undo an earlier one.
+    pub(super) fn update(&mut self, later: Self) {
+        self.tokens = later.tokens.or(self.tokens);
+        self.cost = later.cost.or(self.cost);
+    }
+}
+
+/// A cost in US dollars: a number, or an object with `total_cost`. A cost of zero counts: free models say so.
+pub(super) fn cost(value: &Value) -> Option<Usd> {
+    let value = value.get("total_cost").unwrap_or(value);
+    let dollars = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
+    (dollars.is_finite() && dollars >= 0.0).then(|| Usd::from_dollars(dollars))
+}
+
+/// Tokens of `bytes` bytes of text when nobody counted: four bytes a token, rounded up.
+pub(super) fn estimated_tokens(bytes: usize) -> u64 {
+    u64::try_from(bytes.div_ceil(4)).unwrap_or(u64::MAX)
+}
+
+/// A count that some servers write as `12.0`.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the range is checked"
+)]
+fn number(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| {
+        value
+            .as_f64()
+            .filter(|n| (0.0..1e15).contains(n))
+            .map(|n| n as u64)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_spelling_has_one_meaning() {
+        let openai = json!({"prompt_tokens": 100, "completion_tokens": 40, "total_tokens": 140,
+            "prompt_tokens_details": {"cached_tokens": 60, "cache_write_tokens": 10},
+            "completion_tokens_details": {"reasoning_tokens": 30}});
+        let tokens = TokenUsage {
+            input: 100,
+            output: 40,
+            reasoning: 30,
+            cached_input: 60,
+            cache_write: 10,
+            ..TokenUsage::default()
+        };
+        assert_eq!(
+            Reported::read(&openai),
+            Reported {
+                tokens: Some(tokens),
+                cost: None
+            }
+        );
+
+        let deepseek =
+            json!({"prompt_tokens": 10.0, "total_tokens": 15, "prompt_cache_hit_tokens": 99, "cost": "0.5"});
+        let tokens = TokenUsage {
+            input: 10,
+            output: 5,
+            cached_input: 10,
+            ..TokenUsage::default()
+        };
+        let expected = Reported {
+            tokens: Some(tokens),
+            cost: Some(Usd::from_dollars(0.5)),
+        };
+        assert_eq!(Reported::read(&deepseek), expected);
+    }
+
+    #[test]
+    fn counters_of_zero_are_no_report_and_a_cost_of_zero_is_one() {
+        let zeros = json!({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0, "cost": 0});
+        assert_eq!(
+            Reported::read(&zeros),
+            Reported {
+                tokens: None,
+                cost: Some(Usd::ZERO)
+            }
+        );
+    }
+}

@@ -1,0 +1,149 @@
+//! The one retry policy: what is sent again, when, and when a call is given up.
+//!
+//! Nothing below this layer retries, so attempts do not multiply. The decision is a pure function of what happened;
+//! the caller does the waiting.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use massgen_protocol::message::FailureKind;
+
+/// How often and how patiently one model call is repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Requests that one call may send, the first included.
+    pub attempts: u32,
+    /// Time that a call may take, waits included.
+    pub deadline: Duration,
+    /// Longest silence of a server: before its answer begins, and between two pieces of it.
+    pub idle_timeout: Duration,
+    /// Wait after the first failure; it doubles with every further one, plus up to as much again by chance.
+    pub first_delay: Duration,
+    /// Bound on the wait, before the part that is left to chance.
+    pub max_delay: Duration,
+    /// Longest wait that a server may ask for; when it asks for more, the call fails.
+    pub max_retry_after: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            attempts: 5,
+            deadline: Duration::from_mins(10),
+            idle_timeout: Duration::from_mins(2),
+            first_delay: Duration::from_millis(500),
+            max_delay: Duration::from_secs(30),
+            max_retry_after: Duration::from_mins(2),
+        }
+    }
+}
+
+/// Why one request of a call gave no reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The class.
+    pub kind: FailureKind,
+    /// What was said, one line, without secrets.
+    pub message: String,
+    /// Wait that the server asks for.
+    pub retry_after: Option<Duration>,
+    /// Whether it may be sent again at all.
+    pub repeat: Repeat,
+}
+
+/// Whether a failed request may be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// When failures of its kind may.
+    ByKind,
+    /// In no case: it would fail again, at a price.
+    Never,
+}
+
+impl Failure {
+    /// A failure whose kind says whether it is sent again.
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            retry_after: None,
+            repeat: Repeat::ByKind,
+        }
+    }
+
+    /// The same, never to be sent again.
+    #[must_use]
+    pub fn for_good(mut self) -> Self {
+        self.repeat = Repeat::Never;
+        self
+    }
+}
+
+/// What to do after a failed request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Send it again after this wait.
+    Retry {
+        /// The wait.
+        delay: Duration,
+    },
+    /// The call has failed.
+    GiveUp(GiveUp),
+}
+
+/// Why a call is given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GiveUp {
+    /// The same request would fail again.
+    NotRetryable,
+    /// All attempts are used up.
+    AttemptsUsed,
+    /// The next attempt would begin after the deadline.
+    Deadline,
+    /// The server asks for a longer wait than is granted.
+    WaitTooLong,
+}
+
+impl RetryPolicy {
+    /// What to do after the `attempt`-th request (from 1) failed, `elapsed` after the call began. `seed` takes the
+    /// place of chance, so that many callers do not come back at the same moment.
+    pub fn decide(&self, attempt: u32, elapsed: Duration, failure: &Failure, seed: u64) -> Decision {
+        let repeatable = match failure.repeat {
+            Repeat::ByKind => failure.kind.is_retryable(),
+            Repeat::Never => false,
+        };
+        if !repeatable {
+            return Decision::GiveUp(GiveUp::NotRetryable);
+        }
+        if attempt >= self.attempts {
+            return Decision::GiveUp(GiveUp::AttemptsUsed);
+        }
+        let delay = match failure.retry_after {
+            Some(asked) if asked > self.max_retry_after => return Decision::GiveUp(GiveUp::WaitTooLong),
+            Some(asked) => asked,
+            None => self.backoff(attempt, seed),
+        };
+        if elapsed.saturating_add(delay) >= self.deadline {
+            return Decision::GiveUp(GiveUp::Deadline);
+        }
+        Decision::Retry { delay }
+    }
+
+    fn backoff(&self, attempt: u32, seed: u64) -> Duration {
+        let mut delays = ExponentialBuilder::new()
+            .with_min_delay(self.first_delay)
+            .with_max_delay(self.max_delay)
+            .with_jitter()
+            .with_jitter_seed(seed)
+            .without_max_times()
+            .build();
+        // The iterator has no end without a bound on the times.
+        delays
+            .nth(attempt.saturating_sub(1) as usize)
+            .unwrap_or(self.max_delay)
+    }
+}
+
+#[cfg(test)]
+#[path = "retry_tests.rs"]
+mod tests;

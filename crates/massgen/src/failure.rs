@@ -1,0 +1,127 @@
+//! What ends the program before or beside a run, and the exit codes.
+
+use std::fmt;
+use std::io::IsTerminal;
+
+use massgen_config::{Findings, Style};
+use massgen_ports::SessionEnd;
+use massgen_protocol::event::RunOutcome;
+
+/// A final answer exists, or what was asked for was done.
+pub(crate) const SUCCESS: u8 = 0;
+/// The configuration is wrong, a key is missing, a folder cannot be used.
+pub(crate) const CONFIGURATION: u8 = 1;
+/// The arguments are wrong; also: no agent gave an answer.
+pub(crate) const USAGE: u8 = 2;
+/// No agent gave an answer.
+const NO_ANSWER: u8 = 2;
+/// The deadline came before any answer.
+const DEADLINE: u8 = 3;
+/// Interrupted; what is there was saved and the run can be resumed.
+pub(crate) const INTERRUPTED: u8 = 4;
+/// The budget was spent before any answer.
+const BUDGET: u8 = 5;
+
+/// The exit code of a session that has ended.
+pub(crate) fn code_of(end: &SessionEnd) -> u8 {
+    match end {
+        SessionEnd::Finished(outcome) => match outcome {
+            RunOutcome::Answered => SUCCESS,
+            RunOutcome::NoAnswer => NO_ANSWER,
+            RunOutcome::DeadlineWithoutAnswer => DEADLINE,
+            RunOutcome::BudgetWithoutAnswer => BUDGET,
+        },
+        SessionEnd::Interrupted | SessionEnd::JournalFailed(_) => INTERRUPTED,
+    }
+}
+
+/// Something that keeps the program from doing what it was asked for.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// One thing is wrong.
+    Plain {
+        /// What.
+        message: String,
+        /// What to do about it.
+        hint: Option<String>,
+        /// The exit code.
+        code: u8,
+    },
+    /// The configuration is wrong in one or more places.
+    Configuration(Box<Findings>),
+}
+
+impl Failure {
+    /// A problem of configuration or surroundings.
+    pub(crate) fn configuration(message: impl fmt::Display) -> Self {
+        Self::Plain {
+            message: message.to_string(),
+            hint: None,
+            code: CONFIGURATION,
+        }
+    }
+
+    /// A problem of the arguments.
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
+        Self::Plain {
+            message: message.to_string(),
+            hint: None,
+            code: USAGE,
+        }
+    }
+
+    /// The same, with advice.
+    pub(crate) fn hint(self, advice: impl fmt::Display) -> Self {
+        match self {
+            Self::Plain { message, code, .. } => Self::Plain {
+                message,
+                hint: Some(advice.to_string()),
+                code,
+            },
+            Self::Configuration(_) => self,
+        }
+    }
+
+    /// The same, with another exit code.
+    pub(crate) fn with_code(self, code: u8) -> Self {
+        match self {
+            Self::Plain { message, hint, .. } => Self::Plain { message, hint, code },
+            Self::Configuration(_) => self,
+        }
+    }
+
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::Plain { code, .. } => *code,
+            Self::Configuration(_) => CONFIGURATION,
+        }
+    }
+}
+
+/// Lines for a person, the last one ended.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain { message, hint, .. } => {
+                writeln!(f, "error: {message}")?;
+                match hint {
+                    Some(hint) => writeln!(f, "hint: {hint}"),
+                    None => Ok(()),
+                }
+            }
+            Self::Configuration(findings) => f.write_str(&massgen_config::render(findings, stderr_style())),
+        }
+    }
+}
+
+/// How findings look on stderr.
+pub(crate) fn stderr_style() -> Style {
+    let width =
+        terminal_size::terminal_size_of(std::io::stderr()).map_or(80, |(columns, _)| usize::from(columns.0));
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if std::io::stderr().is_terminal() && !plain {
+        Style::Drawn { width }
+    } else {
+        Style::Plain { width }
+    }
+}

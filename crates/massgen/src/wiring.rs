@@ -1,0 +1,129 @@
+//! From a specification to the ports of a session.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use massgen_engine::{Ports, Redactor, SystemClock};
+use massgen_model::cassette::{
+    Cassette, CassetteWriter, Header, Pace, Recorder, Redaction, Replay, Replayer,
+};
+use massgen_model::simulated::SimulatedTeam;
+use massgen_model::{HttpClient, KeySource, connect};
+use massgen_ports::{Journal, Model};
+use massgen_protocol::spec::{RunSpec, Wire};
+use massgen_protocol::{AgentId, AgentNo, Envelope, Event};
+
+use crate::environment::SEARCHED;
+use crate::failure::Failure;
+
+/// Where replies come from and go to, besides the providers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tape<'a> {
+    pub(crate) record: Option<&'a Path>,
+    pub(crate) replay: Option<&'a Path>,
+}
+
+/// The ports of a session, and the recording that is made of it.
+pub(crate) struct Wired {
+    pub(crate) ports: Ports,
+    pub(crate) recording: Option<Arc<CassetteWriter>>,
+}
+
+/// Connects every agent to its model. `past` are the events of earlier processes of the run.
+pub(crate) fn wire(
+    spec: &RunSpec,
+    past: &[Envelope],
+    keys: &dyn KeySource,
+    redactor: Redactor,
+    tape: &Tape<'_>,
+    journal: Arc<dyn Journal>,
+) -> Result<Wired, Failure> {
+    let team = SimulatedTeam::new(spec).map_err(Failure::configuration)?;
+    let redaction = {
+        let redactor = redactor.clone();
+        Redaction::new(move |text| redactor.text(text).into_owned())
+    };
+    let mut models = match tape.replay {
+        Some(path) => replayed(spec, past, path, &redaction)?,
+        None => connected(spec, keys, &team)?,
+    };
+    let recording = match tape.record {
+        Some(path) => {
+            let writer =
+                CassetteWriter::open(path, &Header::of(spec), redaction).map_err(Failure::configuration)?;
+            let writer = Arc::new(writer);
+            for model in models.values_mut() {
+                *model = Arc::new(Recorder::new(Arc::clone(model), Arc::clone(&writer)));
+            }
+            Some(writer)
+        }
+        None => None,
+    };
+    let ports = Ports {
+        journal,
+        clock: Arc::new(SystemClock::start()),
+        models,
+        tools: Arc::new(team.tools()),
+        redactor,
+    };
+    Ok(Wired { ports, recording })
+}
+
+fn connected(
+    spec: &RunSpec,
+    keys: &dyn KeySource,
+    team: &SimulatedTeam,
+) -> Result<BTreeMap<AgentId, Arc<dyn Model>>, Failure> {
+    let http = HttpClient::new();
+    let mut models: BTreeMap<AgentId, Arc<dyn Model>> = BTreeMap::new();
+    for agent in &spec.agents {
+        let model: Arc<dyn Model> = match &agent.backend.wire {
+            Wire::Simulated(_) => match team.model(&agent.id) {
+                Some(model) => Arc::new(model),
+                None => {
+                    return Err(Failure::configuration(format!(
+                        "agent `{}` has no simulated model",
+                        agent.id
+                    )));
+                }
+            },
+            Wire::ChatCompletions { .. } => connect(agent, keys, &http).map_err(|error| {
+                let failure = Failure::configuration(format!("agent `{}`: {error}", agent.id));
+                match error.hint() {
+                    Some(hint) => failure.hint(hint),
+                    None => failure.hint(format!("keys are looked for in {SEARCHED}")),
+                }
+            })?,
+        };
+        models.insert(agent.id.clone(), model);
+    }
+    Ok(models)
+}
+
+fn replayed(
+    spec: &RunSpec,
+    past: &[Envelope],
+    path: &Path,
+    redaction: &Redaction,
+) -> Result<BTreeMap<AgentId, Arc<dyn Model>>, Failure> {
+    let cassette = Cassette::load(path).map_err(Failure::configuration)?;
+    cassette
+        .check_run(spec, redaction)
+        .map_err(Failure::configuration)?;
+    let replay = Arc::new(Replay::new(cassette, Pace::AsFastAsPossible, redaction.clone()));
+    let mut models: BTreeMap<AgentId, Arc<dyn Model>> = BTreeMap::new();
+    for (agent, no) in spec.agents.iter().zip(spec.agent_nos()) {
+        replay.skip(&agent.id, finished_calls(past, no));
+        models.insert(agent.id.clone(), Arc::new(Replayer::new(Arc::clone(&replay))));
+    }
+    Ok(models)
+}
+
+fn finished_calls(past: &[Envelope], agent: AgentNo) -> u32 {
+    let finished = past.iter().filter_map(|envelope| match &envelope.event {
+        Event::ModelCallFinished { call, .. } if call.agent == agent => Some(call.number),
+        _ => None,
+    });
+    finished.max().unwrap_or(0)
+}

