@@ -11,6 +11,7 @@ mod stream;
 mod teams;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use serde_json::json;
@@ -35,13 +36,22 @@ const PARTS: &[Part] = &[
     ("the file", startup::file_figures),
 ];
 
-/// Measures `program`, or a fresh release build.
+/// Measures `program`. Without one, builds it and this very tool for release and has that measure: the model server is
+/// then as fast as what it serves.
 pub(crate) fn run(program: Option<PathBuf>) -> Result<()> {
-    let program = match program {
-        Some(program) => fs_err::canonicalize(program)?,
-        None => programs::build(&["build", "--release", "--package", "massgen"])?
-            .context("cargo built no program `massgen`")?,
+    let Some(program) = program else {
+        let build = |name| {
+            let built = programs::build(&["build", "--release", "--package", name], name)?;
+            built.with_context(|| format!("cargo built no program `{name}`"))
+        };
+        let program = build("massgen")?;
+        return programs::run(
+            Command::new(build("xtask")?)
+                .args(["bench", "--program"])
+                .arg(program),
+        );
     };
+    let program = fs_err::canonicalize(program)?;
     let mut figures: Vec<Figure> = Vec::new();
     for (what, measure) in PARTS {
         say(&format!("measuring {what} …"));

@@ -57,7 +57,7 @@ const STEPS: &[Step] = &[
     ("sizes", "no large files", |_| sizes::run()),
     ("build", "cargo test --workspace --no-run", |made| {
         let tests = ["test", "--workspace", "--no-run", "--quiet"];
-        made.program = Some(build(&tests)?.map_or_else(debug_program, Ok)?);
+        made.program = Some(build(&tests, "massgen")?.map_or_else(debug_program, Ok)?);
         Ok(())
     }),
     ("gen", "generated files are current", |made| {

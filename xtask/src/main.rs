@@ -63,7 +63,7 @@ enum Task {
     },
     /// Measure the release program and print the figures beside what was hoped for.
     Bench {
-        /// This program instead of a fresh release build.
+        /// This program, measured by this build of the tool, instead of fresh release builds of both.
         #[arg(long)]
         program: Option<PathBuf>,
     },

@@ -61,8 +61,8 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// Runs a cargo build with `arguments` and returns the program `massgen` that came out of it, if one did.
-pub(crate) fn build(arguments: &[&str]) -> Result<Option<PathBuf>> {
+/// Runs a cargo build with `arguments` and returns the program `name` that came out of it, if one did.
+pub(crate) fn build(arguments: &[&str], name: &str) -> Result<Option<PathBuf>> {
     let mut command = cargo();
     command
         .args(arguments)
@@ -76,7 +76,7 @@ pub(crate) fn build(arguments: &[&str]) -> Result<Option<PathBuf>> {
     for message in Message::parse_stream(std::io::BufReader::new(messages)) {
         // Only the artefact matters: cargo prints diagnostics itself.
         if let Message::CompilerArtifact(artifact) = message?
-            && artifact.target.name == "massgen"
+            && artifact.target.name == name
             && artifact.target.kind.contains(&TargetKind::Bin)
             && !artifact.profile.test
         {
@@ -94,5 +94,5 @@ pub(crate) fn build(arguments: &[&str]) -> Result<Option<PathBuf>> {
 
 /// Builds the program for debugging, as a person would who works on it.
 pub(crate) fn debug_program() -> Result<PathBuf> {
-    build(&["build", "--package", "massgen"])?.context("cargo built no program `massgen`")
+    build(&["build", "--package", "massgen"], "massgen")?.context("cargo built no program `massgen`")
 }

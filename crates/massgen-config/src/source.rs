@@ -25,7 +25,7 @@ impl Source {
         &self.name
     }
 
-    /// The whole text. It may hold keys: show only [`Source::masked`].
+    /// The whole text. It may hold keys: show findings with [`render`](crate::render), which covers them.
     pub fn text(&self) -> &str {
         &self.text
     }

@@ -63,3 +63,9 @@ pub trait Journal: Send + Sync {
     /// before it; the batch is stored even if the future is dropped. After an error nothing more is stored.
     fn append(&self, batch: Vec<Arc<Envelope>>) -> BoxFuture<'static, Result<(), JournalError>>;
 }
+
+impl<J: Journal + ?Sized> Journal for Arc<J> {
+    fn append(&self, batch: Vec<Arc<Envelope>>) -> BoxFuture<'static, Result<(), JournalError>> {
+        (**self).append(batch)
+    }
+}

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::resource::{Usage as Resources, UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ pub(crate) struct Usage {
     pub(crate) wall_ms: f64,
     /// User and system time together.
     pub(crate) cpu_ms: f64,
-    /// Peak resident memory. Never below that of the measuring process when it forked: about 3 MB.
+    /// Peak resident memory. Never below that of the measuring process when it started the program: a few MB.
     pub(crate) peak_mb: f64,
     /// Its exit code; `None` when a signal ended it.
     pub(crate) code: Option<i32>,
@@ -58,7 +58,7 @@ pub(crate) fn run(file: &Path, command: &[PathBuf]) -> Result<()> {
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
     let usage = Usage {
         wall_ms,
-        cpu_ms: (used.user_time().num_microseconds() + used.system_time().num_microseconds()) as f64 / 1e3,
+        cpu_ms: cpu_ms(&used),
         peak_mb: used.max_rss() as f64 * 1024.0 / 1e6,
         code: status.code(),
     };
@@ -76,4 +76,14 @@ pub(crate) fn of(command: &Command, file: &Path) -> Result<Usage> {
         command.get_program().display()
     );
     usage(file)
+}
+
+/// Processor time that this process has used.
+pub(crate) fn own_cpu_ms() -> Result<f64> {
+    Ok(cpu_ms(&getrusage(UsageWho::RUSAGE_SELF)?))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+fn cpu_ms(used: &Resources) -> f64 {
+    (used.user_time().num_microseconds() + used.system_time().num_microseconds()) as f64 / 1e3
 }

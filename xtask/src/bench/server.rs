@@ -13,6 +13,7 @@ use massgen_testkit::model_server::{
 use serde_json::{Value, json};
 
 use super::log::Served;
+use super::measure::own_cpu_ms;
 use crate::helper::Helper;
 use crate::out::say;
 
@@ -72,6 +73,14 @@ impl ModelServer {
             .ask("now")?
             .as_f64()
             .context("the model server told no time")
+    }
+
+    /// Processor time that the server itself has used.
+    pub(crate) fn cpu_ms(&mut self) -> Result<f64> {
+        self.helper
+            .ask("cpu")?
+            .as_f64()
+            .context("the model server told no processor time")
     }
 
     /// How many requests have arrived.
@@ -152,6 +161,7 @@ fn told(question: &str, begin: Instant, server: &testkit::ModelServer, plans: &P
     };
     match question {
         "now" => json!(ms(begin.elapsed())),
+        "cpu" => json!(own_cpu_ms().ok()),
         "begun" => json!(server.requests().len()),
         "log" => all(RequestRecord::json),
         "timings" => all(|request| json!({"model": request.json().get("model")})),

@@ -1,6 +1,7 @@
 //! The picture of a run in the README: what the terminal shows for a recorded history, as an image.
 
-use anstyle_svg::Term;
+use anstyle::{Color as Ansi, RgbColor};
+use anstyle_svg::{Palette, Term};
 use anyhow::{Context, Result};
 use massgen_protocol::Envelope;
 use massgen_view::{Color, Glyphs, Style, transcript};
@@ -11,6 +12,28 @@ use crate::places;
 const HISTORY: &str = "docs/assets/run.jsonl";
 /// Columns of the terminal in the picture.
 const WIDTH: usize = 96;
+
+/// Colours that can be read on [`BACKGROUND`]: those of a terminal's first palette cannot.
+const PALETTE: Palette = Palette([
+    RgbColor(0x3b, 0x42, 0x52),
+    RgbColor(0xe0, 0x6c, 0x75),
+    RgbColor(0x98, 0xc3, 0x79),
+    RgbColor(0xe5, 0xc0, 0x7b),
+    RgbColor(0x61, 0xaf, 0xef),
+    RgbColor(0xc6, 0x78, 0xdd),
+    RgbColor(0x56, 0xb6, 0xc2),
+    RgbColor(0xd7, 0xda, 0xe0),
+    RgbColor(0x7f, 0x84, 0x8e),
+    RgbColor(0xef, 0x8c, 0x95),
+    RgbColor(0xb5, 0xdd, 0x97),
+    RgbColor(0xf2, 0xd3, 0x97),
+    RgbColor(0x8a, 0xc6, 0xf5),
+    RgbColor(0xd8, 0x9b, 0xea),
+    RgbColor(0x7c, 0xcf, 0xd9),
+    RgbColor(0xff, 0xff, 0xff),
+]);
+const FOREGROUND: Ansi = Ansi::Rgb(RgbColor(0xd7, 0xda, 0xe0));
+const BACKGROUND: Ansi = Ansi::Rgb(RgbColor(0x1e, 0x21, 0x27));
 
 pub(crate) fn run() -> Result<String> {
     let history =
@@ -28,7 +51,11 @@ fn picture(history: &str) -> Result<String> {
         glyphs: Glyphs::Unicode,
         ..Style::plain(WIDTH)
     };
-    Ok(Term::new().render_svg(&transcript(&events, &[], &style)))
+    let terminal = Term::new()
+        .palette(PALETTE)
+        .fg_color(FOREGROUND)
+        .bg_color(BACKGROUND);
+    Ok(terminal.render_svg(&transcript(&events, &[], &style)))
 }
 
 #[cfg(test)]

@@ -258,6 +258,7 @@ pub(crate) const CONFINED: &[Confined] = &[
     // Development.
     confined("axum", &["massgen-testkit"], "the model server of the tests"),
     confined("cargo_metadata", &["xtask"], "development tasks"),
+    confined("anstyle", &["xtask"], "the picture of a run"),
     confined("anstyle-svg", &["xtask"], "the picture of a run"),
     available_to_tests("proptest", &["massgen-testkit"], "tests only"),
     available_to_tests("insta", &[], "tests only"),
