@@ -45,11 +45,7 @@ pub(crate) fn run(program: Option<PathBuf>) -> Result<()> {
             built.with_context(|| format!("cargo built no program `{name}`"))
         };
         let program = build("massgen")?;
-        return programs::run(
-            Command::new(build("xtask")?)
-                .args(["bench", "--program"])
-                .arg(program),
-        );
+        return programs::run(Command::new(build("xtask")?).args(["bench", "--program"]).arg(program));
     };
     let program = fs_err::canonicalize(program)?;
     let mut figures: Vec<Figure> = Vec::new();
@@ -66,10 +62,6 @@ pub(crate) fn run(program: Option<PathBuf>) -> Result<()> {
     fs_err::create_dir_all(places::target())?;
     fs_err::write(&file, serde_json::to_string_pretty(&result)? + "\n")?;
     let worse = missed(&figures);
-    say(&format!(
-        "\n{}\n\n{worse} worse than hoped; also in {}",
-        table(&figures),
-        file.display()
-    ));
+    say(&format!("\n{}\n\n{worse} worse than hoped; also in {}", table(&figures), file.display()));
     Ok(())
 }

@@ -21,9 +21,7 @@ struct Made {
 
 impl Made {
     fn program(&self) -> Result<&PathBuf> {
-        self.program
-            .as_ref()
-            .context("the build made no program `massgen`")
+        self.program.as_ref().context("the build made no program `massgen`")
     }
 }
 
@@ -35,24 +33,18 @@ const STEPS: &[Step] = &[
         needs::c_compiler()?;
         needs::node_with_peers().map(drop)
     }),
-    ("format", "cargo fmt --all --check", |_| {
-        run_program(cargo().args(["fmt", "--all", "--check"]))
+    ("format", "cargo fmt --all --check", |_| run_program(cargo().args(["fmt", "--all", "--check"]))),
+    ("clippy", "cargo clippy --workspace --all-targets -- -D warnings", |_| {
+        run_program(cargo().args([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--quiet",
+            "--",
+            "-D",
+            "warnings",
+        ]))
     }),
-    (
-        "clippy",
-        "cargo clippy --workspace --all-targets -- -D warnings",
-        |_| {
-            run_program(cargo().args([
-                "clippy",
-                "--workspace",
-                "--all-targets",
-                "--quiet",
-                "--",
-                "-D",
-                "warnings",
-            ]))
-        },
-    ),
     ("layers", "dependencies against the house", |_| layers::run()),
     ("sizes", "no large files", |_| sizes::run()),
     ("build", "cargo test --workspace --no-run", |made| {
@@ -60,15 +52,9 @@ const STEPS: &[Step] = &[
         made.program = Some(build(&tests, "massgen")?.map_or_else(debug_program, Ok)?);
         Ok(())
     }),
-    ("gen", "generated files are current", |made| {
-        generate::run(made.program()?, generate::Mode::Check)
-    }),
-    ("tests", "cargo test --workspace", |_| {
-        run_program(cargo().args(["test", "--workspace"]))
-    }),
-    ("peers", "contract tests against aimock", |made| {
-        peers::run(made.program()?, SEED)
-    }),
+    ("gen", "generated files are current", |made| generate::run(made.program()?, generate::Mode::Check)),
+    ("tests", "cargo test --workspace", |_| run_program(cargo().args(["test", "--workspace"]))),
+    ("peers", "contract tests against aimock", |made| peers::run(made.program()?, SEED)),
 ];
 
 pub(crate) fn run() -> Result<()> {

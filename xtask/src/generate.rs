@@ -27,22 +27,10 @@ struct Generated {
 }
 
 const FILES: &[Generated] = &[
-    Generated {
-        path: "docs/assets/run.svg",
-        make: |_| picture::run(),
-    },
-    Generated {
-        path: "docs/reference/cli.md",
-        make: cli::reference,
-    },
-    Generated {
-        path: "docs/reference/config.md",
-        make: |_| Ok(massgen_config::docs::reference_markdown()),
-    },
-    Generated {
-        path: "docs/schema/events.schema.json",
-        make: |_| event_schema(),
-    },
+    Generated { path: "docs/assets/run.svg", make: |_| picture::run() },
+    Generated { path: "docs/reference/cli.md", make: cli::reference },
+    Generated { path: "docs/reference/config.md", make: |_| Ok(massgen_config::docs::reference_markdown()) },
+    Generated { path: "docs/schema/events.schema.json", make: |_| event_schema() },
     Generated {
         path: "docs/schema/massgen.schema.json",
         make: |_| pretty(&massgen_config::docs::json_schema()),

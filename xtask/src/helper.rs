@@ -23,12 +23,7 @@ impl Helper {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let input = child.stdin.take().context("the helper has no input")?;
         let output = BufReader::new(child.stdout.take().context("the helper has no output")?);
-        let mut helper = Self {
-            child,
-            input,
-            output,
-            hello: Value::Null,
-        };
+        let mut helper = Self { child, input, output, hello: Value::Null };
         helper.hello = helper.line().context("the helper did not start")?;
         Ok(helper)
     }
@@ -37,8 +32,7 @@ impl Helper {
     pub(crate) fn ask(&mut self, question: &str) -> Result<Value> {
         writeln!(self.input, "{question}")
             .with_context(|| format!("the helper cannot be asked `{question}`"))?;
-        self.line()
-            .with_context(|| format!("the helper did not reply to `{question}`"))
+        self.line().with_context(|| format!("the helper did not reply to `{question}`"))
     }
 
     fn line(&mut self) -> Result<Value> {

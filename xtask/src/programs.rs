@@ -13,10 +13,7 @@ use crate::product::last_line;
 fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let words = std::iter::once(program.file_name().unwrap_or(program.as_os_str())).chain(command.get_args());
-    words
-        .map(|word| word.to_string_lossy())
-        .collect::<Vec<_>>()
-        .join(" ")
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
 /// Runs `command` with our own output and fails unless it succeeds.
@@ -35,12 +32,7 @@ pub(crate) fn read(command: &mut Command) -> Result<String> {
     let output = output.with_context(|| format!("`{}` cannot be run", shown(command)))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        bail!(
-            "`{}` failed ({}): {}",
-            shown(command),
-            output.status,
-            last_line(&said)
-        );
+        bail!("`{}` failed ({}): {}", shown(command), output.status, last_line(&said));
     }
     String::from_utf8(output.stdout)
         .with_context(|| format!("`{}` printed something that is not text", shown(command)))
@@ -49,9 +41,7 @@ pub(crate) fn read(command: &mut Command) -> Result<String> {
 /// The file that would be run for `name`, if there is one on the search path.
 pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(name))
-        .find(|file| file.is_file())
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
 /// The cargo that runs us, in the root of the workspace.
@@ -64,13 +54,9 @@ pub(crate) fn cargo() -> Command {
 /// Runs a cargo build with `arguments` and returns the program `name` that came out of it, if one did.
 pub(crate) fn build(arguments: &[&str], name: &str) -> Result<Option<PathBuf>> {
     let mut command = cargo();
-    command
-        .args(arguments)
-        .arg("--message-format=json-render-diagnostics");
+    command.args(arguments).arg("--message-format=json-render-diagnostics");
     command.stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut child = command
-        .spawn()
-        .with_context(|| format!("`{}` cannot be run", shown(&command)))?;
+    let mut child = command.spawn().with_context(|| format!("`{}` cannot be run", shown(&command)))?;
     let messages = child.stdout.take().context("cargo has no output")?;
     let mut program = None;
     for message in Message::parse_stream(std::io::BufReader::new(messages)) {
@@ -84,11 +70,7 @@ pub(crate) fn build(arguments: &[&str], name: &str) -> Result<Option<PathBuf>> {
         }
     }
     let status = child.wait()?;
-    ensure!(
-        status.success(),
-        "`cargo {}` failed ({status})",
-        arguments.join(" ")
-    );
+    ensure!(status.success(), "`cargo {}` failed ({status})", arguments.join(" "));
     Ok(program)
 }
 

@@ -38,32 +38,14 @@ pub(crate) fn run() -> Result<()> {
         let mut total = Lines::default();
         for file in &files {
             let lines = count(&fs_err::read_to_string(file)?, kind(file.strip_prefix(&folder)?));
-            total = Lines {
-                code: total.code + lines.code,
-                tests: total.tests + lines.tests,
-            };
+            total = Lines { code: total.code + lines.code, tests: total.tests + lines.tests };
             all.push((file.strip_prefix(&root)?.to_owned(), lines));
         }
-        totals.row([
-            name,
-            files.len().to_string(),
-            total.code.to_string(),
-            total.tests.to_string(),
-        ]);
-        sum = (
-            sum.0 + files.len(),
-            Lines {
-                code: sum.1.code + total.code,
-                tests: sum.1.tests + total.tests,
-            },
-        );
+        totals.row([name, files.len().to_string(), total.code.to_string(), total.tests.to_string()]);
+        sum =
+            (sum.0 + files.len(), Lines { code: sum.1.code + total.code, tests: sum.1.tests + total.tests });
     }
-    totals.row([
-        "all".into(),
-        sum.0.to_string(),
-        sum.1.code.to_string(),
-        sum.1.tests.to_string(),
-    ]);
+    totals.row(["all".into(), sum.0.to_string(), sum.1.code.to_string(), sum.1.tests.to_string()]);
 
     all.sort_by(|(a, x), (b, y)| y.code.cmp(&x.code).then_with(|| a.cmp(b)));
     let mut largest = Table::new(&[("file", Align::Left), ("lines", Align::Right)]);
@@ -77,9 +59,7 @@ pub(crate) fn run() -> Result<()> {
         .map(|(file, lines)| format!("{} ({})", file.display(), lines.code))
         .collect();
     if too_large.is_empty() {
-        say(&format!(
-            "\nno file has more than {MOST_LINES} lines, tests apart"
-        ));
+        say(&format!("\nno file has more than {MOST_LINES} lines, tests apart"));
         return Ok(());
     }
     bail!("over {MOST_LINES} lines, tests apart: {}", too_large.join(", "));
@@ -130,15 +110,8 @@ pub(crate) enum Kind {
 /// What `file`, named relative to its crate, is for.
 pub(crate) fn kind(file: &Path) -> Kind {
     let in_tests = file.starts_with("tests") || file.starts_with("benches");
-    let stem = file
-        .file_stem()
-        .map(|stem| stem.to_string_lossy())
-        .unwrap_or_default();
-    if in_tests || stem == "tests" || stem.ends_with("_tests") {
-        Kind::Tests
-    } else {
-        Kind::Code
-    }
+    let stem = file.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
+    if in_tests || stem == "tests" || stem.ends_with("_tests") { Kind::Tests } else { Kind::Code }
 }
 
 fn count(text: &str, kind: Kind) -> Lines {
@@ -147,10 +120,7 @@ fn count(text: &str, kind: Kind) -> Lines {
         Kind::Tests => Lines { code: 0, tests: all },
         Kind::Code => {
             let code = without_tests(text).lines().count();
-            Lines {
-                code,
-                tests: all - code,
-            }
+            Lines { code, tests: all - code }
         }
     }
 }

@@ -19,10 +19,7 @@ pub(crate) struct Table {
 impl Table {
     /// A table without rows.
     pub(crate) fn new(head: &[(&'static str, Align)]) -> Self {
-        Self {
-            head: head.to_vec(),
-            rows: Vec::new(),
-        }
+        Self { head: head.to_vec(), rows: Vec::new() }
     }
 
     /// Adds a row.
@@ -39,29 +36,17 @@ impl Table {
         };
         let widths: Vec<usize> = (0..self.head.len()).map(width).collect();
         let line = |row: &Vec<String>| {
-            let cells = row
-                .iter()
-                .zip(&self.head)
-                .zip(&widths)
-                .map(|((cell, (_, align)), width)| {
-                    let padding = " ".repeat(width.saturating_sub(cell.chars().count()));
-                    match align {
-                        Align::Left => format!("{cell}{padding}"),
-                        Align::Right => format!("{padding}{cell}"),
-                    }
-                });
+            let cells = row.iter().zip(&self.head).zip(&widths).map(|((cell, (_, align)), width)| {
+                let padding = " ".repeat(width.saturating_sub(cell.chars().count()));
+                match align {
+                    Align::Left => format!("{cell}{padding}"),
+                    Align::Right => format!("{padding}{cell}"),
+                }
+            });
             cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
         };
-        let rule = widths
-            .iter()
-            .map(|width| "-".repeat(*width))
-            .collect::<Vec<_>>()
-            .join("  ");
-        [line(&head), rule]
-            .into_iter()
-            .chain(self.rows.iter().map(line))
-            .collect::<Vec<_>>()
-            .join("\n")
+        let rule = widths.iter().map(|width| "-".repeat(*width)).collect::<Vec<_>>().join("  ");
+        [line(&head), rule].into_iter().chain(self.rows.iter().map(line)).collect::<Vec<_>>().join("\n")
     }
 }
 

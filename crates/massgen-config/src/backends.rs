@@ -56,34 +56,15 @@ const fn row(
     default_model: Option<&'static str>,
     support: Support,
 ) -> BackendType {
-    BackendType {
-        name,
-        display_name,
-        base_url,
-        key_variables,
-        default_model,
-        support,
-    }
+    BackendType { name, display_name, base_url, key_variables, default_model, support }
 }
 
-const CLI: Support = Support::NotYet {
-    speaks: "an agent program of its own",
-};
-const ANTHROPIC: Support = Support::NotYet {
-    speaks: "the Anthropic Messages protocol",
-};
-const GOOGLE: Support = Support::NotYet {
-    speaks: "the Gemini protocol",
-};
-const RESPONSES: Support = Support::NotYet {
-    speaks: "the Responses protocol",
-};
-const AZURE: Support = Support::NotYet {
-    speaks: "the Azure form of Chat Completions",
-};
-const FRAMEWORK: Support = Support::NotYet {
-    speaks: "a framework of its own",
-};
+const CLI: Support = Support::NotYet { speaks: "an agent program of its own" };
+const ANTHROPIC: Support = Support::NotYet { speaks: "the Anthropic Messages protocol" };
+const GOOGLE: Support = Support::NotYet { speaks: "the Gemini protocol" };
+const RESPONSES: Support = Support::NotYet { speaks: "the Responses protocol" };
+const AZURE: Support = Support::NotYet { speaks: "the Azure form of Chat Completions" };
+const FRAMEWORK: Support = Support::NotYet { speaks: "a framework of its own" };
 
 /// The table, in alphabetical order.
 #[rustfmt::skip]
@@ -129,10 +110,7 @@ const HOSTS: &[(&[&str], &[&str])] = &[
     (&["nebius.com", "nebius.ai"], &["NEBIUS_API_KEY"]),
     (&["openrouter.ai"], &["OPENROUTER_API_KEY"]),
     (&["z.ai", "bigmodel.cn"], &["ZAI_API_KEY"]),
-    (
-        &["moonshot.ai", "moonshot.cn"],
-        &["MOONSHOT_API_KEY", "KIMI_API_KEY"],
-    ),
+    (&["moonshot.ai", "moonshot.cn"], &["MOONSHOT_API_KEY", "KIMI_API_KEY"]),
     (&["nvidia.com"], &["NGC_API_KEY"]),
     (&["poe.com"], &["POE_API_KEY"]),
     (&["aliyuncs.com"], &["QWEN_API_KEY"]),
@@ -142,9 +120,7 @@ const HOSTS: &[(&[&str], &[&str])] = &[
 pub fn backend(name: &str) -> Option<&'static BackendType> {
     let plain = |name: &str| name.trim().to_lowercase().replace([' ', '-'], "_");
     let name = plain(name);
-    BACKENDS
-        .iter()
-        .find(|backend| backend.name == name || plain(backend.display_name) == name)
+    BACKENDS.iter().find(|backend| backend.name == name || plain(backend.display_name) == name)
 }
 
 /// The names of all types that run here, as a list for people.
@@ -185,9 +161,7 @@ pub fn type_of_model(model: &str) -> Option<&'static BackendType> {
         ("simulated", &["simulated"]),
     ];
     let model = model.trim().to_lowercase();
-    let family = FAMILIES
-        .iter()
-        .find(|(_, starts)| starts.iter().any(|start| model.starts_with(start)))?;
+    let family = FAMILIES.iter().find(|(_, starts)| starts.iter().any(|start| model.starts_with(start)))?;
     backend(family.0)
 }
 

@@ -10,11 +10,7 @@ fn types_are_found_by_any_spelling_of_their_name() {
         ("claude-code", "claude_code"),
         (" LM Studio ", "lmstudio"),
     ] {
-        assert_eq!(
-            backend(written).map(|backend| backend.name),
-            Some(meant),
-            "{written}"
-        );
+        assert_eq!(backend(written).map(|backend| backend.name), Some(meant), "{written}");
     }
     assert_eq!(backend("opnai"), None);
     assert_eq!(nearest_type("opnai"), Some("openai"));
@@ -38,18 +34,9 @@ fn the_table_is_sorted_and_every_address_in_it_is_one() {
 
 #[test]
 fn a_key_follows_the_host_and_nothing_that_looks_like_it() {
-    assert_eq!(
-        host_key_variables("https://openrouter.ai/api/v1"),
-        ["OPENROUTER_API_KEY"]
-    );
-    assert_eq!(
-        host_key_variables("https://api.z.ai/api/paas/v4/"),
-        ["ZAI_API_KEY"]
-    );
-    assert_eq!(
-        host_key_variables("https://api.moonshot.ai/v1"),
-        ["MOONSHOT_API_KEY", "KIMI_API_KEY"]
-    );
+    assert_eq!(host_key_variables("https://openrouter.ai/api/v1"), ["OPENROUTER_API_KEY"]);
+    assert_eq!(host_key_variables("https://api.z.ai/api/paas/v4/"), ["ZAI_API_KEY"]);
+    assert_eq!(host_key_variables("https://api.moonshot.ai/v1"), ["MOONSHOT_API_KEY", "KIMI_API_KEY"]);
     for foreign in [
         "https://openai.com.evil.example/v1",
         "https://notopenai.com/v1",
@@ -73,11 +60,7 @@ fn well_known_models_tell_their_type() {
         ("glm-4.5", "zai"),
         ("simulated", "simulated"),
     ] {
-        assert_eq!(
-            type_of_model(model).map(|backend| backend.name),
-            Some(meant),
-            "{model}"
-        );
+        assert_eq!(type_of_model(model).map(|backend| backend.name), Some(meant), "{model}");
     }
     assert_eq!(type_of_model("llama-3.3-70b"), None);
 }

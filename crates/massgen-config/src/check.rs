@@ -45,12 +45,7 @@ struct Waiting {
 
 /// Checks `root` and puts the values of variables into the texts that have an effect.
 pub(crate) fn check(root: &mut Node, lookup: Lookup<'_>, unknown: UnknownKeys) -> Vec<Finding> {
-    let mut check = Check {
-        lookup,
-        unknown,
-        findings: Vec::new(),
-        waiting: BTreeMap::new(),
-    };
+    let mut check = Check { lookup, unknown, findings: Vec::new(), waiting: BTreeMap::new() };
     check.section(root, "", "", Telling::Each);
     check.finish()
 }
@@ -62,10 +57,7 @@ impl Check<'_> {
             self.findings.push(
                 Finding::notice(
                     waiting.path,
-                    format!(
-                        "not in this version yet: {feature}; without effect: {}",
-                        names.join(", ")
-                    ),
+                    format!("not in this version yet: {feature}; without effect: {}", names.join(", ")),
                 )
                 .hint("the run goes on without it")
                 .at(&waiting.origin),
@@ -81,9 +73,7 @@ impl Check<'_> {
         };
         for entry in entries {
             let path = join(shown, &entry.key);
-            let known = registry::children(pattern)
-                .iter()
-                .find(|key| key.name() == entry.key);
+            let known = registry::children(pattern).iter().find(|key| key.name() == entry.key);
             match known {
                 Some(key) => self.known(key, entry, &path, telling),
                 None => self.unknown(pattern, shown, entry, &path),
@@ -126,17 +116,9 @@ impl Check<'_> {
         if self.unknown == UnknownKeys::Tolerated {
             return;
         }
-        let place = if shown.is_empty() {
-            "at the top level".to_owned()
-        } else {
-            format!("in `{shown}`")
-        };
+        let place = if shown.is_empty() { "at the top level".to_owned() } else { format!("in `{shown}`") };
         let finding = Finding::error(path, format!("unknown key `{}` {place}", shortened(&entry.key)));
-        self.findings.push(
-            finding
-                .hint(hint_for_unknown(pattern, &entry.key))
-                .at(&entry.key_origin),
-        );
+        self.findings.push(finding.hint(hint_for_unknown(pattern, &entry.key)).at(&entry.key_origin));
     }
 
     /// Checks one value against a shape.
@@ -196,8 +178,7 @@ impl Check<'_> {
             _ => format!("`{}` must be {}, not {is}", key.name(), shape.wanted()),
         };
         let finding = Finding::error(path, message);
-        self.findings
-            .push(finding.hint(hint_for_wrong(key, shape, node)).at(&node.origin));
+        self.findings.push(finding.hint(hint_for_wrong(key, shape, node)).at(&node.origin));
     }
 
     /// Puts the values of variables into the texts of a value that has an effect. `false` when that cannot be done,
@@ -214,10 +195,7 @@ impl Check<'_> {
                 let Some(expanded) = expand::expand(text, self.lookup) else {
                     return true;
                 };
-                let origin = Origin::Environment {
-                    variables: expanded.variables.clone(),
-                    span: *span,
-                };
+                let origin = Origin::Environment { variables: expanded.variables.clone(), span: *span };
                 if !self.may_be_used(key, &expanded, node, path) {
                     return false;
                 }
@@ -225,9 +203,9 @@ impl Check<'_> {
                 node.origin = origin;
                 true
             }
-            (Value::List(items), _) if !matches!(shape, Shape::List(_)) => items
-                .iter_mut()
-                .all(|item| self.variables(key, &Shape::Any, item, path)),
+            (Value::List(items), _) if !matches!(shape, Shape::List(_)) => {
+                items.iter_mut().all(|item| self.variables(key, &Shape::Any, item, path))
+            }
             (Value::Map(entries), _) => entries
                 .iter_mut()
                 .all(|entry| self.variables(key, &Shape::Any, &mut entry.node, &join(path, &entry.key))),
@@ -245,19 +223,13 @@ impl Check<'_> {
                     .at(&node.origin),
             );
         }
-        let secrets: Vec<_> = expanded
-            .variables
-            .iter()
-            .filter(|name| variable_names_a_secret(name))
-            .collect();
+        let secrets: Vec<_> =
+            expanded.variables.iter().filter(|name| variable_names_a_secret(name)).collect();
         if let Some(name) = secrets.first() {
             self.findings.push(
                 Finding::error(
                     path,
-                    format!(
-                        "`${{{name}}}` looks like a key and cannot stand in `{}`",
-                        key.name()
-                    ),
+                    format!("`${{{name}}}` looks like a key and cannot stand in `{}`", key.name()),
                 )
                 .hint("keys are read only through `api_key`; everything else is kept in the run's files")
                 .at(&node.origin),
@@ -315,9 +287,7 @@ fn asks_for_something(key: &Key, node: &Node) -> bool {
         Value::Map(_) if node.get("enabled").and_then(Node::bool) == Some(false) => false,
         Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) => !is_default(key, node),
         Value::Map(entries) if key.shape.allows_section() => entries.iter().any(|entry| {
-            let child = registry::children(key.path)
-                .iter()
-                .find(|child| child.name() == entry.key);
+            let child = registry::children(key.path).iter().find(|child| child.name() == entry.key);
             child.is_none_or(|child| asks_for_something(child, &entry.node))
         }),
         Value::List(_) | Value::Map(_) => true,
@@ -344,22 +314,13 @@ fn hint_for_unknown(pattern: &str, name: &str) -> String {
     if let Some(meant) = near.filter(|meant| strsim::damerau_levenshtein(name, meant) <= 1) {
         return format!("did you mean `{meant}`?");
     }
-    let mut places: Vec<&str> = registry::keys()
-        .filter(usable)
-        .filter(|key| key.name() == name)
-        .map(Key::parent)
-        .collect();
+    let mut places: Vec<&str> =
+        registry::keys().filter(usable).filter(|key| key.name() == name).map(Key::parent).collect();
     places.dedup();
     if (1..=PLACES).contains(&places.len()) && name.len() >= TELLING_NAME {
         let places: Vec<_> = places
             .iter()
-            .map(|place| {
-                if place.is_empty() {
-                    "the top level".to_owned()
-                } else {
-                    format!("`{place}`")
-                }
-            })
+            .map(|place| if place.is_empty() { "the top level".to_owned() } else { format!("`{place}`") })
             .collect();
         return format!("`{name}` belongs into {}", places.join(" or "));
     }
@@ -419,11 +380,7 @@ pub(crate) fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> 
 
 pub(crate) fn join(path: &str, name: &str) -> String {
     let name = shortened(name);
-    if path.is_empty() {
-        name
-    } else {
-        format!("{path}.{name}")
-    }
+    if path.is_empty() { name } else { format!("{path}.{name}") }
 }
 
 /// A name from a file, fit for a message.

@@ -17,11 +17,7 @@ pub fn reference_markdown() -> String {
     );
     for section in SECTIONS {
         // Writing to a String cannot fail.
-        let _ = write!(
-            out,
-            "\n## {}\n\n| Key | Value | Default | What it does | Example |\n",
-            section.title
-        );
+        let _ = write!(out, "\n## {}\n\n| Key | Value | Default | What it does | Example |\n", section.title);
         out.push_str("|---|---|---|---|---|\n");
         for key in section.keys {
             let _ = writeln!(
@@ -68,24 +64,16 @@ pub fn json_schema() -> Value {
     let agent = section("agents[]");
     if let Some(properties) = root.get_mut("properties").and_then(Value::as_object_mut) {
         let doc = |path| registry::key(path).map(described).unwrap_or_default();
-        properties.insert(
-            "agent".to_owned(),
-            json!({ "$ref": "#/$defs/agent", "description": doc("agent") }),
-        );
+        properties
+            .insert("agent".to_owned(), json!({ "$ref": "#/$defs/agent", "description": doc("agent") }));
         let agents =
             json!({ "type": "array", "items": { "$ref": "#/$defs/agent" }, "description": doc("agents") });
         properties.insert("agents".to_owned(), agents);
     }
     if let Some(root) = root.as_object_mut() {
-        root.insert(
-            "$schema".to_owned(),
-            "https://json-schema.org/draft/2020-12/schema".into(),
-        );
+        root.insert("$schema".to_owned(), "https://json-schema.org/draft/2020-12/schema".into());
         root.insert("title".to_owned(), "massgen configuration".into());
-        root.insert(
-            "oneOf".to_owned(),
-            json!([{ "required": ["agents"] }, { "required": ["agent"] }]),
-        );
+        root.insert("oneOf".to_owned(), json!([{ "required": ["agents"] }, { "required": ["agent"] }]));
         root.insert("$defs".to_owned(), json!({ "agent": agent }));
     }
     root

@@ -33,10 +33,7 @@ impl Endpoint {
         } else {
             return Err("does not begin with `https://` or `http://`");
         };
-        if text
-            .chars()
-            .any(|c| c.is_whitespace() || c.is_control() || c == '\\')
-        {
+        if text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\') {
             return Err("has a character that an address cannot have");
         }
         if text.contains(['?', '#']) {
@@ -51,62 +48,37 @@ impl Endpoint {
             host.parse::<Ipv6Addr>().map_err(|_| "has no valid host")?;
             (host, after.strip_prefix(':'))
         } else {
-            authority
-                .split_once(':')
-                .map_or((authority, None), |(host, port)| (host, Some(port)))
+            authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)))
         };
         if port.is_some_and(|port| port.parse::<u16>().is_err()) {
             return Err("has no valid port");
         }
         if host.is_empty()
-            || host
-                .chars()
-                .any(|c| !(c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':')))
+            || host.chars().any(|c| !(c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':')))
         {
             return Err("has no valid host");
         }
         let url = text.trim_end_matches('/');
-        let url = url
-            .strip_suffix("/chat/completions")
-            .unwrap_or(url)
-            .trim_end_matches('/');
-        Ok(Self {
-            url: url.to_owned(),
-            host: host.trim_end_matches('.').to_lowercase(),
-            transport,
-        })
+        let url = url.strip_suffix("/chat/completions").unwrap_or(url).trim_end_matches('/');
+        Ok(Self { url: url.to_owned(), host: host.trim_end_matches('.').to_lowercase(), transport })
     }
 
     /// Whether the host is `domain` or in it.
     pub(crate) fn is_in(&self, domain: &str) -> bool {
-        self.host == domain
-            || self
-                .host
-                .strip_suffix(domain)
-                .is_some_and(|before| before.ends_with('.'))
+        self.host == domain || self.host.strip_suffix(domain).is_some_and(|before| before.ends_with('.'))
     }
 
     /// Whether the host is this machine.
     pub(crate) fn is_loopback(&self) -> bool {
         self.is_in("localhost")
-            || self
-                .host
-                .parse::<Ipv4Addr>()
-                .is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
-            || self
-                .host
-                .parse::<Ipv6Addr>()
-                .is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
+            || self.host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
+            || self.host.parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
     }
 }
 
 fn strip_scheme<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
     let head = text.get(..scheme.len())?;
-    if head.eq_ignore_ascii_case(scheme) {
-        text.get(scheme.len()..)
-    } else {
-        None
-    }
+    if head.eq_ignore_ascii_case(scheme) { text.get(scheme.len()..) } else { None }
 }
 
 #[cfg(test)]
@@ -144,12 +116,9 @@ mod tests {
 
     #[test]
     fn the_path_of_the_call_is_not_part_of_the_address() {
-        for text in [
-            "http://h/v1",
-            "http://h/v1/",
-            "http://h/v1/chat/completions",
-            "http://h/v1/chat/completions/",
-        ] {
+        for text in
+            ["http://h/v1", "http://h/v1/", "http://h/v1/chat/completions", "http://h/v1/chat/completions/"]
+        {
             assert_eq!(Endpoint::parse(text).unwrap().url, "http://h/v1");
         }
     }
@@ -165,11 +134,9 @@ mod tests {
         ] {
             assert!(Endpoint::parse(local).unwrap().is_loopback(), "{local}");
         }
-        for remote in [
-            "http://localhost.evil.example",
-            "http://127.0.0.1.evil.example",
-            "http://notlocalhost",
-        ] {
+        for remote in
+            ["http://localhost.evil.example", "http://127.0.0.1.evil.example", "http://notlocalhost"]
+        {
             assert!(!Endpoint::parse(remote).unwrap().is_loopback(), "{remote}");
         }
     }

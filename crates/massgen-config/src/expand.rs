@@ -14,11 +14,7 @@ pub(crate) struct Expanded {
 /// Replaces every `${NAME}` of `text`; `None` when it names no variable. Values are not looked at again, so a value
 /// that holds `${…}` stays as it is.
 pub(crate) fn expand(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Option<Expanded> {
-    let mut out = Expanded {
-        text: String::new(),
-        variables: Vec::new(),
-        unset: Vec::new(),
-    };
+    let mut out = Expanded { text: String::new(), variables: Vec::new(), unset: Vec::new() };
     let mut rest = text;
     while let Some((before, name, after)) = next_reference(rest) {
         out.text.push_str(before);
@@ -39,11 +35,7 @@ pub(crate) fn expand(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Opt
 /// The name in a text that is one `${NAME}` and nothing else.
 pub(crate) fn only_reference(text: &str) -> Option<&str> {
     let (before, name, after) = next_reference(text.trim())?;
-    if before.is_empty() && after.is_empty() {
-        Some(name)
-    } else {
-        None
-    }
+    if before.is_empty() && after.is_empty() { Some(name) } else { None }
 }
 
 /// The text before the first `${NAME}`, the name, and the text after it.

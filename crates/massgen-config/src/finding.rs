@@ -47,13 +47,7 @@ pub struct Finding {
 impl Finding {
     /// A finding without a hint and a place.
     pub(crate) fn new(severity: Severity, path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            severity,
-            path: path.into(),
-            message: message.into(),
-            hint: None,
-            origin: None,
-        }
+        Self { severity, path: path.into(), message: message.into(), hint: None, origin: None }
     }
 
     /// An error.
@@ -105,16 +99,10 @@ impl Findings {
     /// messages too.
     pub(crate) fn new(mut items: Vec<Finding>, source: Option<&Source>, secrets: &Secrets) -> Self {
         for finding in &mut items {
-            for text in [&mut finding.path, &mut finding.message]
-                .into_iter()
-                .chain(&mut finding.hint)
-            {
+            for text in [&mut finding.path, &mut finding.message].into_iter().chain(&mut finding.hint) {
                 secrets.cover(text);
                 if text.chars().any(steers_terminals) {
-                    *text = text
-                        .chars()
-                        .map(|c| if steers_terminals(c) { '?' } else { c })
-                        .collect();
+                    *text = text.chars().map(|c| if steers_terminals(c) { '?' } else { c }).collect();
                 }
             }
         }
@@ -124,19 +112,11 @@ impl Findings {
         let mut left_out = 0;
         for severity in [Severity::Notice, Severity::Warning, Severity::Error] {
             let mut excess = items.len().saturating_sub(FINDINGS);
-            left_out += excess.min(
-                items
-                    .iter()
-                    .filter(|finding| finding.severity == severity)
-                    .count(),
-            );
+            left_out += excess.min(items.iter().filter(|finding| finding.severity == severity).count());
             let mut position = items.len();
             while excess > 0 && position > 0 {
                 position -= 1;
-                if items
-                    .get(position)
-                    .is_some_and(|finding| finding.severity == severity)
-                {
+                if items.get(position).is_some_and(|finding| finding.severity == severity) {
                     items.remove(position);
                     excess -= 1;
                 }
@@ -148,11 +128,7 @@ impl Findings {
             secrets.cover(&mut text);
             Source::new(masked.name(), text)
         });
-        Self {
-            items,
-            source,
-            left_out,
-        }
+        Self { items, source, left_out }
     }
 
     /// All of them.
@@ -162,9 +138,7 @@ impl Findings {
 
     /// Those of one severity.
     pub fn of(&self, severity: Severity) -> impl Iterator<Item = &Finding> {
-        self.items
-            .iter()
-            .filter(move |finding| finding.severity == severity)
+        self.items.iter().filter(move |finding| finding.severity == severity)
     }
 
     /// How many of one severity there are.
@@ -306,12 +280,7 @@ mod tests {
     use super::*;
 
     fn at(line: u32) -> Origin {
-        Origin::File(Span {
-            line,
-            column: 1,
-            start: line as usize * 10,
-            length: 1,
-        })
+        Origin::File(Span { line, column: 1, start: line as usize * 10, length: 1 })
     }
 
     #[test]
@@ -322,20 +291,14 @@ mod tests {
             Finding::error("root", "nowhere"),
         ];
         let findings = Findings::new(items, Some(&Source::new("c.yaml", "")), &Secrets::default());
-        let shown: Vec<_> = findings
-            .items()
-            .iter()
-            .map(|finding| finding.message.as_str())
-            .collect();
+        let shown: Vec<_> = findings.items().iter().map(|finding| finding.message.as_str()).collect();
         assert_eq!(shown, ["nowhere", "first", "second"]);
         assert_eq!(findings.to_string(), "2 errors and 1 notice in c.yaml");
     }
 
     #[test]
     fn errors_are_kept_when_there_are_too_many_findings() {
-        let mut items: Vec<_> = (0..300)
-            .map(|i| Finding::notice("n", format!("{i}")).at(&at(i)))
-            .collect();
+        let mut items: Vec<_> = (0..300).map(|i| Finding::notice("n", format!("{i}")).at(&at(i))).collect();
         items.push(Finding::error("e", "last").at(&at(900)));
         let findings = Findings::new(items, None, &Secrets::default());
         assert_eq!((findings.items().len(), findings.left_out()), (FINDINGS, 101));
@@ -345,19 +308,12 @@ mod tests {
 
     #[test]
     fn secrets_are_covered_in_messages_and_in_the_text() {
-        let secrets = Secrets {
-            spans: Vec::new(),
-            texts: vec!["sk-very-secret".to_owned()],
-        };
+        let secrets = Secrets { spans: Vec::new(), texts: vec!["sk-very-secret".to_owned()] };
         let items = vec![Finding::error("a", "bad `sk-very-secret`").hint("not sk-very-secret")];
         let findings = Findings::new(items, Some(&Source::new("c", "x: &k sk-very-secret\n")), &secrets);
         assert!(
-            !format!(
-                "{findings:?}{}{:?}",
-                findings.to_json(),
-                findings.source().unwrap().text()
-            )
-            .contains("very")
+            !format!("{findings:?}{}{:?}", findings.to_json(), findings.source().unwrap().text())
+                .contains("very")
         );
     }
 }

@@ -88,20 +88,8 @@ impl RunDraft {
     pub fn with_question(self, question: impl Into<String>) -> Result<RunSpec, ConfigError> {
         let question = question.into();
         lower::check_question(&question)?;
-        let Self {
-            question: _,
-            agents,
-            orchestration,
-            timeouts,
-            budget,
-        } = self;
-        Ok(RunSpec {
-            question,
-            agents,
-            orchestration,
-            timeouts,
-            budget,
-        })
+        let Self { question: _, agents, orchestration, timeouts, budget } = self;
+        Ok(RunSpec { question, agents, orchestration, timeouts, budget })
     }
 }
 
@@ -138,11 +126,7 @@ impl Loaded {
             if key_variables.is_empty() || key_variables.iter().any(is_set) {
                 continue;
             }
-            let names = key_variables
-                .iter()
-                .map(|name| format!("`{name}`"))
-                .collect::<Vec<_>>()
-                .join(" or ");
+            let names = key_variables.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or ");
             missing.push(
                 Finding::error(
                     format!("{}.backend", agent.id),
@@ -168,17 +152,10 @@ pub fn load(request: LoadRequest<'_>) -> Result<Loaded, Findings> {
         Some(source) => match node::parse(source) {
             Ok(root) => (root, Base::File),
             Err(error) => {
-                return Err(Findings::new(
-                    vec![syntax_finding(error)],
-                    Some(source),
-                    &Secrets::default(),
-                ));
+                return Err(Findings::new(vec![syntax_finding(error)], Some(source), &Secrets::default()));
             }
         },
-        None => (
-            settings::without_file(request.settings, &mut findings),
-            Base::Flags,
-        ),
+        None => (settings::without_file(request.settings, &mut findings), Base::Flags),
     };
     let secrets = secrets(&root);
     let mut written = root.to_json();
@@ -231,11 +208,7 @@ pub fn load(request: LoadRequest<'_>) -> Result<Loaded, Findings> {
 pub fn simulated_team(seed: u64) -> Vec<AgentSpec> {
     let root = settings::simulated_team_node(seed);
     let mut findings = Vec::new();
-    let mut lower = Lower {
-        lookup: &|_| None,
-        working_directory: Path::new("/"),
-        findings: &mut findings,
-    };
+    let mut lower = Lower { lookup: &|_| None, working_directory: Path::new("/"), findings: &mut findings };
     lower::lower(&root, &mut lower).agents
 }
 

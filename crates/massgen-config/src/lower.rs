@@ -85,11 +85,7 @@ impl Lower<'_> {
         match check_question(text) {
             Ok(()) => Some(text.to_owned()),
             Err(error) => {
-                self.report(
-                    Finding::error("prompt", error.to_string())
-                        .hint(error.hint())
-                        .at(&node.origin),
-                );
+                self.report(Finding::error("prompt", error.to_string()).hint(error.hint()).at(&node.origin));
                 None
             }
         }
@@ -114,8 +110,5 @@ fn ui(node: &Node) -> UiSettings {
         Some("rich_terminal") => Some(DisplayType::Rich),
         _ => None,
     };
-    UiSettings {
-        display,
-        automation: node.get("automation_mode").and_then(Node::bool),
-    }
+    UiSettings { display, automation: node.get("automation_mode").and_then(Node::bool) }
 }

@@ -92,21 +92,13 @@ impl Node {
 
     /// The entries, when this is a map.
     pub fn entries(&self) -> Option<&[Entry]> {
-        if let Value::Map(entries) = &self.value {
-            Some(entries)
-        } else {
-            None
-        }
+        if let Value::Map(entries) = &self.value { Some(entries) } else { None }
     }
 
     /// The value under `key`, when this is a map that has it; a written `null` counts as absent.
     pub fn get(&self, key: &str) -> Option<&Self> {
         let entry = self.entries()?.iter().find(|entry| entry.key == key)?;
-        if entry.node.value == Value::Null {
-            None
-        } else {
-            Some(&entry.node)
-        }
+        if entry.node.value == Value::Null { None } else { Some(&entry.node) }
     }
 
     /// The entry of `key`, `null` included.
@@ -121,36 +113,21 @@ impl Node {
 
     /// The text, when this is one.
     pub fn text(&self) -> Option<&str> {
-        if let Value::Text(text) = &self.value {
-            Some(text)
-        } else {
-            None
-        }
+        if let Value::Text(text) = &self.value { Some(text) } else { None }
     }
 
     /// The truth value, when this is one.
     pub fn bool(&self) -> Option<bool> {
-        if let Value::Bool(value) = self.value {
-            Some(value)
-        } else {
-            None
-        }
+        if let Value::Bool(value) = self.value { Some(value) } else { None }
     }
 
     /// The whole number, when this is one that fits.
     pub fn int<T: TryFrom<i128>>(&self) -> Option<T> {
-        if let Value::Int(value) = self.value {
-            T::try_from(value).ok()
-        } else {
-            None
-        }
+        if let Value::Int(value) = self.value { T::try_from(value).ok() } else { None }
     }
 
     /// The number, when this is one.
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "settings are compared with ranges far below 2^53"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "settings are compared with ranges far below 2^53")]
     pub fn number(&self) -> Option<f64> {
         match self.value {
             Value::Int(value) => Some(value as f64),
@@ -161,11 +138,7 @@ impl Node {
 
     /// The elements, when this is a list.
     pub fn list(&self) -> Option<&[Self]> {
-        if let Value::List(items) = &self.value {
-            Some(items)
-        } else {
-            None
-        }
+        if let Value::List(items) = &self.value { Some(items) } else { None }
     }
 
     /// What it is, in words a person uses: `a list`, `the text "x"`, `the number 3`.
@@ -177,10 +150,7 @@ impl Node {
             Value::Int(value) => format!("the number `{value}`"),
             Value::Float(value) => format!("the number `{value}`"),
             Value::Text(text) if text.chars().count() > SHOWN => {
-                format!(
-                    "the text `{}…`",
-                    text.chars().take(SHOWN).collect::<String>().escape_debug()
-                )
+                format!("the text `{}…`", text.chars().take(SHOWN).collect::<String>().escape_debug())
             }
             Value::Text(text) => format!("the text `{}`", text.escape_debug()),
             Value::List(_) => "a list".to_owned(),
@@ -207,22 +177,14 @@ impl Node {
         } else {
             let mut node = Self::new(Value::Null, origin.clone());
             node.set(rest, value, origin);
-            entries.push(Entry {
-                key: (*key).to_owned(),
-                key_origin: origin.clone(),
-                node,
-            });
+            entries.push(Entry { key: (*key).to_owned(), key_origin: origin.clone(), node });
         }
     }
 
     /// The tree as JSON, with every literal secret, and user name and password of an address, replaced by `***`.
     pub fn to_json(&self) -> serde_json::Value {
         let covered = |entry: &Entry| {
-            if entry.is_literal_secret() {
-                "***".into()
-            } else {
-                entry.node.to_json()
-            }
+            if entry.is_literal_secret() { "***".into() } else { entry.node.to_json() }
         };
         match &self.value {
             Value::Null => serde_json::Value::Null,
@@ -246,16 +208,14 @@ impl Node {
         match &self.value {
             Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) => Vec::new(),
             Value::List(items) => items.iter().flat_map(Self::literal_secrets).collect(),
-            Value::Map(entries) => entries
-                .iter()
-                .flat_map(|entry| {
-                    if entry.is_literal_secret() {
-                        vec![entry]
-                    } else {
-                        entry.node.literal_secrets()
-                    }
-                })
-                .collect(),
+            Value::Map(entries) => {
+                entries
+                    .iter()
+                    .flat_map(|entry| {
+                        if entry.is_literal_secret() { vec![entry] } else { entry.node.literal_secrets() }
+                    })
+                    .collect()
+            }
         }
     }
 }
@@ -289,10 +249,7 @@ impl fmt::Debug for Value {
             Self::Int(_) | Self::Float(_) => f.write_str("number"),
             Self::Text(text) => write!(f, "text of {} bytes", text.len()),
             Self::List(items) => f.debug_list().entries(items).finish(),
-            Self::Map(entries) => f
-                .debug_map()
-                .entries(entries.iter().map(|e| (&e.key, &e.node)))
-                .finish(),
+            Self::Map(entries) => f.debug_map().entries(entries.iter().map(|e| (&e.key, &e.node))).finish(),
         }
     }
 }
@@ -314,10 +271,7 @@ pub(crate) struct SyntaxError {
 pub(crate) fn parse(source: &Source) -> Result<Node, SyntaxError> {
     let text = source.text();
     if text.len() > SOURCE_BYTES {
-        let message = format!(
-            "the file has {} bytes; at most {SOURCE_BYTES} are read",
-            text.len()
-        );
+        let message = format!("the file has {} bytes; at most {SOURCE_BYTES} are read", text.len());
         return Err(SyntaxError { message, span: None });
     }
     let options = serde_saphyr::options! {
@@ -352,12 +306,8 @@ fn syntax_error(error: &serde_saphyr::Error, source: &Source) -> SyntaxError {
     }
     let message = message.trim_end_matches(['.', ' ']).to_owned();
     let span = plain.location().and_then(|location| {
-        span_of(location).or_else(|| {
-            source.place(
-                location.line().try_into().ok()?,
-                location.column().try_into().ok()?,
-            )
-        })
+        span_of(location)
+            .or_else(|| source.place(location.line().try_into().ok()?, location.column().try_into().ok()?))
     });
     SyntaxError { message, span }
 }
@@ -366,9 +316,7 @@ fn span_of(location: serde_saphyr::Location) -> Option<Span> {
     let place = location.span();
     Some(Span {
         line: u32::try_from(location.line()).ok().filter(|line| *line > 0)?,
-        column: u32::try_from(location.column())
-            .ok()
-            .filter(|column| *column > 0)?,
+        column: u32::try_from(location.column()).ok().filter(|column| *column > 0)?,
         start: usize::try_from(place.byte_offset()?).ok()?,
         length: usize::try_from(place.byte_len().unwrap_or(0)).ok()?,
     })
@@ -383,19 +331,14 @@ fn classic_booleans(node: &mut Node, source: &Source) {
                 "no" | "No" | "NO" | "off" | "Off" | "OFF" => false,
                 _ => return,
             };
-            let quoted = node
-                .origin
-                .span()
-                .and_then(|span| source.slice(span))
-                .is_none_or(|raw| raw.trim() != text);
+            let quoted =
+                node.origin.span().and_then(|span| source.slice(span)).is_none_or(|raw| raw.trim() != text);
             if !quoted {
                 node.value = Value::Bool(meant);
             }
         }
         Value::List(items) => items.iter_mut().for_each(|item| classic_booleans(item, source)),
-        Value::Map(entries) => entries
-            .iter_mut()
-            .for_each(|entry| classic_booleans(&mut entry.node, source)),
+        Value::Map(entries) => entries.iter_mut().for_each(|entry| classic_booleans(&mut entry.node, source)),
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => {}
     }
 }
@@ -403,20 +346,12 @@ fn classic_booleans(node: &mut Node, source: &Source) {
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<Value>::deserialize(deserializer)?;
-        Ok(Self {
-            value: spanned.value,
-            origin: origin_of(spanned.referenced),
-        })
+        Ok(Self { value: spanned.value, origin: origin_of(spanned.referenced) })
     }
 }
 
 fn origin_of(location: serde_saphyr::Location) -> Origin {
-    Origin::File(span_of(location).unwrap_or(Span {
-        line: 1,
-        column: 1,
-        start: 0,
-        length: 0,
-    }))
+    Origin::File(span_of(location).unwrap_or(Span { line: 1, column: 1, start: 0, length: 0 }))
 }
 
 impl<'de> Deserialize<'de> for Value {
@@ -455,11 +390,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        if value.is_finite() {
-            Ok(Value::Float(value))
-        } else {
-            Err(E::custom("a number must be finite"))
-        }
+        if value.is_finite() { Ok(Value::Float(value)) } else { Err(E::custom("a number must be finite")) }
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -482,11 +413,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
         let mut entries = Vec::new();
         while let Some(key) = map.next_key::<Spanned<String>>()? {
             let node = map.next_value()?;
-            entries.push(Entry {
-                key: key.value,
-                key_origin: origin_of(key.referenced),
-                node,
-            });
+            entries.push(Entry { key: key.value, key_origin: origin_of(key.referenced), node });
         }
         Ok(Value::Map(entries))
     }

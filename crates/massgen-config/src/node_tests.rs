@@ -20,14 +20,8 @@ fn every_value_and_key_knows_its_place() {
     assert_eq!(place(list[0].get("x").unwrap()), (3, 8));
     let entry = list[0].entry("é").unwrap();
     assert_eq!(place(&entry.node), (4, 8));
-    assert_eq!(
-        entry.key_origin.span().and_then(|span| source.slice(span)),
-        Some("é")
-    );
-    assert_eq!(
-        entry.node.origin.span().and_then(|span| source.slice(span)),
-        Some("\"q\"")
-    );
+    assert_eq!(entry.key_origin.span().and_then(|span| source.slice(span)), Some("é"));
+    assert_eq!(entry.node.origin.span().and_then(|span| source.slice(span)), Some("\"q\""));
     assert_eq!(place(&root.at(&["c", "k"]).unwrap().list().unwrap()[1]), (6, 12));
 }
 

@@ -96,54 +96,18 @@ pub struct Section {
 
 /// All parts, in the order of the reference page.
 pub const SECTIONS: &[Section] = &[
-    Section {
-        title: "Top level",
-        keys: top::KEYS,
-    },
-    Section {
-        title: "Agents",
-        keys: agents::KEYS,
-    },
-    Section {
-        title: "Backend: model and parameters",
-        keys: backend::KEYS,
-    },
-    Section {
-        title: "Backend: features of single providers",
-        keys: backend::PROVIDER_KEYS,
-    },
-    Section {
-        title: "Backend: workspace and commands",
-        keys: workspace::KEYS,
-    },
-    Section {
-        title: "Backend: tools",
-        keys: tools::KEYS,
-    },
-    Section {
-        title: "Orchestrator",
-        keys: orchestrator::KEYS,
-    },
-    Section {
-        title: "Coordination",
-        keys: coordination::KEYS,
-    },
-    Section {
-        title: "Coordination: planning, sub-agents and evaluation",
-        keys: coordination::FEATURE_KEYS,
-    },
-    Section {
-        title: "Timeouts",
-        keys: timeouts::KEYS,
-    },
-    Section {
-        title: "User interface",
-        keys: ui::KEYS,
-    },
-    Section {
-        title: "Memory",
-        keys: ui::MEMORY_KEYS,
-    },
+    Section { title: "Top level", keys: top::KEYS },
+    Section { title: "Agents", keys: agents::KEYS },
+    Section { title: "Backend: model and parameters", keys: backend::KEYS },
+    Section { title: "Backend: features of single providers", keys: backend::PROVIDER_KEYS },
+    Section { title: "Backend: workspace and commands", keys: workspace::KEYS },
+    Section { title: "Backend: tools", keys: tools::KEYS },
+    Section { title: "Orchestrator", keys: orchestrator::KEYS },
+    Section { title: "Coordination", keys: coordination::KEYS },
+    Section { title: "Coordination: planning, sub-agents and evaluation", keys: coordination::FEATURE_KEYS },
+    Section { title: "Timeouts", keys: timeouts::KEYS },
+    Section { title: "User interface", keys: ui::KEYS },
+    Section { title: "Memory", keys: ui::MEMORY_KEYS },
 ];
 
 /// Declares keys: the doc line, `"path": shape, "default", "example", effect;`.

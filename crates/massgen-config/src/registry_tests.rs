@@ -30,11 +30,7 @@ fn every_key_stands_in_a_map_that_is_a_key_too() {
 fn every_key_is_documented_in_one_line() {
     for key in keys() {
         let doc = key.doc.trim();
-        assert!(
-            doc.ends_with('.') && doc.len() <= 120 && !doc.contains('\n'),
-            "{}: {doc}",
-            key.path
-        );
+        assert!(doc.ends_with('.') && doc.len() <= 120 && !doc.contains('\n'), "{}: {doc}", key.path);
         assert!(!key.example.is_empty(), "{} has no example", key.path);
     }
 }
@@ -44,8 +40,5 @@ fn what_is_wanted_reads_as_a_part_of_a_sentence() {
     assert_eq!(Shape::Int(1, 5).wanted(), "a whole number from 1 to 5");
     assert_eq!(POSITIVE.wanted(), "a whole number from 1");
     assert_eq!(Shape::Choice(&["a", "b", "c"]).wanted(), "`a`, `b` or `c`");
-    assert_eq!(
-        Shape::Either(&[Shape::Bool, TEXTS]).wanted(),
-        "`true` or `false`, or a list of texts"
-    );
+    assert_eq!(Shape::Either(&[Shape::Bool, TEXTS]).wanted(), "`true` or `false`, or a list of texts");
 }

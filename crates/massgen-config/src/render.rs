@@ -55,13 +55,7 @@ fn plain(out: &mut String, finding: &Finding, source: Option<&Source>, width: us
         (Some(source), None, None) => format!("{}: ", source.name()),
         _ => String::new(),
     };
-    wrapped(
-        out,
-        &format!("{place}{}: {}", finding.severity, finding.message),
-        "",
-        "  ",
-        width,
-    );
+    wrapped(out, &format!("{place}{}: {}", finding.severity, finding.message), "", "  ", width);
     if let (Some(source), Some(span)) = (source, finding.span())
         && let Some(line) = source.text().lines().nth(span.line as usize - 1)
     {
@@ -77,29 +71,17 @@ fn excerpt(out: &mut String, line: &str, span: Span, width: usize) {
     let number = span.line.to_string();
     let room = width.saturating_sub(number.len() + 5).max(NARROWEST);
     let column = span.column as usize - 1;
-    let skipped = if column + 10 > room {
-        column.saturating_sub(room / 3)
-    } else {
-        0
-    };
+    let skipped = if column + 10 > room { column.saturating_sub(room / 3) } else { 0 };
     let visible = |c: char| if c.is_control() { ' ' } else { c };
     let shown: String = line.chars().skip(skipped).take(room).map(visible).collect();
     let left = shown.chars().count().saturating_sub(column - skipped);
     let place = line.chars().skip(column).collect::<String>();
-    let marked = place
-        .get(..span.length.min(place.len()))
-        .map_or(1, |part| part.trim_end().chars().count());
+    let marked = place.get(..span.length.min(place.len())).map_or(1, |part| part.trim_end().chars().count());
     let marks = "^".repeat(marked.clamp(1, left.max(1)));
     // Writing to a String cannot fail.
     let _ = writeln!(out, "  {number} | {}", shown.trim_end());
-    let _ = writeln!(
-        out,
-        "  {:gap$} | {:indent$}{marks}",
-        "",
-        "",
-        gap = number.len(),
-        indent = column - skipped
-    );
+    let _ =
+        writeln!(out, "  {:gap$} | {:indent$}{marks}", "", "", gap = number.len(), indent = column - skipped);
 }
 
 fn wrapped(out: &mut String, text: &str, first: &str, later: &str, width: usize) {
@@ -112,10 +94,7 @@ fn wrapped(out: &mut String, text: &str, first: &str, later: &str, width: usize)
 }
 
 fn draw(out: &mut String, finding: &Finding, source: Option<&Source>, width: usize) {
-    let shown = Shown {
-        finding,
-        source: source.map(Text),
-    };
+    let shown = Shown { finding, source: source.map(Text) };
     let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode())
         .with_width(width.max(NARROWEST))
         .with_context_lines(1)
@@ -154,10 +133,7 @@ impl Diagnostic for Shown<'_> {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.finding
-            .hint
-            .as_ref()
-            .map(|hint| Box::new(hint) as Box<dyn fmt::Display>)
+        self.finding.hint.as_ref().map(|hint| Box::new(hint) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
@@ -171,10 +147,7 @@ impl Diagnostic for Shown<'_> {
         // A block of text starts on one line and ends on another; the first line is enough to find it.
         let under = text.get(span.bytes()).unwrap_or_default();
         let length = under.find('\n').unwrap_or(under.len());
-        Some(Box::new(std::iter::once(LabeledSpan::underline((
-            span.start,
-            length.max(1),
-        )))))
+        Some(Box::new(std::iter::once(LabeledSpan::underline((span.start, length.max(1))))))
     }
 }
 

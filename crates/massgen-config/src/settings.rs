@@ -80,11 +80,7 @@ pub(crate) fn without_file(settings: &Settings, findings: &mut Vec<Finding>) -> 
         return simulated_team_node(DEMO_SEED);
     }
     let mut root = Node::new(Value::Map(Vec::new()), Origin::BuiltIn);
-    root.set(
-        &["agent", "id"],
-        Value::Text("agent1".to_owned()),
-        &Origin::BuiltIn,
-    );
+    root.set(&["agent", "id"], Value::Text("agent1".to_owned()), &Origin::BuiltIn);
     let flag = if settings.backend.is_some() {
         "--backend"
     } else if settings.base_url.is_some() {
@@ -92,11 +88,7 @@ pub(crate) fn without_file(settings: &Settings, findings: &mut Vec<Finding>) -> 
     } else {
         "--model"
     };
-    root.set(
-        &["agent", "backend", "type"],
-        Value::Text(kind),
-        &Origin::Flag(flag),
-    );
+    root.set(&["agent", "backend", "type"], Value::Text(kind), &Origin::Flag(flag));
     root
 }
 
@@ -112,11 +104,7 @@ pub(crate) fn simulated_team_node(seed: u64) -> Node {
         agent
     });
     let agents = Node::new(Value::List(agents.collect()), Origin::BuiltIn);
-    let entry = Entry {
-        key: "agents".to_owned(),
-        key_origin: Origin::BuiltIn,
-        node: agents,
-    };
+    let entry = Entry { key: "agents".to_owned(), key_origin: Origin::BuiltIn, node: agents };
     Node::new(Value::Map(vec![entry]), Origin::BuiltIn)
 }
 
@@ -140,11 +128,7 @@ pub(crate) fn overlay(root: &mut Node, settings: &Settings, base: Base, findings
     for (flag, keys, value) in [
         ("--model", &["backend", "model"][..], &settings.model),
         ("--base-url", &["backend", "base_url"][..], &settings.base_url),
-        (
-            "--system-message",
-            &["system_message"][..],
-            &settings.system_message,
-        ),
+        ("--system-message", &["system_message"][..], &settings.system_message),
     ] {
         if let Some(value) = value {
             set_on_only_agent(root, flag, keys, value, findings);
@@ -159,18 +143,10 @@ pub(crate) fn overlay(root: &mut Node, settings: &Settings, base: Base, findings
         put("--orchestrator-timeout", &path, Value::Int(seconds.into()));
     }
     if let Some(dollars) = settings.max_cost {
-        put(
-            "--max-cost",
-            &["orchestrator", "budget", "max_cost"],
-            Value::Float(dollars),
-        );
+        put("--max-cost", &["orchestrator", "budget", "max_cost"], Value::Float(dollars));
     }
     if let Some(tokens) = settings.max_tokens {
-        put(
-            "--max-tokens",
-            &["orchestrator", "budget", "max_tokens"],
-            Value::Int(tokens.into()),
-        );
+        put("--max-tokens", &["orchestrator", "budget", "max_tokens"], Value::Int(tokens.into()));
     }
     if settings.quick {
         let agents = root.get("agents").and_then(Node::list).map_or(1, <[Node]>::len);
@@ -199,9 +175,7 @@ fn set_on_only_agent(
     let Value::Map(entries) = &mut root.value else {
         return;
     };
-    let agents = entries
-        .iter_mut()
-        .find(|entry| entry.key == "agents" && entry.node.value != Value::Null);
+    let agents = entries.iter_mut().find(|entry| entry.key == "agents" && entry.node.value != Value::Null);
     match agents.map(|entry| &mut entry.node.value) {
         None => {
             let path: Vec<_> = std::iter::once("agent").chain(keys.iter().copied()).collect();
@@ -233,9 +207,7 @@ fn keep_single_agent(root: &mut Node, settings: &Settings, findings: &mut Vec<Fi
     let Value::Map(entries) = &mut root.value else {
         return;
     };
-    let Some(entry) = entries
-        .iter_mut()
-        .find(|entry| matches!(entry.key.as_str(), "agents" | "agent"))
+    let Some(entry) = entries.iter_mut().find(|entry| matches!(entry.key.as_str(), "agents" | "agent"))
     else {
         return;
     };
@@ -248,9 +220,7 @@ fn keep_single_agent(root: &mut Node, settings: &Settings, findings: &mut Vec<Fi
         }
         (Value::List(agents), SingleAgent::Named(id)) => {
             ids = agents.iter().filter_map(id_of).collect();
-            let position = agents
-                .iter()
-                .position(|agent| id_of(agent).as_deref() == Some(id));
+            let position = agents.iter().position(|agent| id_of(agent).as_deref() == Some(id));
             if let Some(position) = position {
                 agents.swap(0, position);
                 agents.truncate(1);

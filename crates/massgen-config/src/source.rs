@@ -14,10 +14,7 @@ impl Source {
     /// A source called `name` (a path as the user would type it) with content `text`.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
         let visible = |c: char| if c.is_control() { '?' } else { c };
-        Self {
-            name: name.into().chars().map(visible).collect(),
-            text: text.into(),
-        }
+        Self { name: name.into().chars().map(visible).collect(), text: text.into() }
     }
 
     /// The name, for messages.
@@ -40,17 +37,8 @@ impl Source {
         let above = (line as usize).checked_sub(1)?;
         let before: usize = self.text.split_inclusive('\n').take(above).map(str::len).sum();
         let rest = self.text.get(before..)?;
-        let into: usize = rest
-            .chars()
-            .take((column as usize).checked_sub(1)?)
-            .map(char::len_utf8)
-            .sum();
-        Some(Span {
-            line,
-            column,
-            start: before + into,
-            length: 0,
-        })
+        let into: usize = rest.chars().take((column as usize).checked_sub(1)?).map(char::len_utf8).sum();
+        Some(Span { line, column, start: before + into, length: 0 })
     }
 
     /// The same source, safe to show: every key written into it and everything that could steer a terminal is
@@ -61,11 +49,7 @@ impl Source {
         let mut covered: Vec<Range<usize>> = secrets.iter().map(|span| span.bytes()).collect();
         let mut start = 0;
         for line in self.text.split_inclusive('\n') {
-            covered.extend(
-                secret_parts(line)
-                    .into_iter()
-                    .map(|part| part.start + start..part.end + start),
-            );
+            covered.extend(secret_parts(line).into_iter().map(|part| part.start + start..part.end + start));
             start += line.len();
         }
         covered.sort_by_key(|range| range.start);
@@ -79,17 +63,10 @@ impl Source {
                     covered_to = covered_to.max(range.end);
                 }
                 let hidden = at < covered_to || steers_terminals(c);
-                if hidden && !matches!(c, '\n' | '\r' | '\t') {
-                    star(c)
-                } else {
-                    c
-                }
+                if hidden && !matches!(c, '\n' | '\r' | '\t') { star(c) } else { c }
             })
             .collect();
-        Self {
-            name: self.name.clone(),
-            text,
-        }
+        Self { name: self.name.clone(), text }
     }
 }
 
@@ -111,10 +88,7 @@ pub(crate) fn steers_terminals(c: char) -> bool {
 /// Shows the name and the size only: the text may hold a key.
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Source")
-            .field("name", &self.name)
-            .field("bytes", &self.text.len())
-            .finish()
+        f.debug_struct("Source").field("name", &self.name).field("bytes", &self.text.len()).finish()
     }
 }
 
@@ -167,9 +141,8 @@ pub(crate) fn variable_names_a_secret(name: &str) -> bool {
 fn user_part(text: &str) -> Option<Range<usize>> {
     let mut from = 0;
     while let Some(start) = text.get(from..)?.find("://").map(|at| at + from + 3) {
-        let authority = text
-            .get(start..)?
-            .split(|c: char| c == '/' || c.is_whitespace() || matches!(c, '"' | '\''));
+        let authority =
+            text.get(start..)?.split(|c: char| c == '/' || c.is_whitespace() || matches!(c, '"' | '\''));
         let authority = authority.take(1).next()?;
         if let Some(at) = authority.rfind('@').filter(|at| *at > 0) {
             return Some(start..start + at);
@@ -196,17 +169,9 @@ pub(crate) fn without_user_part(text: &str) -> String {
 fn secret_parts(line: &str) -> Vec<Range<usize>> {
     let mut parts: Vec<_> = user_part(line).into_iter().collect();
     let mut from = 0;
-    while let Some(colon) = line
-        .get(from..)
-        .and_then(|rest| rest.find(':'))
-        .map(|at| at + from)
-    {
+    while let Some(colon) = line.get(from..).and_then(|rest| rest.find(':')).map(|at| at + from) {
         from = colon + 1;
-        let before = line
-            .get(..colon)
-            .unwrap_or_default()
-            .trim_end()
-            .trim_end_matches(['"', '\'']);
+        let before = line.get(..colon).unwrap_or_default().trim_end().trim_end_matches(['"', '\'']);
         let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
         let name = before.rsplit(|c: char| !is_word(c)).next().unwrap_or_default();
         if !names_a_secret(name) {
@@ -216,14 +181,9 @@ fn secret_parts(line: &str) -> Vec<Range<usize>> {
         let start = from + value.len() - value.trim_start().len();
         let value = value.trim();
         // In a flow map the value ends before its neighbour; elsewhere it goes on to the end of the line.
-        let flows = line
-            .get(..colon)
-            .is_some_and(|before| before.contains(['{', '[']));
+        let flows = line.get(..colon).is_some_and(|before| before.contains(['{', '[']));
         let length = match value.chars().next() {
-            Some(quote @ ('"' | '\'')) => value
-                .get(1..)
-                .and_then(|rest| rest.find(quote))
-                .map(|end| end + 2),
+            Some(quote @ ('"' | '\'')) => value.get(1..).and_then(|rest| rest.find(quote)).map(|end| end + 2),
             _ if is_reference(value) => Some(0),
             _ if flows => value.find([',', '}', ']']),
             _ => None,

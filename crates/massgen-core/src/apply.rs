@@ -63,32 +63,12 @@ impl State {
             Event::RunStarted { .. } | Event::ModelCallRetried { .. } | Event::Degraded { .. } => {}
             Event::RunInterrupted { .. } => self.interrupted = true,
             Event::RunResumed => self.interrupted = false,
-            Event::ExecutionStarted {
-                agent,
-                execution,
-                conversation,
-                ..
-            } => {
+            Event::ExecutionStarted { agent, execution, conversation, .. } => {
                 self.start_execution(*agent, *execution, *conversation);
             }
-            Event::PromptExtended {
-                agent,
-                turn,
-                occasion,
-            } => self.extend_prompt(*agent, turn, *occasion),
-            Event::ModelCallStarted {
-                call,
-                reserved_tokens,
-                reserved_cost,
-                ..
-            } => {
-                self.reserved.insert(
-                    *call,
-                    Reserved {
-                        tokens: *reserved_tokens,
-                        cost: *reserved_cost,
-                    },
-                );
+            Event::PromptExtended { agent, turn, occasion } => self.extend_prompt(*agent, turn, *occasion),
+            Event::ModelCallStarted { call, reserved_tokens, reserved_cost, .. } => {
+                self.reserved.insert(*call, Reserved { tokens: *reserved_tokens, cost: *reserved_cost });
                 if let Some(agent) = self.agents.get_mut(call.agent.index()) {
                     agent.calls = agent.calls.max(call.number);
                     if let Some(work) = agent.work_mut() {
@@ -98,9 +78,7 @@ impl State {
             }
             Event::ModelCallFinished { call, outcome } => self.finish_call(*call, outcome),
             Event::ToolCallStarted { tool_use, .. } => self.open_tool(*tool_use),
-            Event::ToolCallFinished {
-                tool_use, outcome, ..
-            } => {
+            Event::ToolCallFinished { tool_use, outcome, .. } => {
                 if let Some(agent) = self.agents.get_mut(tool_use.call.agent.index()) {
                     agent.tool_outcomes.insert(*tool_use, outcome.clone());
                     agent.context.added_bytes += outcome_bytes(outcome);
@@ -111,24 +89,16 @@ impl State {
                 let order = self.answer_count();
                 self.revisions.include(*label);
                 if let Some(agent) = self.agents.get_mut(label.agent.index()) {
-                    agent.answers.push(Answer {
-                        content: Arc::clone(content),
-                        order,
-                    });
+                    agent.answers.push(Answer { content: Arc::clone(content), order });
                     agent.seen.include(*label);
                     agent.verdict = Some(Verdict::AnswerAccepted { label: *label });
                     agent.state = AgentState::Answered;
                 }
             }
-            Event::VoteCast {
-                voter, answer, seen, ..
-            } => {
+            Event::VoteCast { voter, answer, seen, .. } => {
                 if let Some(agent) = self.agents.get_mut(voter.index()) {
                     agent.verdict = Some(Verdict::VoteCast { answer: *answer });
-                    agent.state = AgentState::Voted(Vote {
-                        answer: *answer,
-                        seen: seen.clone(),
-                    });
+                    agent.state = AgentState::Voted(Vote { answer: *answer, seen: seen.clone() });
                 }
             }
             Event::VoteIgnored { voter, newer, .. } => {
@@ -139,9 +109,7 @@ impl State {
             }
             Event::SubmissionRefused { agent, refusal, .. } => {
                 if let Some(agent) = self.agents.get_mut(agent.index()) {
-                    agent.verdict = Some(Verdict::Refused {
-                        refusal: refusal.clone(),
-                    });
+                    agent.verdict = Some(Verdict::Refused { refusal: refusal.clone() });
                     if let Some(work) = agent.work_mut() {
                         work.refusals += 1;
                         work.no_decisions = 0;
@@ -159,12 +127,8 @@ impl State {
             Event::CoordinationEnded { cause } => self.phase = Phase::Ended { cause: *cause },
             Event::WinnerSelected { answer, tally, .. } => {
                 if let Phase::Ended { cause } = self.phase {
-                    self.phase = Phase::Won {
-                        cause,
-                        answer: *answer,
-                        tally: tally.clone(),
-                        presentation: None,
-                    };
+                    self.phase =
+                        Phase::Won { cause, answer: *answer, tally: tally.clone(), presentation: None };
                 }
             }
             Event::PresentationStarted { strategy, .. } => {
@@ -180,13 +144,7 @@ impl State {
     fn start_execution(&mut self, no: AgentNo, execution: u32, conversation: Conversation) {
         let now = self.now;
         let fixed = self.fixed_prompt_bytes;
-        let presenting = matches!(
-            &self.phase,
-            Phase::Won {
-                presentation: Some(_),
-                ..
-            }
-        );
+        let presenting = matches!(&self.phase, Phase::Won { presentation: Some(_), .. });
         let count = self.agents.len();
         let Some(agent) = self.agents.get_mut(no.index()) else {
             return;
@@ -202,11 +160,7 @@ impl State {
             limit: None,
             told: None,
         };
-        agent.state = if presenting {
-            AgentState::Presenting(work)
-        } else {
-            AgentState::Working(work)
-        };
+        agent.state = if presenting { AgentState::Presenting(work) } else { AgentState::Working(work) };
         match conversation {
             Conversation::Continued => {}
             Conversation::Fresh => {
@@ -216,10 +170,7 @@ impl State {
                 agent.verdict = None;
                 agent.seen = RevisionSet::empty(count);
                 agent.notes_seen = NoteId(0);
-                agent.context = ContextSize {
-                    tokens: 0,
-                    added_bytes: fixed,
-                };
+                agent.context = ContextSize { tokens: 0, added_bytes: fixed };
             }
         }
     }
@@ -258,21 +209,10 @@ impl State {
 
     /// Bytes that `news` add to a prompt, tags included, roughly.
     fn news_bytes(&self, news: &News) -> u64 {
-        let answers = news
-            .answers
-            .iter()
-            .filter_map(|label| self.answer(*label))
-            .map(|answer| answer.content.len());
-        let notes = news
-            .notes
-            .iter()
-            .filter_map(|id| self.note(*id))
-            .map(|note| note.content.len());
-        answers
-            .chain(notes)
-            .map(|bytes| u64::try_from(bytes).unwrap_or(u64::MAX) + 64)
-            .sum::<u64>()
-            + 256
+        let answers =
+            news.answers.iter().filter_map(|label| self.answer(*label)).map(|answer| answer.content.len());
+        let notes = news.notes.iter().filter_map(|id| self.note(*id)).map(|note| note.content.len());
+        answers.chain(notes).map(|bytes| u64::try_from(bytes).unwrap_or(u64::MAX) + 64).sum::<u64>() + 256
     }
 
     fn finish_call(&mut self, call: CallId, outcome: &CallOutcome) {
@@ -293,15 +233,9 @@ impl State {
                 agent.conversation.push(Turn::Reply { call });
                 let bytes = u64::try_from(reply.bytes()).unwrap_or(u64::MAX);
                 agent.context = if reply.usage.total() == 0 {
-                    ContextSize {
-                        tokens: agent.context.likely_tokens() + bytes.div_ceil(4),
-                        added_bytes: 0,
-                    }
+                    ContextSize { tokens: agent.context.likely_tokens() + bytes.div_ceil(4), added_bytes: 0 }
                 } else {
-                    ContextSize {
-                        tokens: reply.usage.total(),
-                        added_bytes: 0,
-                    }
+                    ContextSize { tokens: reply.usage.total(), added_bytes: 0 }
                 };
                 if let Some(work) = agent.work_mut() {
                     work.step = WorkStep::Deciding { call };
@@ -309,9 +243,7 @@ impl State {
             }
             CallOutcome::Failed { failure } => {
                 if let Some(work) = agent.work_mut() {
-                    work.step = WorkStep::Failed {
-                        failure: failure.clone(),
-                    };
+                    work.step = WorkStep::Failed { failure: failure.clone() };
                 }
             }
             CallOutcome::Cancelled { .. } => {
@@ -323,11 +255,7 @@ impl State {
     }
 
     fn open_tool(&mut self, tool_use: ToolUse) {
-        let Some(work) = self
-            .agents
-            .get_mut(tool_use.call.agent.index())
-            .and_then(Agent::work_mut)
-        else {
+        let Some(work) = self.agents.get_mut(tool_use.call.agent.index()).and_then(Agent::work_mut) else {
             return;
         };
         match &mut work.step {
@@ -336,20 +264,13 @@ impl State {
             | WorkStep::Calling { .. }
             | WorkStep::Deciding { .. }
             | WorkStep::Failed { .. } => {
-                work.step = WorkStep::Tools {
-                    call: tool_use.call,
-                    open: [tool_use].into(),
-                };
+                work.step = WorkStep::Tools { call: tool_use.call, open: [tool_use].into() };
             }
         }
     }
 
     fn close_tool(&mut self, tool_use: ToolUse) {
-        let Some(work) = self
-            .agents
-            .get_mut(tool_use.call.agent.index())
-            .and_then(Agent::work_mut)
-        else {
+        let Some(work) = self.agents.get_mut(tool_use.call.agent.index()).and_then(Agent::work_mut) else {
             return;
         };
         if let WorkStep::Tools { call, open } = &mut work.step {
@@ -384,11 +305,7 @@ impl State {
                     work.limit = work.limit.max(Some(limit));
                 }
             }
-            RoundLimit::Final => {
-                agent.state = AgentState::Out {
-                    cause: OutCause::TimedOut,
-                }
-            }
+            RoundLimit::Final => agent.state = AgentState::Out { cause: OutCause::TimedOut },
         }
     }
 }

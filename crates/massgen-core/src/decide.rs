@@ -41,11 +41,7 @@ impl Draft<'_> {
             Decision::Answer(Ok(content)) => match judge_answer(self.state, agent, &content) {
                 Ok(()) => {
                     let (label, seen) = (no.label(agent.answer_count() + 1), agent.seen.clone());
-                    self.emit(Event::AnswerAccepted {
-                        label,
-                        content: Arc::from(content),
-                        seen,
-                    });
+                    self.emit(Event::AnswerAccepted { label, content: Arc::from(content), seen });
                 }
                 Err(refusal) => self.refuse(no, call, refusal),
             },
@@ -88,22 +84,12 @@ impl Draft<'_> {
         }
         let attempts_left = attempts - refusals;
         match refusal {
-            Some(refusal) => self.emit(Event::SubmissionRefused {
-                agent: no,
-                call,
-                refusal,
-            }),
-            None => self.emit(Event::NoDecision {
-                agent: no,
-                call,
-                attempt: refusals,
-                max_attempts: attempts,
-            }),
+            Some(refusal) => self.emit(Event::SubmissionRefused { agent: no, call, refusal }),
+            None => {
+                self.emit(Event::NoDecision { agent: no, call, attempt: refusals, max_attempts: attempts })
+            }
         }
-        let news = News {
-            directive: Some(Directive::Act { attempts_left }),
-            ..News::default()
-        };
+        let news = News { directive: Some(Directive::Act { attempts_left }), ..News::default() };
         self.tell(no, news, Occasion::Retry);
     }
 
@@ -112,9 +98,7 @@ impl Draft<'_> {
         let Some(agent) = self.state.agent(no) else {
             return false;
         };
-        let time_is_up = agent
-            .work()
-            .is_some_and(|work| work.limit >= Some(RoundLimit::Hard));
+        let time_is_up = agent.work().is_some_and(|work| work.limit >= Some(RoundLimit::Hard));
         let pending: Vec<(ToolUse, ToolCall)> = work_tools(agent, call)
             .filter(|(tool_use, _)| agent.tool_outcome(*tool_use).is_none())
             .map(|(tool_use, tool_call)| (tool_use, tool_call.clone()))
@@ -124,17 +108,9 @@ impl Draft<'_> {
             !time_is_up && usize::from(tool_use.index) < limits::TOOL_CALLS_PER_REPLY
         });
         for (tool_use, _) in refused {
-            let cause = if time_is_up {
-                NotRunCause::TimeIsUp
-            } else {
-                NotRunCause::TooManyCalls
-            };
+            let cause = if time_is_up { NotRunCause::TimeIsUp } else { NotRunCause::TooManyCalls };
             let outcome = ToolOutcome::NotRun { cause };
-            self.emit(Event::ToolCallFinished {
-                tool_use,
-                outcome,
-                duration: Duration::ZERO,
-            });
+            self.emit(Event::ToolCallFinished { tool_use, outcome, duration: Duration::ZERO });
         }
         for (tool_use, tool_call) in run {
             self.emit(Event::ToolCallStarted { tool_use, tool_call });
@@ -147,21 +123,11 @@ impl Draft<'_> {
         let seen = agent.seen.clone();
         match judge_vote(self.state, agent, &ballot) {
             VoteJudgement::Cast(answer) => {
-                self.emit(Event::VoteCast {
-                    voter: no,
-                    answer,
-                    reason: short(ballot.reason),
-                    seen,
-                });
+                self.emit(Event::VoteCast { voter: no, answer, reason: short(ballot.reason), seen });
             }
             VoteJudgement::Outdated(answer) => {
                 let newer = self.state.revisions.newer_than(&seen).collect();
-                self.emit(Event::VoteIgnored {
-                    voter: no,
-                    answer,
-                    reason: short(ballot.reason),
-                    newer,
-                });
+                self.emit(Event::VoteIgnored { voter: no, answer, reason: short(ballot.reason), newer });
             }
             VoteJudgement::Refused(refusal) => self.refuse(no, call, refusal),
         }
@@ -172,25 +138,15 @@ impl Draft<'_> {
     fn refuse(&mut self, no: AgentNo, call: CallId, refusal: Refusal) {
         let ahead = matches!(refusal, Refusal::AheadOfPeers { .. });
         let vote_only = matches!(refusal, Refusal::AnswerLimit);
-        self.emit(Event::SubmissionRefused {
-            agent: no,
-            call,
-            refusal,
-        });
+        self.emit(Event::SubmissionRefused { agent: no, call, refusal });
         let attempts = self.state.spec.orchestration.enforcement_attempts.get();
-        let refusals = self
-            .state
-            .agent(no)
-            .and_then(Agent::work)
-            .map_or(0, |work| work.refusals);
+        let refusals = self.state.agent(no).and_then(Agent::work).map_or(0, |work| work.refusals);
         if ahead {
             self.park(no, WaitCause::SlowerPeers);
         } else if refusals >= attempts {
             self.park(no, WaitCause::News);
         } else {
-            let directive = self
-                .due_directive(no)
-                .or_else(|| vote_only.then_some(Directive::VoteOnly));
+            let directive = self.due_directive(no).or_else(|| vote_only.then_some(Directive::VoteOnly));
             let mut news = self.unseen_news(no, directive);
             if !vote_only {
                 // Its own work comes first; who can only vote must know for what.
@@ -202,50 +158,27 @@ impl Draft<'_> {
 
     fn count_no_decision(&mut self, no: AgentNo, call: CallId) {
         let max_attempts = self.state.spec.orchestration.enforcement_attempts.get();
-        let attempt = self
-            .state
-            .agent(no)
-            .and_then(Agent::work)
-            .map_or(0, |work| work.no_decisions)
-            + 1;
-        self.emit(Event::NoDecision {
-            agent: no,
-            call,
-            attempt,
-            max_attempts,
-        });
+        let attempt = self.state.agent(no).and_then(Agent::work).map_or(0, |work| work.no_decisions) + 1;
+        self.emit(Event::NoDecision { agent: no, call, attempt, max_attempts });
         if attempt >= max_attempts {
             return self.drop_out(no, OutCause::NeverActed);
         }
         let attempts_left = max_attempts - attempt;
         let directive = self.due_directive(no).unwrap_or(Directive::Act { attempts_left });
-        let news = News {
-            answers: Vec::new(),
-            ..self.unseen_news(no, Some(directive))
-        };
+        let news = News { answers: Vec::new(), ..self.unseen_news(no, Some(directive)) };
         self.tell(no, news, Occasion::Retry);
     }
 
     /// What rides along with tool results: peers' answers where injection is allowed, notes, time limits.
     fn news_at_tool_boundary(&self, no: AgentNo) -> News {
-        let answers = self
-            .state
-            .agent(no)
-            .map(|agent| injectable(self.state, agent))
-            .unwrap_or_default();
-        News {
-            answers,
-            ..self.unseen_news(no, self.due_directive(no))
-        }
+        let answers = self.state.agent(no).map(|agent| injectable(self.state, agent)).unwrap_or_default();
+        News { answers, ..self.unseen_news(no, self.due_directive(no)) }
     }
 
     /// Everything that the agent has not been told yet, with `directive`.
     pub(crate) fn unseen_news(&self, no: AgentNo, directive: Option<Directive>) -> News {
         let Some(agent) = self.state.agent(no) else {
-            return News {
-                directive,
-                ..News::default()
-            };
+            return News { directive, ..News::default() };
         };
         News {
             answers: self.state.revisions.newer_than(&agent.seen).collect(),
@@ -275,30 +208,18 @@ impl Draft<'_> {
                 if results.is_empty() {
                     Turn::Update(news)
                 } else {
-                    Turn::Results {
-                        call: *call,
-                        results,
-                        news,
-                    }
+                    Turn::Results { call: *call, results, news }
                 }
             }
             Some(Turn::Opening(_) | Turn::Results { .. } | Turn::Update(_)) | None => Turn::Update(news),
         };
-        self.emit(Event::PromptExtended {
-            agent: no,
-            turn,
-            occasion,
-        });
+        self.emit(Event::PromptExtended { agent: no, turn, occasion });
     }
 }
 
 /// The work tools of the reply to `call`, with their places.
 fn work_tools(agent: &Agent, call: CallId) -> impl Iterator<Item = (ToolUse, &ToolCall)> {
-    let calls = agent
-        .replies
-        .get(&call)
-        .into_iter()
-        .flat_map(|reply| reply.tool_calls());
+    let calls = agent.replies.get(&call).into_iter().flat_map(|reply| reply.tool_calls());
     calls
         .zip(0u16..)
         .filter(|(tool_call, _)| read(tool_call).is_none())
@@ -307,12 +228,8 @@ fn work_tools(agent: &Agent, call: CallId) -> impl Iterator<Item = (ToolUse, &To
 
 /// Reads the decision of a reply whose tools have all ended.
 fn decision(agent: &Agent, call: CallId) -> Decision {
-    let submissions = agent
-        .replies
-        .get(&call)
-        .into_iter()
-        .flat_map(|reply| reply.tool_calls())
-        .filter_map(read);
+    let submissions =
+        agent.replies.get(&call).into_iter().flat_map(|reply| reply.tool_calls()).filter_map(read);
     let (mut answer, mut vote) = (None, None);
     for submission in submissions {
         // Of several submissions of a kind the last one counts.
@@ -335,11 +252,7 @@ fn decision(agent: &Agent, call: CallId) -> Decision {
                     | ToolOutcome::CutOff,
                 ) => true,
             };
-            if work_tools(agent, call).any(led_on) {
-                Decision::Worked
-            } else {
-                Decision::Nothing
-            }
+            if work_tools(agent, call).any(led_on) { Decision::Worked } else { Decision::Nothing }
         }
     }
 }
@@ -349,16 +262,8 @@ fn results(agent: &Agent, call: CallId) -> Vec<ResultRef> {
     let Some(reply) = agent.replies.get(&call) else {
         return Vec::new();
     };
-    let is_both = matches!(
-        agent.verdict,
-        Some(Verdict::Refused {
-            refusal: Refusal::VoteAndAnswer
-        })
-    );
-    let deciding = reply
-        .tool_calls()
-        .filter(|tool_call| read(tool_call).is_some())
-        .count();
+    let is_both = matches!(agent.verdict, Some(Verdict::Refused { refusal: Refusal::VoteAndAnswer }));
+    let deciding = reply.tool_calls().filter(|tool_call| read(tool_call).is_some()).count();
     let mut nth = 0;
     let of = |tool_call: &ToolCall| {
         if read(tool_call).is_none() {
@@ -381,9 +286,7 @@ fn injectable(state: &State, agent: &Agent) -> Vec<AnswerLabel> {
         return Vec::new();
     };
     let grace = state.spec.timeouts.round_grace;
-    let too_late = state
-        .soft_limit(agent, work)
-        .is_some_and(|soft| state.now + grace > soft);
+    let too_late = state.soft_limit(agent, work).is_some_and(|soft| state.now + grace > soft);
     // An agent at its first answer works undisturbed.
     if options.peer_updates != PeerUpdates::Inject || agent.answers.is_empty() || too_late {
         return Vec::new();
@@ -391,10 +294,7 @@ fn injectable(state: &State, agent: &Agent) -> Vec<AnswerLabel> {
     let mut unseen: Vec<AnswerLabel> = state.revisions.newer_than(&agent.seen).collect();
     unseen.sort_by_key(|label| std::cmp::Reverse(state.answer(*label).map(|answer| answer.order)));
     let left = match options.fairness_lead_cap {
-        Some(_) => options
-            .max_injections_per_execution
-            .get()
-            .saturating_sub(work.injected),
+        Some(_) => options.max_injections_per_execution.get().saturating_sub(work.injected),
         None => u32::MAX,
     };
     unseen.truncate(usize::try_from(left).unwrap_or(usize::MAX));
@@ -407,11 +307,7 @@ pub(crate) fn opening_directive(state: &State, agent: &Agent) -> Option<Directiv
     if !state.has_answers() {
         return None;
     }
-    Some(if may_answer(state, agent) {
-        Directive::AnswerOrVote
-    } else {
-        Directive::VoteOnly
-    })
+    Some(if may_answer(state, agent) { Directive::AnswerOrVote } else { Directive::VoteOnly })
 }
 
 /// Cuts a vote's reason to its limit, at a character boundary.

@@ -65,18 +65,12 @@ impl Open {
     pub fn effects_towards(&self, wanted: &Self) -> Vec<Effect> {
         let aborted_calls = self.calls.keys().filter(|call| !wanted.calls.contains_key(call));
         let aborted_tools = self.tools.difference(&wanted.tools);
-        let calls = wanted
-            .calls
-            .iter()
-            .filter(|(call, _)| !self.calls.contains_key(call));
+        let calls = wanted.calls.iter().filter(|(call, _)| !self.calls.contains_key(call));
         let tools = wanted.tools.difference(&self.tools);
         aborted_calls
             .map(|call| Effect::AbortCall { call: *call })
             .chain(aborted_tools.map(|tool_use| Effect::AbortTool { tool_use: *tool_use }))
-            .chain(calls.map(|(call, purpose)| Effect::CallModel {
-                call: *call,
-                purpose: *purpose,
-            }))
+            .chain(calls.map(|(call, purpose)| Effect::CallModel { call: *call, purpose: *purpose }))
             .chain(tools.map(|tool_use| Effect::RunTool { tool_use: *tool_use }))
             .collect()
     }

@@ -45,9 +45,7 @@ pub(crate) fn judge_answer(state: &State, agent: &Agent, content: &str) -> Resul
     if !may_answer(state, agent) {
         return Err(Refusal::AnswerLimit);
     }
-    let past_hard_limit = agent
-        .work()
-        .is_some_and(|work| work.limit >= Some(RoundLimit::Hard));
+    let past_hard_limit = agent.work().is_some_and(|work| work.limit >= Some(RoundLimit::Hard));
     if !past_hard_limit && let Some(slowest) = too_far_ahead(state, agent) {
         return Err(Refusal::AheadOfPeers { slowest });
     }
@@ -59,25 +57,19 @@ pub(crate) fn judge_answer(state: &State, agent: &Agent, content: &str) -> Resul
         return Ok(());
     };
     let words = word_set(content);
-    let closest = known
-        .iter()
-        .map(|(label, text)| (overlap_per_mille(&words, &word_set(text)), *label))
-        .max();
+    let closest =
+        known.iter().map(|(label, text)| (overlap_per_mille(&words, &word_set(text)), *label)).max();
     match closest {
-        Some((overlap_per_mille, like)) if overlap_per_mille > limit => Err(Refusal::NotNovel {
-            like,
-            overlap_per_mille,
-        }),
+        Some((overlap_per_mille, like)) if overlap_per_mille > limit => {
+            Err(Refusal::NotNovel { like, overlap_per_mille })
+        }
         Some(_) | None => Ok(()),
     }
 }
 
 /// The newest answers that `agent` was shown, and its own.
 fn known_answers<'a>(state: &'a State, agent: &'a Agent) -> impl Iterator<Item = (AnswerLabel, &'a str)> {
-    agent
-        .seen
-        .labels()
-        .filter_map(|label| Some((label, &*state.answer(label)?.content)))
+    agent.seen.labels().filter_map(|label| Some((label, &*state.answer(label)?.content)))
 }
 
 /// Fairness: the answers of the slowest active peer, when one more answer of `agent` would lead it by too many.
@@ -91,11 +83,7 @@ pub(crate) fn too_far_ahead(state: &State, agent: &Agent) -> Option<u32> {
         },
         AgentState::Voted(_) | AgentState::Presenting(_) | AgentState::Out { .. } | AgentState::Done => false,
     };
-    let peers = state
-        .agents
-        .iter()
-        .filter(|peer| peer.no != agent.no)
-        .filter(active);
+    let peers = state.agents.iter().filter(|peer| peer.no != agent.no).filter(active);
     let slowest = peers.map(Agent::answer_count).min()?;
     (agent.answer_count() + 1 > slowest + cap).then_some(slowest)
 }
@@ -106,12 +94,7 @@ pub(crate) fn judge_vote(state: &State, agent: &Agent, ballot: &Ballot) -> VoteJ
         return VoteJudgement::Refused(Refusal::NoAnswersYet);
     }
     let invalid = || {
-        let named = ballot
-            .target
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(SHOWN_TARGET_CHARS)
-            .collect();
+        let named = ballot.target.chars().filter(|c| !c.is_control()).take(SHOWN_TARGET_CHARS).collect();
         VoteJudgement::Refused(Refusal::InvalidTarget { named })
     };
     let Some(target) = target_of(state, &ballot.target) else {
@@ -122,23 +105,13 @@ pub(crate) fn judge_vote(state: &State, agent: &Agent, ballot: &Ballot) -> VoteJ
         return invalid();
     }
     let answer = target.label(seen.max(1));
-    if state.has_news_for(agent) {
-        VoteJudgement::Outdated(answer)
-    } else {
-        VoteJudgement::Cast(answer)
-    }
+    if state.has_news_for(agent) { VoteJudgement::Outdated(answer) } else { VoteJudgement::Cast(answer) }
 }
 
 /// The agent that a vote names: `agentN`, a label `agentN.K`, or the id in the configuration.
 fn target_of(state: &State, named: &str) -> Option<AgentNo> {
     let by_label = || named.parse::<AnswerLabel>().ok().map(|label| label.agent);
-    let by_id = || {
-        state
-            .agents
-            .iter()
-            .find(|agent| agent.id.as_str() == named)
-            .map(|agent| agent.no)
-    };
+    let by_id = || state.agents.iter().find(|agent| agent.id.as_str() == named).map(|agent| agent.no);
     let no = named.parse::<AgentNo>().ok().or_else(by_label);
     no.filter(|no| state.agent(*no).is_some()).or_else(by_id)
 }
@@ -160,10 +133,7 @@ fn word_set(text: &str) -> BTreeSet<String> {
 fn overlap_per_mille(a: &BTreeSet<String>, b: &BTreeSet<String>) -> u32 {
     let common = a.intersection(b).count();
     let all = a.len() + b.len() - common;
-    (common * 1000)
-        .checked_div(all)
-        .and_then(|share| u32::try_from(share).ok())
-        .unwrap_or(1000)
+    (common * 1000).checked_div(all).and_then(|share| u32::try_from(share).ok()).unwrap_or(1000)
 }
 
 #[cfg(test)]

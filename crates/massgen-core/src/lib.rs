@@ -22,6 +22,7 @@ mod decide;
 mod effect;
 mod gate;
 mod present;
+mod record;
 mod replay;
 mod schedule;
 mod state;
@@ -29,8 +30,9 @@ mod submission;
 mod tally;
 mod timer;
 
-pub use advance::{Input, Step, advance, begin, record, step};
+pub use advance::{Step, advance, begin, step};
 pub use effect::{Effect, Open};
+pub use record::{Input, record};
 pub use replay::{ReplayError, replay};
 pub use state::{Agent, AgentState, Answer, Phase, State, Vote, Work, WorkStep};
 pub use submission::{NEW_ANSWER, VOTE};

@@ -32,11 +32,7 @@ pub(crate) fn plan(spec: &RunSpec) -> Plan {
         Some(FinalAnswerStrategy::WinnerReuse) => Plan::Reuse,
         Some(FinalAnswerStrategy::Synthesize) if spec.agents.len() > 1 => Plan::Synthesize,
         Some(FinalAnswerStrategy::WinnerPresent | FinalAnswerStrategy::Synthesize) => {
-            if may_skip && options.voting == Voting::Skip {
-                Plan::Reuse
-            } else {
-                Plan::Present
-            }
+            if may_skip && options.voting == Voting::Skip { Plan::Reuse } else { Plan::Present }
         }
         None => {
             if may_skip {
@@ -58,35 +54,22 @@ impl Draft<'_> {
                 self.choose_winner(cause);
                 true
             }
-            Phase::Won {
-                answer,
-                presentation: None,
-                ..
-            } => {
+            Phase::Won { answer, presentation: None, .. } => {
                 self.begin_presentation(answer);
                 true
             }
-            Phase::Won {
-                cause,
-                answer,
-                tally,
-                presentation: Some(strategy),
-            } => self.continue_presentation(cause, answer, tally, strategy),
+            Phase::Won { cause, answer, tally, presentation: Some(strategy) } => {
+                self.continue_presentation(cause, answer, tally, strategy)
+            }
             Phase::Final => {
-                self.emit(Event::RunFinished {
-                    outcome: RunOutcome::Answered,
-                });
+                self.emit(Event::RunFinished { outcome: RunOutcome::Answered });
                 true
             }
         }
     }
 
     fn choose_winner(&mut self, cause: EndCause) {
-        let ending = if cause.is_cut_short() {
-            Ending::CutShort
-        } else {
-            Ending::Complete
-        };
+        let ending = if cause.is_cut_short() { Ending::CutShort } else { Ending::Complete };
         if let Some(selection) = select(self.state, ending) {
             self.emit(Event::WinnerSelected {
                 answer: selection.answer,
@@ -133,18 +116,11 @@ impl Draft<'_> {
             self.finish_with_stored(answer, FinalSource::StoredAsFallback);
             return true;
         }
-        let step = self
-            .state
-            .agent(presenter)
-            .and_then(|agent| Some(agent.work()?.step.clone()));
+        let step = self.state.agent(presenter).and_then(|agent| Some(agent.work()?.step.clone()));
         match step {
             Some(WorkStep::Calling { .. } | WorkStep::Tools { .. }) => return false,
             None => {
-                let tally = if takes_votes(self.state) && !cause.is_cut_short() {
-                    tally
-                } else {
-                    Vec::new()
-                };
+                let tally = if takes_votes(self.state) && !cause.is_cut_short() { tally } else { Vec::new() };
                 let directive = match strategy {
                     FinalAnswerStrategy::WinnerReuse | FinalAnswerStrategy::WinnerPresent => {
                         Directive::Present { tally }
@@ -166,28 +142,15 @@ impl Draft<'_> {
 
     /// The winner's accepted answer becomes the result.
     pub(crate) fn finish_with_stored(&mut self, answer: AnswerLabel, source: FinalSource) {
-        let content = self
-            .state
-            .answer(answer)
-            .map_or_else(|| Arc::from(""), |stored| Arc::clone(&stored.content));
+        let content =
+            self.state.answer(answer).map_or_else(|| Arc::from(""), |stored| Arc::clone(&stored.content));
         self.finish_with(answer.agent, content, source);
     }
 
     pub(crate) fn finish_with(&mut self, agent: AgentNo, content: Arc<str>, source: FinalSource) {
-        self.emit(Event::FinalAnswerReady {
-            agent,
-            content,
-            source,
-        });
-        if self
-            .state
-            .agent(agent)
-            .is_some_and(|agent| agent.work().is_some())
-        {
-            self.emit(Event::AgentStateChanged {
-                agent,
-                state: AgentStatus::Done,
-            });
+        self.emit(Event::FinalAnswerReady { agent, content, source });
+        if self.state.agent(agent).is_some_and(|agent| agent.work().is_some()) {
+            self.emit(Event::AgentStateChanged { agent, state: AgentStatus::Done });
         }
     }
 }

@@ -23,9 +23,7 @@ pub(crate) fn takes_votes(state: &State) -> bool {
     let options = &state.spec.orchestration;
     let synthesis_of_first_answers = plan(&state.spec) == Plan::Synthesize
         && state.agents.len() > 1
-        && options
-            .max_new_answers_per_agent
-            .is_some_and(|max| max.get() == 1)
+        && options.max_new_answers_per_agent.is_some_and(|max| max.get() == 1)
         && options.voting == Voting::WhenReady;
     options.voting != Voting::Skip && !synthesis_of_first_answers
 }
@@ -53,11 +51,7 @@ pub(crate) fn readiness(state: &State, agent: &Agent) -> Readiness {
     if !takes_votes(state) || first_answers_outstanding(state) {
         return Readiness::Nothing;
     }
-    if too_far_ahead(state, agent).is_some() {
-        Readiness::HeldByFairness
-    } else {
-        Readiness::Start
-    }
+    if too_far_ahead(state, agent).is_some() { Readiness::HeldByFairness } else { Readiness::Start }
 }
 
 /// Whether some agent is still at its first answer.
@@ -97,9 +91,7 @@ pub(crate) fn end_of_coordination(state: &State) -> Option<EndCause> {
             !state.has_news_for(agent) || (!votes && !agent.answers.is_empty())
         }
         AgentState::Answered => !votes,
-        AgentState::Waiting {
-            on: WaitCause::Start | WaitCause::SlowerPeers,
-        }
+        AgentState::Waiting { on: WaitCause::Start | WaitCause::SlowerPeers }
         | AgentState::Working(_)
         | AgentState::Presenting(_)
         | AgentState::Done => false,
@@ -107,9 +99,5 @@ pub(crate) fn end_of_coordination(state: &State) -> Option<EndCause> {
     if !state.agents.iter().all(is_done) {
         return None;
     }
-    Some(if votes {
-        EndCause::AllVoted
-    } else {
-        EndCause::AllAnswered
-    })
+    Some(if votes { EndCause::AllVoted } else { EndCause::AllAnswered })
 }

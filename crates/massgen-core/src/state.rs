@@ -279,22 +279,13 @@ impl State {
 
     /// Steering messages for `agent` that it has not been shown, oldest first.
     pub(crate) fn undelivered_notes(&self, agent: &Agent) -> Vec<NoteId> {
-        self.notes_for(agent)
-            .filter(|id| *id > agent.notes_seen)
-            .collect()
+        self.notes_for(agent).filter(|id| *id > agent.notes_seen).collect()
     }
 
     /// All steering messages for `agent`, oldest first.
     pub(crate) fn notes_for<'a>(&'a self, agent: &'a Agent) -> impl Iterator<Item = NoteId> + 'a {
-        let is_for = |note: &Note| {
-            note.targets
-                .as_ref()
-                .is_none_or(|targets| targets.contains(&agent.id))
-        };
-        (1u32..)
-            .zip(&self.notes)
-            .filter(move |(_, note)| is_for(note))
-            .map(|(id, _)| NoteId(id))
+        let is_for = |note: &Note| note.targets.as_ref().is_none_or(|targets| targets.contains(&agent.id));
+        (1u32..).zip(&self.notes).filter(move |(_, note)| is_for(note)).map(|(id, _)| NoteId(id))
     }
 
     /// Whether `agent` has not been shown something that it should know before its vote counts.

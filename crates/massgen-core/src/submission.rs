@@ -31,12 +31,8 @@ pub(crate) struct Ballot {
 /// Reads `call`; `None` when it is not a workflow tool.
 pub(crate) fn read(call: &ToolCall) -> Option<Submission> {
     match call.name.as_str() {
-        NEW_ANSWER => Some(Submission::Answer(
-            arguments(call).and_then(|arguments| answer_text(&arguments)),
-        )),
-        VOTE => Some(Submission::Vote(
-            arguments(call).and_then(|arguments| ballot(&arguments)),
-        )),
+        NEW_ANSWER => Some(Submission::Answer(arguments(call).and_then(|arguments| answer_text(&arguments)))),
+        VOTE => Some(Submission::Vote(arguments(call).and_then(|arguments| ballot(&arguments)))),
         _ => None,
     }
 }
@@ -63,30 +59,17 @@ fn arguments(call: &ToolCall) -> Result<Map<String, Value>, Refusal> {
 }
 
 fn answer_text(arguments: &Map<String, Value>) -> Result<String, Refusal> {
-    let content = arguments.get("content").ok_or_else(|| Refusal::BadArguments {
-        problem: "`content` is missing".to_owned(),
-    })?;
+    let content = arguments
+        .get("content")
+        .ok_or_else(|| Refusal::BadArguments { problem: "`content` is missing".to_owned() })?;
     let text = text_of(content);
-    if text.trim().is_empty() {
-        Err(Refusal::EmptyAnswer)
-    } else {
-        Ok(text)
-    }
+    if text.trim().is_empty() { Err(Refusal::EmptyAnswer) } else { Ok(text) }
 }
 
 /// Text of a value that should have been a string: lists are joined, objects give their telling key.
 fn text_of(value: &Value) -> String {
-    const TELLING: [&str; 9] = [
-        "content",
-        "description",
-        "text",
-        "message",
-        "answer",
-        "final_answer",
-        "summary",
-        "output",
-        "title",
-    ];
+    const TELLING: [&str; 9] =
+        ["content", "description", "text", "message", "answer", "final_answer", "summary", "output", "title"];
     match value {
         Value::String(text) => text.clone(),
         Value::Array(parts) => parts.iter().map(text_of).collect::<Vec<_>>().join("\n"),
@@ -104,9 +87,7 @@ fn ballot(arguments: &Map<String, Value>) -> Result<Ballot, Refusal> {
         Some(Value::String(target)) => target.trim().to_owned(),
         Some(other) => other.to_string(),
         None => {
-            return Err(Refusal::BadArguments {
-                problem: "`agent_id` is missing".to_owned(),
-            });
+            return Err(Refusal::BadArguments { problem: "`agent_id` is missing".to_owned() });
         }
     };
     let reason = arguments.get("reason").map(text_of).unwrap_or_default();
@@ -118,11 +99,7 @@ mod tests {
     use super::*;
 
     fn call(name: &str, arguments: &str) -> ToolCall {
-        ToolCall {
-            id: "c".into(),
-            name: name.into(),
-            arguments: arguments.into(),
-        }
+        ToolCall { id: "c".into(), name: name.into(), arguments: arguments.into() }
     }
 
     fn answer(arguments: &str) -> Result<String, Refusal> {
@@ -136,15 +113,9 @@ mod tests {
     fn content_that_is_not_a_string_becomes_text() {
         assert_eq!(answer(r#"{"content":"a"}"#), Ok("a".into()));
         assert_eq!(answer(r#"{"content":["a",{"text":"b"}]}"#), Ok("a\nb".into()));
-        assert_eq!(
-            answer(r#"{"content":{"title":"t","summary":"s"}}"#),
-            Ok("s".into())
-        );
+        assert_eq!(answer(r#"{"content":{"title":"t","summary":"s"}}"#), Ok("s".into()));
         assert_eq!(answer(r#"{"content":42}"#), Ok("42".into()));
-        assert_eq!(
-            answer(r#""{\"content\":\"twice encoded\"}""#),
-            Ok("twice encoded".into())
-        );
+        assert_eq!(answer(r#""{\"content\":\"twice encoded\"}""#), Ok("twice encoded".into()));
     }
 
     #[test]
@@ -153,10 +124,7 @@ mod tests {
             assert!(matches!(answer(bad), Err(Refusal::BadArguments { .. })), "{bad}");
         }
         assert_eq!(answer(r#"{"content":"  "}"#), Err(Refusal::EmptyAnswer));
-        assert!(matches!(
-            read(&call(VOTE, "{}")),
-            Some(Submission::Vote(Err(Refusal::BadArguments { .. })))
-        ));
+        assert!(matches!(read(&call(VOTE, "{}")), Some(Submission::Vote(Err(Refusal::BadArguments { .. })))));
         assert_eq!(read(&call("web_search", "{}")), None);
     }
 }

@@ -34,11 +34,8 @@ pub enum Ending {
 pub fn select(state: &State, ending: Ending) -> Option<Selection> {
     let tally = count(state);
     let most = tally.first().map(|row| row.votes);
-    let leaders: Vec<AnswerLabel> = tally
-        .iter()
-        .filter(|row| Some(row.votes) == most)
-        .map(|row| row.answer)
-        .collect();
+    let leaders: Vec<AnswerLabel> =
+        tally.iter().filter(|row| Some(row.votes) == most).map(|row| row.answer).collect();
     let (answer, basis) = match (leaders.as_slice(), ending) {
         ([winner], _) => (*winner, WinnerBasis::MostVotes),
         ([], Ending::Complete) => (first_registered(state, |_| true)?, WinnerBasis::FirstAnswer),
@@ -57,10 +54,7 @@ fn count(state: &State) -> Vec<TallyRow> {
     for vote in state.agents.iter().filter_map(valid_vote(state)) {
         match tally.iter_mut().find(|row| row.answer == vote) {
             Some(row) => row.votes += 1,
-            None => tally.push(TallyRow {
-                answer: vote,
-                votes: 1,
-            }),
+            None => tally.push(TallyRow { answer: vote, votes: 1 }),
         }
     }
     tally.sort_by(|a, b| b.votes.cmp(&a.votes).then(a.answer.cmp(&b.answer)));
@@ -81,19 +75,10 @@ fn valid_vote(state: &State) -> impl Fn(&Agent) -> Option<AnswerLabel> + '_ {
 }
 
 fn first_registered(state: &State, admits: impl Fn(AgentNo) -> bool) -> Option<AnswerLabel> {
-    state
-        .registration
-        .iter()
-        .filter(|no| admits(**no))
-        .find_map(|no| state.agent(*no)?.latest())
+    state.registration.iter().filter(|no| admits(**no)).find_map(|no| state.agent(*no)?.latest())
 }
 
 fn latest(state: &State) -> Option<AnswerLabel> {
     let with_order = |agent: &Agent| Some((agent.answers.last()?.order, agent.latest()?));
-    state
-        .agents
-        .iter()
-        .filter_map(with_order)
-        .max()
-        .map(|(_, label)| label)
+    state.agents.iter().filter_map(with_order).max().map(|(_, label)| label)
 }

@@ -43,14 +43,9 @@ impl State {
                 let rounds = self.agents.iter().filter_map(|agent| self.round_timer(agent));
                 rounds.chain([run]).min()
             }
-            Phase::Won {
-                presentation: Some(_),
-                ..
-            } => Some((self.run_deadline(), Timer::Run)),
+            Phase::Won { presentation: Some(_), .. } => Some((self.run_deadline(), Timer::Run)),
             Phase::Ended { .. }
-            | Phase::Won {
-                presentation: None, ..
-            }
+            | Phase::Won { presentation: None, .. }
             | Phase::Final
             | Phase::Finished { .. } => None,
         }
@@ -75,11 +70,7 @@ impl State {
     /// When the soft limit of `agent`'s execution is reached, if it has one.
     pub(crate) fn soft_limit(&self, agent: &Agent, work: &Work) -> Option<RunMillis> {
         let timeouts = &self.spec.timeouts;
-        let limit = if agent.answers.is_empty() {
-            timeouts.initial_round
-        } else {
-            timeouts.subsequent_round
-        };
+        let limit = if agent.answers.is_empty() { timeouts.initial_round } else { timeouts.subsequent_round };
         Some(work.started + limit?)
     }
 
@@ -94,13 +85,6 @@ impl State {
             Some(RoundLimit::Soft) => (soft + grace, RoundLimit::Hard),
             Some(RoundLimit::Hard | RoundLimit::Final) => (soft + grace + grace, RoundLimit::Final),
         };
-        Some((
-            at,
-            Timer::Round {
-                agent: agent.no,
-                execution: work.execution,
-                limit,
-            },
-        ))
+        Some((at, Timer::Round { agent: agent.no, execution: work.execution, limit }))
     }
 }

@@ -22,14 +22,8 @@ pub(crate) struct EventLog {
 
 impl EventLog {
     pub(crate) fn new(past: Vec<Arc<Envelope>>) -> Self {
-        let head = Head {
-            events: past.len(),
-            is_closed: false,
-        };
-        Self {
-            events: RwLock::new(past),
-            head: watch::Sender::new(head),
-        }
+        let head = Head { events: past.len(), is_closed: false };
+        Self { events: RwLock::new(past), head: watch::Sender::new(head) }
     }
 
     /// Publishes committed envelopes.
@@ -52,10 +46,7 @@ impl EventLog {
         let head = self.head.subscribe();
         let position = usize::try_from(after.0).unwrap_or(usize::MAX);
         stream::unfold((log, head, position), |(log, mut head, position)| async move {
-            let now = *head
-                .wait_for(|head| head.events > position || head.is_closed)
-                .await
-                .ok()?;
+            let now = *head.wait_for(|head| head.events > position || head.is_closed).await.ok()?;
             let batch = log.after(position);
             if batch.is_empty() && now.is_closed {
                 return None;

@@ -43,9 +43,7 @@ impl PromptMaterials {
                 answers.filter_map(|label| Some((*label, Arc::clone(&state.answer(*label)?.content)))),
             );
             let notes = news.notes.iter();
-            materials
-                .notes
-                .extend(notes.filter_map(|id| Some((*id, state.note(*id)?.clone()))));
+            materials.notes.extend(notes.filter_map(|id| Some((*id, state.note(*id)?.clone()))));
         }
         materials
     }
@@ -54,11 +52,7 @@ impl PromptMaterials {
         let Some(reply) = agent.reply(call) else { return };
         for (_, index) in reply.tool_calls().zip(0u16..) {
             let tool_use = ToolUse { call, index };
-            self.outcomes.extend(
-                agent
-                    .tool_outcome(tool_use)
-                    .map(|outcome| (tool_use, outcome.clone())),
-            );
+            self.outcomes.extend(agent.tool_outcome(tool_use).map(|outcome| (tool_use, outcome.clone())));
         }
         self.replies.insert(call, Arc::clone(reply));
     }

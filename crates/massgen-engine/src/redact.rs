@@ -35,9 +35,7 @@ impl Redactor {
             .collect();
         // A secret that contains another one is replaced first, as a whole.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose_secret().len()));
-        Self {
-            secrets: secrets.into(),
-        }
+        Self { secrets: secrets.into() }
     }
 
     /// `text` without secrets.
@@ -57,9 +55,7 @@ impl Redactor {
             Value::String(text) => Value::String(self.owned(text)),
             Value::Array(items) => Value::Array(items.into_iter().map(|item| self.json(item)).collect()),
             Value::Object(map) => Value::Object(
-                map.into_iter()
-                    .map(|(key, value)| (self.owned(key), self.json(value)))
-                    .collect(),
+                map.into_iter().map(|(key, value)| (self.owned(key), self.json(value))).collect(),
             ),
             Value::Null | Value::Bool(_) | Value::Number(_) => value,
         }
@@ -77,12 +73,8 @@ impl Redactor {
 
     fn item(&self, item: &mut ReplyItem) {
         item.content = match std::mem::replace(&mut item.content, ItemContent::Opaque) {
-            ItemContent::Text { text } => ItemContent::Text {
-                text: self.owned(text),
-            },
-            ItemContent::Reasoning { text } => ItemContent::Reasoning {
-                text: self.owned(text),
-            },
+            ItemContent::Text { text } => ItemContent::Text { text: self.owned(text) },
+            ItemContent::Reasoning { text } => ItemContent::Reasoning { text: self.owned(text) },
             ItemContent::ToolCall(call) => ItemContent::ToolCall(ToolCall {
                 id: self.owned(call.id),
                 name: self.owned(call.name),
@@ -94,23 +86,14 @@ impl Redactor {
     }
 
     pub(crate) fn failure(&self, failure: ModelFailure) -> ModelFailure {
-        ModelFailure {
-            message: self.owned(failure.message),
-            ..failure
-        }
+        ModelFailure { message: self.owned(failure.message), ..failure }
     }
 
     pub(crate) fn outcome(&self, outcome: ToolOutcome) -> ToolOutcome {
         match outcome {
-            ToolOutcome::Ok { text } => ToolOutcome::Ok {
-                text: self.owned(text),
-            },
-            ToolOutcome::Error { text } => ToolOutcome::Error {
-                text: self.owned(text),
-            },
-            ToolOutcome::Denied { text } => ToolOutcome::Denied {
-                text: self.owned(text),
-            },
+            ToolOutcome::Ok { text } => ToolOutcome::Ok { text: self.owned(text) },
+            ToolOutcome::Error { text } => ToolOutcome::Error { text: self.owned(text) },
+            ToolOutcome::Denied { text } => ToolOutcome::Denied { text: self.owned(text) },
             ToolOutcome::Unknown | ToolOutcome::NotRun { .. } | ToolOutcome::CutOff => outcome,
         }
     }
@@ -129,20 +112,13 @@ mod tests {
 
     #[test]
     fn secrets_leave_texts_and_json_and_never_show_in_debug() {
-        let redactor = Redactor::new([
-            "sk-canary-1234".into(),
-            "sk-canary-1234-long".into(),
-            "short".into(),
-        ]);
+        let redactor = Redactor::new(["sk-canary-1234".into(), "sk-canary-1234-long".into(), "short".into()]);
         assert_eq!(
             redactor.text("a sk-canary-1234-long b sk-canary-1234 short"),
             "a [REDACTED] b [REDACTED] short"
         );
         let json = serde_json::json!({"sk-canary-1234": ["x sk-canary-1234"]});
-        assert_eq!(
-            redactor.json(json),
-            serde_json::json!({"[REDACTED]": ["x [REDACTED]"]})
-        );
+        assert_eq!(redactor.json(json), serde_json::json!({"[REDACTED]": ["x [REDACTED]"]}));
         assert!(!format!("{redactor:?}").contains("canary"));
     }
 }

@@ -88,11 +88,7 @@ impl Runner {
         channels: Channels,
     ) -> Self {
         let begun = Self::new((state, Event::RunResumed), ports, prompts, fixed, channels);
-        Self {
-            beginning: Beginning::Resume,
-            last,
-            ..begun
-        }
+        Self { beginning: Beginning::Resume, last, ..begun }
     }
 
     /// Runs to the end of the session and tells everybody.
@@ -129,9 +125,7 @@ impl Runner {
     /// Waits for something to happen, and takes along what has happened besides.
     async fn next_inputs(&mut self) -> Vec<Input> {
         let timer = self.state.next_timer();
-        let due = timer
-            .filter(|(at, _)| self.run_time() >= *at)
-            .map(|(_, timer)| Input::TimerFired(timer));
+        let due = timer.filter(|(at, _)| self.run_time() >= *at).map(|(_, timer)| Input::TimerFired(timer));
         let mut batch = Vec::new();
         if due.is_none() {
             let sleep = self.sleep(timer);
@@ -185,12 +179,7 @@ impl Runner {
     }
 
     fn batch(&self) -> Batch {
-        Batch {
-            at: self.ports.clock.now(),
-            now: self.run_time(),
-            published: Vec::new(),
-            commits: Vec::new(),
-        }
+        Batch { at: self.ports.clock.now(), now: self.run_time(), published: Vec::new(), commits: Vec::new() }
     }
 
     fn advance(&mut self, batch: &mut Batch) {
@@ -217,13 +206,7 @@ impl Runner {
             .map(|event| {
                 self.last = self.last.next();
                 let (at, run_time) = (batch.at, batch.now);
-                Arc::new(Envelope {
-                    v: ENVELOPE_VERSION,
-                    seq: self.last,
-                    at,
-                    run_time,
-                    event,
-                })
+                Arc::new(Envelope { v: ENVELOPE_VERSION, seq: self.last, at, run_time, event })
             })
             .collect();
         batch.published.extend(envelopes.iter().cloned());
@@ -282,10 +265,7 @@ impl Runner {
             model: Arc::clone(model),
             prompts: Arc::clone(&self.prompts),
             fixed: fixed.clone(),
-            viewer: Viewer {
-                agent: call.agent,
-                agents: self.state.agents().len(),
-            },
+            viewer: Viewer { agent: call.agent, agents: self.state.agents().len() },
             context: CallContext {
                 agent: agent.id().clone(),
                 call,

@@ -49,9 +49,7 @@ pub struct Ports {
 
 impl fmt::Debug for Ports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ports")
-            .field("models", &self.models.keys())
-            .finish_non_exhaustive()
+        f.debug_struct("Ports").field("models", &self.models.keys()).finish_non_exhaustive()
     }
 }
 
@@ -72,27 +70,13 @@ impl Session {
     pub fn start(spec: RunSpec, meta: RunMeta, ports: Ports) -> Result<Self, EngineError> {
         let prompts = Prompts::new()?;
         let fixed = fixed_prompts(&spec, &prompts, &*ports.tools)?;
-        let fixed_prompt_bytes = fixed
-            .values()
-            .map(|fixed| fixed_bytes(fixed, &spec.question))
-            .max()
-            .unwrap_or(0);
-        let meta = RunMeta {
-            fixed_prompt_bytes,
-            ..meta
-        };
-        let begun = begin(
-            Arc::new(spec),
-            Arc::new(meta),
-            massgen_protocol::RunMillis::default(),
-        );
-        Self::spawn(
-            ports,
-            prompts,
-            fixed,
-            Vec::new(),
-            |ports, prompts, fixed, channels| Runner::new(begun, ports, prompts, fixed, channels),
-        )
+        let fixed_prompt_bytes =
+            fixed.values().map(|fixed| fixed_bytes(fixed, &spec.question)).max().unwrap_or(0);
+        let meta = RunMeta { fixed_prompt_bytes, ..meta };
+        let begun = begin(Arc::new(spec), Arc::new(meta), massgen_protocol::RunMillis::default());
+        Self::spawn(ports, prompts, fixed, Vec::new(), |ports, prompts, fixed, channels| {
+            Runner::new(begun, ports, prompts, fixed, channels)
+        })
     }
 
     /// Goes on with a run that was killed or interrupted. A finished run ends at once, as it ended.
@@ -134,12 +118,7 @@ impl Session {
             end: end_sender,
         };
         tokio::spawn(runner(ports, Arc::new(prompts), fixed, channels).run());
-        Ok(Self {
-            commands,
-            log,
-            deltas,
-            end,
-        })
+        Ok(Self { commands, log, deltas, end })
     }
 
     fn finished(past: Vec<Arc<Envelope>>, end: SessionEnd) -> Self {
@@ -148,12 +127,7 @@ impl Session {
         let (commands, _) = mpsc::channel(1);
         let (deltas, _) = broadcast::channel(1);
         let (_, end) = watch::channel(Some(end));
-        Self {
-            commands,
-            log: Arc::new(log),
-            deltas,
-            end,
-        }
+        Self { commands, log: Arc::new(log), deltas, end }
     }
 }
 
@@ -222,10 +196,7 @@ fn fixed_prompt(
     })?;
     let mut tools = prompts.workflow_tools(spec.agents.len())?;
     tools.extend(work_tools);
-    Ok(FixedPrompt {
-        system: system.into(),
-        tools: tools.into(),
-    })
+    Ok(FixedPrompt { system: system.into(), tools: tools.into() })
 }
 
 /// Bytes of the part of a prompt that is there before anybody has said anything.

@@ -45,11 +45,7 @@ impl ModelTurn {
             Ok(request) => request,
             Err(error) => {
                 let message = format!("the prompt could not be made: {error}");
-                let failure = ModelFailure {
-                    kind: FailureKind::Rejected,
-                    message,
-                    attempts: 0,
-                };
+                let failure = ModelFailure { kind: FailureKind::Rejected, message, attempts: 0 };
                 let _ = inputs.send(Input::ModelFailed { call, failure }).await;
                 return;
             }
@@ -62,32 +58,17 @@ impl ModelTurn {
                     pieces.add(kind, &text);
                     continue;
                 }
-                ModelEvent::Retrying {
-                    attempt,
-                    kind,
-                    message,
-                    delay,
-                } => {
+                ModelEvent::Retrying { attempt, kind, message, delay } => {
                     let message = self.redactor.owned(message);
-                    Input::ModelRetrying {
-                        call,
-                        attempt,
-                        kind,
-                        message,
-                        delay,
-                    }
+                    Input::ModelRetrying { call, attempt, kind, message, delay }
                 }
                 ModelEvent::Finished(reply) => {
                     pieces.flush();
-                    Input::ModelReplied {
-                        call,
-                        reply: Arc::new(self.redactor.reply(*reply)),
-                    }
+                    Input::ModelReplied { call, reply: Arc::new(self.redactor.reply(*reply)) }
                 }
-                ModelEvent::Failed(failure) => Input::ModelFailed {
-                    call,
-                    failure: self.redactor.failure(failure),
-                },
+                ModelEvent::Failed(failure) => {
+                    Input::ModelFailed { call, failure: self.redactor.failure(failure) }
+                }
             };
             // The session may have ended meanwhile; then nobody wants the outcome.
             if inputs.send(input).await.is_err() {
@@ -101,9 +82,7 @@ impl ModelTurn {
             context: self.context.clone(),
             system: Arc::clone(&self.fixed.system),
             tools: Arc::clone(&self.fixed.tools),
-            messages: self
-                .prompts
-                .messages(self.viewer, &self.materials.conversation, &self.materials)?,
+            messages: self.prompts.messages(self.viewer, &self.materials.conversation, &self.materials)?,
             max_output_tokens: self.max_output_tokens,
         })
     }
@@ -119,12 +98,7 @@ struct Pieces {
 
 impl Pieces {
     fn new(call: CallId, out: broadcast::Sender<Delta>) -> Self {
-        Self {
-            call,
-            out,
-            held: None,
-            sent: Instant::now(),
-        }
+        Self { call, out, held: None, sent: Instant::now() }
     }
 
     fn add(&mut self, kind: DeltaKind, text: &str) {
@@ -147,11 +121,7 @@ impl Pieces {
         if let Some((kind, text)) = self.held.take() {
             self.sent = Instant::now();
             // Nobody may be looking; deltas are for those who do.
-            let _ = self.out.send(Delta {
-                call: self.call,
-                kind,
-                text,
-            });
+            let _ = self.out.send(Delta { call: self.call, kind, text });
         }
     }
 }
@@ -172,12 +142,6 @@ impl ToolTurn {
         let outcome: ToolOutcome = self.host.run(&self.agent, self.tool_use, self.tool_call).await;
         let (tool_use, duration) = (self.tool_use, started.elapsed());
         let outcome = self.redactor.outcome(outcome);
-        let _ = inputs
-            .send(Input::ToolFinished {
-                tool_use,
-                outcome,
-                duration,
-            })
-            .await;
+        let _ = inputs.send(Input::ToolFinished { tool_use, outcome, duration }).await;
     }
 }

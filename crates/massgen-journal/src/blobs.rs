@@ -22,11 +22,7 @@ pub(crate) struct Blobs {
 impl Blobs {
     /// The blobs of the run in `run_dir`.
     pub(crate) fn new(run_dir: &Path) -> Self {
-        Self {
-            root: root_in(run_dir),
-            unsynced: BTreeSet::new(),
-            named: BTreeSet::new(),
-        }
+        Self { root: root_in(run_dir), unsynced: BTreeSet::new(), named: BTreeSet::new() }
     }
 
     /// Stores `content` once and returns its hash. It is durable after the next [`Blobs::sync`].
@@ -36,8 +32,7 @@ impl Blobs {
         let path = path_of(&self.root, &name);
         // What is there may have been damaged since, and then it is written again.
         if !holds(&path, &hash).map_err(|error| from_io(&path, &error))? {
-            self.write(&path, content)
-                .map_err(|error| from_io(&path, &error))?;
+            self.write(&path, content).map_err(|error| from_io(&path, &error))?;
         }
         // Also for a blob that was there: who wrote it may have been killed before this.
         // From its folder over `blobs` up to the run folder, as far as names may be new.

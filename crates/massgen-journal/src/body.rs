@@ -14,9 +14,7 @@ pub(crate) fn encode(event: &Event) -> Result<String, String> {
 /// The event in `json`, which was written as `version`.
 pub(crate) fn decode(version: i64, json: &str) -> Result<Event, String> {
     if version != i64::from(ENVELOPE_VERSION) {
-        return Err(format!(
-            "its version is {version}, and this massgen reads version {ENVELOPE_VERSION}"
-        ));
+        return Err(format!("its version is {version}, and this massgen reads version {ENVELOPE_VERSION}"));
     }
     check_depth(json)?;
     let mut reader = serde_json::Deserializer::from_str(json);
@@ -40,10 +38,7 @@ fn check_depth(json: &str) -> Result<(), String> {
             b'{' | b'[' => {
                 depth += 1;
                 if depth > limits::JOURNAL_BODY_DEPTH {
-                    return Err(format!(
-                        "it nests deeper than {} levels",
-                        limits::JOURNAL_BODY_DEPTH
-                    ));
+                    return Err(format!("it nests deeper than {} levels", limits::JOURNAL_BODY_DEPTH));
                 }
             }
             b'}' | b']' => depth = depth.saturating_sub(1),

@@ -10,27 +10,15 @@ use super::*;
 
 fn reply_with(provider: Value) -> Event {
     let reply = Reply {
-        items: vec![ReplyItem {
-            content: ItemContent::Opaque,
-            provider: Some(provider),
-        }],
+        items: vec![ReplyItem { content: ItemContent::Opaque, provider: Some(provider) }],
         finish: FinishReason::Stop,
         usage: TokenUsage::default(),
         reported_cost: None,
         first_token_after: Duration::ZERO,
         duration: Duration::ZERO,
     };
-    let call = CallId {
-        agent: AgentNo::from_index(0),
-        number: 1,
-    };
-    Event::ModelCallFinished {
-        call,
-        outcome: CallOutcome::Replied {
-            reply: Arc::new(reply),
-            cost: None,
-        },
-    }
+    let call = CallId { agent: AgentNo::from_index(0), number: 1 };
+    Event::ModelCallFinished { call, outcome: CallOutcome::Replied { reply: Arc::new(reply), cost: None } }
 }
 
 fn nested(levels: usize) -> Value {
@@ -43,10 +31,7 @@ fn an_item_as_deep_as_a_provider_may_send_it_is_read_back() {
     assert!(serde_json::from_str::<Value>(&nested(127).to_string()).is_ok());
     let event = reply_with(nested(127));
     let json = encode(&event).unwrap();
-    assert!(
-        serde_json::from_str::<Event>(&json).is_err(),
-        "the parser's own limit would do"
-    );
+    assert!(serde_json::from_str::<Event>(&json).is_err(), "the parser's own limit would do");
     assert_eq!(decode(1, &json), Ok(event));
 }
 
@@ -62,10 +47,7 @@ fn the_deepest_body_is_read_back_and_a_deeper_one_is_not_written() {
 
 #[test]
 fn brackets_in_texts_are_not_levels() {
-    let event = Event::Degraded {
-        message: "[{\"\\[".repeat(1000),
-        agent: None,
-    };
+    let event = Event::Degraded { message: "[{\"\\[".repeat(1000), agent: None };
     assert_eq!(decode(1, &encode(&event).unwrap()), Ok(event));
 }
 

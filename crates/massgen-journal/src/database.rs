@@ -39,29 +39,18 @@ pub(crate) fn open_for_writing(path: &Path) -> Result<Connection, JournalError> 
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     distrust(&connection).map_err(failed)?;
-    let mode: String = connection
-        .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
-        .map_err(failed)?;
+    let mode: String =
+        connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(failed)?;
     if mode != "wal" {
-        return Err(problem(
-            path,
-            format!("SQLite offers journal mode `{mode}` here, and `wal` is needed"),
-        ));
+        return Err(problem(path, format!("SQLite offers journal mode `{mode}` here, and `wal` is needed")));
     }
-    connection
-        .pragma_update(None, "synchronous", "FULL")
-        .map_err(failed)?;
+    connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
 
-    let transaction = connection
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(failed)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     if count_objects(&transaction).map_err(failed)? == 0 {
         transaction.execute_batch(SCHEMA).map_err(failed)?;
         transaction
-            .execute(
-                "INSERT INTO meta (key, value) VALUES ('format', ?1)",
-                [FORMAT.to_string()],
-            )
+            .execute("INSERT INTO meta (key, value) VALUES ('format', ?1)", [FORMAT.to_string()])
             .map_err(failed)?;
     } else {
         check_format(&transaction, path)?;
@@ -107,10 +96,7 @@ fn try_reading(path: &Path, sharing: Sharing) -> rusqlite::Result<(Connection, i
 }
 
 fn cannot_share(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)
-    )
+    matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
 }
 
 /// The URI under which SQLite takes the file at `path` for unchangeable.
@@ -170,9 +156,7 @@ fn check_format(connection: &Connection, path: &Path) -> Result<(), JournalError
         return Err(not_ours());
     }
     let format: Option<String> = connection
-        .query_row("SELECT value FROM meta WHERE key = 'format'", [], |row| {
-            row.get(0)
-        })
+        .query_row("SELECT value FROM meta WHERE key = 'format'", [], |row| row.get(0))
         .optional()
         .map_err(failed)?;
     match format.as_deref().map(str::parse) {

@@ -11,29 +11,24 @@ use rusqlite::{ErrorCode, ffi};
 /// The error of a file operation on `path`.
 pub(crate) fn from_io(path: &Path, error: &io::Error) -> JournalError {
     match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => JournalError::DiskFull {
-            path: path.to_owned(),
-        },
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            JournalError::DiskFull { path: path.to_owned() }
+        }
         // `fs_err` puts the path in front; the port's error names it already.
-        _ => problem(
-            path,
-            error
-                .source()
-                .map_or_else(|| error.to_string(), ToString::to_string),
-        ),
+        _ => problem(path, error.source().map_or_else(|| error.to_string(), ToString::to_string)),
     }
 }
 
 /// The error of a database operation on the journal at `path`, while it was at event `seq`.
 pub(crate) fn from_sqlite(path: &Path, seq: Seq, error: &rusqlite::Error) -> JournalError {
     match error.sqlite_error() {
-        Some(failure) if failure.code == ErrorCode::DiskFull => JournalError::DiskFull {
-            path: path.to_owned(),
-        },
+        Some(failure) if failure.code == ErrorCode::DiskFull => {
+            JournalError::DiskFull { path: path.to_owned() }
+        }
         // SQLite's name for "no space for the index of the log"; its documentation gives a full volume as the cause.
-        Some(failure) if failure.extended_code == ffi::SQLITE_IOERR_SHMSIZE => JournalError::DiskFull {
-            path: path.to_owned(),
-        },
+        Some(failure) if failure.extended_code == ffi::SQLITE_IOERR_SHMSIZE => {
+            JournalError::DiskFull { path: path.to_owned() }
+        }
         Some(failure) if failure.code == ErrorCode::NotADatabase => {
             corrupt(path, seq, "it is not an SQLite database")
         }
@@ -46,17 +41,10 @@ pub(crate) fn from_sqlite(path: &Path, seq: Seq, error: &rusqlite::Error) -> Jou
 
 /// The journal at `path` holds something that cannot be read.
 pub(crate) fn corrupt(path: &Path, seq: Seq, problem: impl Into<String>) -> JournalError {
-    JournalError::Corrupt {
-        path: path.to_owned(),
-        seq,
-        problem: problem.into(),
-    }
+    JournalError::Corrupt { path: path.to_owned(), seq, problem: problem.into() }
 }
 
 /// Anything else about `path`.
 pub(crate) fn problem(path: &Path, problem: impl Into<String>) -> JournalError {
-    JournalError::Io {
-        path: path.to_owned(),
-        problem: problem.into(),
-    }
+    JournalError::Io { path: path.to_owned(), problem: problem.into() }
 }

@@ -50,12 +50,8 @@ impl SqliteJournal {
             }
             Err(error) => return Err(from_io(&path, &error)),
         }
-        for folder in [
-            Some(run_dir),
-            run_dir.parent().filter(|parent| *parent != Path::new("")),
-        ]
-        .into_iter()
-        .flatten()
+        for folder in
+            [Some(run_dir), run_dir.parent().filter(|parent| *parent != Path::new(""))].into_iter().flatten()
         {
             private::sync_folder(folder).map_err(|error| from_io(folder, &error))?;
         }
@@ -73,9 +69,7 @@ impl SqliteJournal {
     pub fn open(run_dir: &Path, owner: &Owner) -> Result<(Self, Vec<Envelope>), JournalError> {
         let path = database::path_in(run_dir);
         if !database::is_there(&path)? {
-            return Err(JournalError::NotFound {
-                path: run_dir.to_owned(),
-            });
+            return Err(JournalError::NotFound { path: run_dir.to_owned() });
         }
         let lock = RunLock::acquire(run_dir, owner)?;
         let connection = database::open_for_writing(&path)?;
@@ -99,13 +93,7 @@ impl SqliteJournal {
             .name("journal".to_owned())
             .spawn(move || writer.run(&queue))
             .map_err(|error| from_io(&path, &error))?;
-        Ok(Self {
-            path,
-            jobs: Some(jobs),
-            writer: Some(writer),
-            commits,
-            _lock: lock,
-        })
+        Ok(Self { path, jobs: Some(jobs), writer: Some(writer), commits, _lock: lock })
     }
 }
 
@@ -116,10 +104,7 @@ impl Journal for SqliteJournal {
     fn append(&self, batch: Vec<Arc<Envelope>>) -> BoxFuture<'static, Result<(), JournalError>> {
         let (done, stored) = oneshot::channel();
         let gone = problem(&self.path, "the thread that writes the journal has ended");
-        let queued = self
-            .jobs
-            .as_ref()
-            .is_some_and(|jobs| jobs.send(Job { batch, done }).is_ok());
+        let queued = self.jobs.as_ref().is_some_and(|jobs| jobs.send(Job { batch, done }).is_ok());
         Box::pin(async move {
             if !queued {
                 return Err(gone);

@@ -50,18 +50,11 @@ impl RunLock {
         let path = run_dir.join("journal.lock");
         let failed = |error: io::Error| from_io(&path, &error);
         // Never removed: a lock on a file that has lost its name would keep nobody out.
-        let file = private::file()
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(failed)?;
+        let file = private::file().create(true).truncate(false).open(&path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(JournalError::Locked {
-                    path: run_dir.to_owned(),
-                    owner: describe(&file),
-                });
+                return Err(JournalError::Locked { path: run_dir.to_owned(), owner: describe(&file) });
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }

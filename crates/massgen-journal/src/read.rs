@@ -24,9 +24,7 @@ use crate::{blobs, body};
 pub fn read(run_dir: &Path) -> Result<Vec<Envelope>, JournalError> {
     let path = database::path_in(run_dir);
     if !database::is_there(&path)? {
-        return Err(JournalError::NotFound {
-            path: run_dir.to_owned(),
-        });
+        return Err(JournalError::NotFound { path: run_dir.to_owned() });
     }
     match database::open_for_reading(&path)? {
         Some(connection) => all_events(&connection, run_dir),
@@ -42,29 +40,18 @@ pub(crate) fn all_events(connection: &Connection, run_dir: &Path) -> Result<Vec<
     let mut statement = connection
         .prepare("SELECT seq, at, run_ms, v, body, blob FROM events ORDER BY seq")
         .map_err(|error| from_sqlite(&path, last, &error))?;
-    let mut rows = statement
-        .query([])
-        .map_err(|error| from_sqlite(&path, last, &error))?;
+    let mut rows = statement.query([]).map_err(|error| from_sqlite(&path, last, &error))?;
     loop {
         let expected = last.next();
-        let Some(row) = rows
-            .next()
-            .map_err(|error| from_sqlite(&path, expected, &error))?
-        else {
+        let Some(row) = rows.next().map_err(|error| from_sqlite(&path, expected, &error))? else {
             break;
         };
         let stored = Stored::from_row(row).map_err(|error| from_sqlite(&path, expected, &error))?;
         if u64::try_from(stored.seq) != Ok(expected.0) {
-            return Err(corrupt(
-                &path,
-                expected,
-                format!("it is missing; the next is {}", stored.seq),
-            ));
+            return Err(corrupt(&path, expected, format!("it is missing; the next is {}", stored.seq)));
         }
         events.push(
-            stored
-                .into_envelope(run_dir, expected)
-                .map_err(|problem| corrupt(&path, expected, problem))?,
+            stored.into_envelope(run_dir, expected).map_err(|problem| corrupt(&path, expected, problem))?,
         );
         last = expected;
     }

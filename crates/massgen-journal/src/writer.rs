@@ -47,14 +47,7 @@ impl Writer {
     /// A writer that goes on after event `last`. `commits` counts its transactions.
     pub(crate) fn new(connection: Connection, run_dir: &Path, last: Seq, commits: Arc<AtomicU64>) -> Self {
         let path = database::path_in(run_dir);
-        Self {
-            connection,
-            blobs: Blobs::new(run_dir),
-            path,
-            last,
-            failed: None,
-            commits,
-        }
+        Self { connection, blobs: Blobs::new(run_dir), path, last, failed: None, commits }
     }
 
     /// Serves `jobs` until all senders are gone and the queue is empty, then closes the database.
@@ -91,13 +84,7 @@ impl Writer {
         for (index, job) in group.iter().enumerate() {
             for envelope in &job.batch {
                 if envelope.seq != last.next() {
-                    return (
-                        index,
-                        Some(JournalError::OutOfOrder {
-                            last,
-                            found: envelope.seq,
-                        }),
-                    );
+                    return (index, Some(JournalError::OutOfOrder { last, found: envelope.seq }));
                 }
                 last = envelope.seq;
             }
@@ -121,9 +108,7 @@ impl Writer {
             insert(&transaction, &mut self.blobs, &self.path, envelope)?;
         }
         self.blobs.sync()?;
-        transaction
-            .commit()
-            .map_err(|error| from_sqlite(&self.path, last, &error))?;
+        transaction.commit().map_err(|error| from_sqlite(&self.path, last, &error))?;
         self.last = last;
         self.commits.fetch_add(1, Ordering::Relaxed);
         Ok(())
@@ -131,9 +116,7 @@ impl Writer {
 
     /// Moves the log into the database file, as far as readers allow, and closes it.
     fn close(self) {
-        let checkpoint = self
-            .connection
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        let checkpoint = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
         let closed = self.connection.close().map_err(|(_, error)| error);
         if let Err(error) = checkpoint.and(closed) {
             // Nothing is lost: what is not in the file stays in the log beside it.

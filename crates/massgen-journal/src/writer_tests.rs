@@ -25,10 +25,7 @@ fn a_full_database_stops_the_writer_and_keeps_what_was_committed() {
     let mut writer = Writer::new(connection, dir.path(), Seq(0), Arc::default());
     let append = |seq| {
         let (done, mut stored) = oneshot::channel();
-        writer.serve(vec![Job {
-            batch: vec![note(seq)],
-            done,
-        }]);
+        writer.serve(vec![Job { batch: vec![note(seq)], done }]);
         stored.try_recv().unwrap().unwrap()
     };
     let results: Vec<_> = (1..=200).map(append).collect();
@@ -38,8 +35,6 @@ fn a_full_database_stops_the_writer_and_keeps_what_was_committed() {
     for result in &results[stored..] {
         assert_eq!(result, &Err(JournalError::DiskFull { path: path.clone() }));
     }
-    let expected: Vec<_> = (1..=stored as u64)
-        .map(|seq| Envelope::clone(&note(seq)))
-        .collect();
+    let expected: Vec<_> = (1..=stored as u64).map(|seq| Envelope::clone(&note(seq))).collect();
     assert_eq!(crate::read(dir.path()).unwrap(), expected);
 }

@@ -110,10 +110,7 @@ impl Header {
 
     /// The header as it is written.
     fn redacted(self, redaction: &Redaction) -> Self {
-        Self {
-            question: redaction.text(&self.question),
-            ..self
-        }
+        Self { question: redaction.text(&self.question), ..self }
     }
 
     /// In what the run of `other` differs; `None` when it is this run.
@@ -122,13 +119,8 @@ impl Header {
             return Some("its question is another".to_owned());
         }
         if self.agents != other.agents {
-            let names = |agents: &[AgentId]| {
-                agents
-                    .iter()
-                    .map(AgentId::as_str)
-                    .collect::<Vec<_>>()
-                    .join("`, `")
-            };
+            let names =
+                |agents: &[AgentId]| agents.iter().map(AgentId::as_str).collect::<Vec<_>>().join("`, `");
             let (recorded, asked) = (names(&self.agents), names(&other.agents));
             return Some(format!("its agents are `{recorded}`, not `{asked}`"));
         }

@@ -50,21 +50,12 @@ const VENDORS: [(&str, &str); 16] = [
 pub fn lookup(backend_kind: &str, model: &str, base_url: &str) -> Option<ModelFacts> {
     let url = Url::parse(base_url).ok();
     if is_local(backend_kind) || url.as_ref().is_some_and(is_loopback_host) {
-        return Some(ModelFacts {
-            context_window: None,
-            max_output: None,
-            price: Some(Price::FREE),
-        });
+        return Some(ModelFacts { context_window: None, max_output: None, price: Some(Price::FREE) });
     }
     let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
-    let belongs = |domain: &str| {
-        host.strip_suffix(domain)
-            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    };
-    let vendor = VENDORS
-        .iter()
-        .find(|(domain, _)| belongs(domain))
-        .map(|(_, vendor)| *vendor)?;
+    let belongs =
+        |domain: &str| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    let vendor = VENDORS.iter().find(|(domain, _)| belongs(domain)).map(|(_, vendor)| *vendor)?;
     find(vendor, model).map(facts)
 }
 
@@ -77,11 +68,7 @@ pub(crate) fn is_local(backend_kind: &str) -> bool {
 fn find(vendor: &str, model: &str) -> Option<&'static ModelSpec> {
     let catalog = Catalog::builtin();
     let exact = |model: &str| catalog.resolve(&format!("{vendor}/{model}"));
-    exact(model).or_else(|| {
-        model
-            .rmatch_indices("-20")
-            .find_map(|(at, _)| exact(model.get(..at)?))
-    })
+    exact(model).or_else(|| model.rmatch_indices("-20").find_map(|(at, _)| exact(model.get(..at)?)))
 }
 
 fn facts(spec: &ModelSpec) -> ModelFacts {
@@ -117,22 +104,13 @@ mod tests {
         assert!(known.context_window.unwrap() > 100_000 && known.max_output.unwrap() > 1000);
         let price = known.price.unwrap();
         assert!(price.input > 0 && price.output > price.input && price.cached_input < price.input);
-        assert_eq!(
-            lookup("openai", "gpt-5.2-2025-12-11", "https://api.openai.com/v1"),
-            Some(known)
-        );
+        assert_eq!(lookup("openai", "gpt-5.2-2025-12-11", "https://api.openai.com/v1"), Some(known));
     }
 
     #[test]
     fn a_model_elsewhere_is_unknown_even_if_its_name_is_known() {
-        assert_eq!(
-            lookup("chatcompletion", "gpt-5.2", "https://notopenai.com/v1"),
-            None
-        );
-        assert_eq!(
-            lookup("chatcompletion", "no-such-model", "https://api.openai.com/v1"),
-            None
-        );
+        assert_eq!(lookup("chatcompletion", "gpt-5.2", "https://notopenai.com/v1"), None);
+        assert_eq!(lookup("chatcompletion", "no-such-model", "https://api.openai.com/v1"), None);
         assert_eq!(lookup("chatcompletion", "gpt-5.2", "not a url"), None);
     }
 

@@ -65,38 +65,19 @@ struct Endpoint {
 
 impl ChatModel {
     pub(crate) fn new(settings: Settings<'_>) -> Self {
-        let Settings {
-            url,
-            client,
-            mut headers,
-            key,
-            model,
-            parameters,
-            max_output_tokens,
-            policy,
-        } = settings;
+        let Settings { url, client, mut headers, key, model, parameters, max_output_tokens, policy } =
+            settings;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         let witness = Witness::new(&url, key);
         let writer = Writer::new(&url, model, parameters, max_output_tokens);
-        Self {
-            endpoint: Arc::new(Endpoint {
-                url,
-                client,
-                headers,
-                witness,
-                writer,
-                policy,
-            }),
-        }
+        Self { endpoint: Arc::new(Endpoint { url, client, headers, witness, writer, policy }) }
     }
 }
 
 impl fmt::Debug for ChatModel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ChatModel")
-            .field("host", &self.endpoint.witness.host())
-            .finish_non_exhaustive()
+        f.debug_struct("ChatModel").field("host", &self.endpoint.witness.host()).finish_non_exhaustive()
     }
 }
 
@@ -209,12 +190,7 @@ impl Call {
             Ok(Err(error)) => return Err(endpoint.witness.transport(&error)),
             Err(_) => return Err(endpoint.witness.idle(idle)),
         };
-        let start = reading::Start {
-            call,
-            sent_at,
-            request_bytes,
-            idle,
-        };
+        let start = reading::Start { call, sent_at, request_bytes, idle };
         Reading::open(response, start, endpoint.witness.clone()).await
     }
 
@@ -228,29 +204,13 @@ impl Call {
         let mut hasher = DefaultHasher::new();
         (self.request.context.call, attempt).hash(&mut hasher);
         let now = Instant::now();
-        match self
-            .endpoint
-            .policy
-            .decide(attempt, now - started, &failure, hasher.finish())
-        {
+        match self.endpoint.policy.decide(attempt, now - started, &failure, hasher.finish()) {
             Decision::Retry { delay } => {
-                self.phase = Phase::Sending {
-                    not_before: Some(now + delay),
-                };
-                ModelEvent::Retrying {
-                    attempt,
-                    kind: failure.kind,
-                    message: failure.message,
-                    delay,
-                }
+                self.phase = Phase::Sending { not_before: Some(now + delay) };
+                ModelEvent::Retrying { attempt, kind: failure.kind, message: failure.message, delay }
             }
             Decision::GiveUp(why) => {
-                let Failure {
-                    kind,
-                    mut message,
-                    retry_after,
-                    ..
-                } = failure;
+                let Failure { kind, mut message, retry_after, .. } = failure;
                 let aside = match (why, retry_after) {
                     (GiveUp::WaitTooLong, Some(asked)) => {
                         format!("; it asks to wait {} s, too long for a call", asked.as_secs())
@@ -260,11 +220,7 @@ impl Call {
                     | (GiveUp::WaitTooLong, None) => String::new(),
                 };
                 message.push_str(&aside);
-                ModelEvent::Failed(ModelFailure {
-                    kind,
-                    message,
-                    attempts: attempt,
-                })
+                ModelEvent::Failed(ModelFailure { kind, message, attempts: attempt })
             }
         }
     }

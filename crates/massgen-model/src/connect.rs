@@ -39,14 +39,9 @@ pub fn connect_with(
 ) -> Result<ChatModel, ModelError> {
     let backend = &agent.backend;
     let (base_url, variables) = match &backend.wire {
-        Wire::ChatCompletions {
-            base_url,
-            key_variables,
-        } => (base_url, key_variables),
+        Wire::ChatCompletions { base_url, key_variables } => (base_url, key_variables),
         Wire::Simulated(_) => {
-            return Err(ModelError::OtherWire {
-                kind: backend.kind.clone(),
-            });
+            return Err(ModelError::OtherWire { kind: backend.kind.clone() });
         }
     };
     let url = endpoint(base_url)?;
@@ -60,10 +55,7 @@ pub fn connect_with(
         None if variables.is_empty() || is_loopback_host(&url) || catalog::is_local(&backend.kind) => None,
         None => {
             let host = url.host_str().unwrap_or_default().to_owned();
-            return Err(ModelError::MissingKey {
-                host,
-                variables: variables.clone(),
-            });
+            return Err(ModelError::MissingKey { host, variables: variables.clone() });
         }
     };
     let client = http.for_url(&url).map_err(|problem| bad_url(&url, problem))?;
@@ -80,17 +72,12 @@ pub fn connect_with(
 }
 
 fn found<'a>(keys: &dyn KeySource, variables: &'a [String]) -> Option<(&'a str, SecretString)> {
-    variables
-        .iter()
-        .find_map(|variable| Some((variable.as_str(), keys.key(variable)?)))
+    variables.iter().find_map(|variable| Some((variable.as_str(), keys.key(variable)?)))
 }
 
 fn bearer(variable: &str, key: &SecretString) -> Result<HeaderValue, ModelError> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", key.expose_secret())).map_err(|_| {
-        ModelError::UnusableKey {
-            variable: variable.to_owned(),
-        }
-    })?;
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", key.expose_secret()))
+        .map_err(|_| ModelError::UnusableKey { variable: variable.to_owned() })?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -98,10 +85,7 @@ fn bearer(variable: &str, key: &SecretString) -> Result<HeaderValue, ModelError>
 /// The address that requests go to: the base URL with `/chat/completions` at the end of its path. A query stays.
 fn endpoint(base_url: &str) -> Result<Url, ModelError> {
     const PATH: &str = "/chat/completions";
-    let unreadable = |problem: String| ModelError::BadBaseUrl {
-        url: without_secrets(base_url),
-        problem,
-    };
+    let unreadable = |problem: String| ModelError::BadBaseUrl { url: without_secrets(base_url), problem };
     let mut url = Url::parse(base_url.trim()).map_err(|error| unreadable(error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
         return Err(unreadable("it is not an http or https address".to_owned()));
@@ -114,10 +98,7 @@ fn endpoint(base_url: &str) -> Result<Url, ModelError> {
 }
 
 fn bad_url(url: &Url, problem: String) -> ModelError {
-    ModelError::BadBaseUrl {
-        url: without_secrets(url.as_str()),
-        problem,
-    }
+    ModelError::BadBaseUrl { url: without_secrets(url.as_str()), problem }
 }
 
 /// The part of an address that holds neither user nor password nor query.
@@ -127,11 +108,7 @@ fn without_secrets(url: &str) -> String {
         Some((scheme, rest)) => {
             let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
             let host = authority.rsplit('@').next().unwrap_or_default();
-            if path.is_empty() {
-                format!("{scheme}://{host}")
-            } else {
-                format!("{scheme}://{host}/{path}")
-            }
+            if path.is_empty() { format!("{scheme}://{host}") } else { format!("{scheme}://{host}/{path}") }
         }
         None => url.rsplit('@').next().unwrap_or_default().to_owned(),
     }
@@ -143,21 +120,13 @@ mod tests {
 
     #[test]
     fn any_base_url_gets_the_path_once() {
-        let made = |base: &str| {
-            endpoint(base)
-                .map(String::from)
-                .map_err(|error| error.to_string())
-        };
+        let made = |base: &str| endpoint(base).map(String::from).map_err(|error| error.to_string());
         for base in [
             "http://localhost:8000/v1",
             "http://localhost:8000/v1/",
             "http://localhost:8000/v1/chat/completions",
         ] {
-            assert_eq!(
-                made(base).as_deref(),
-                Ok("http://localhost:8000/v1/chat/completions"),
-                "{base}"
-            );
+            assert_eq!(made(base).as_deref(), Ok("http://localhost:8000/v1/chat/completions"), "{base}");
         }
         assert_eq!(made("https://h").as_deref(), Ok("https://h/chat/completions"));
         assert_eq!(
@@ -171,10 +140,7 @@ mod tests {
 
     #[test]
     fn messages_about_an_address_hold_no_secret_part() {
-        assert_eq!(
-            without_secrets("ftp://me:canary@h:1/v1?key=canary#canary"),
-            "ftp://h:1/v1"
-        );
+        assert_eq!(without_secrets("ftp://me:canary@h:1/v1?key=canary#canary"), "ftp://h:1/v1");
         assert_eq!(without_secrets("me:canary@h"), "h");
     }
 }

@@ -44,9 +44,7 @@ impl HttpClient {
     /// The client to use for `url`, or why none can be built.
     pub(crate) fn for_url(&self, url: &Url) -> Result<Client, String> {
         let (slot, build): (_, fn(ClientBuilder) -> ClientBuilder) = if is_loopback(url) {
-            (&self.clients.loopback, |builder| {
-                builder.no_proxy().tls_certs_only([])
-            })
+            (&self.clients.loopback, |builder| builder.no_proxy().tls_certs_only([]))
         } else if url.scheme() == "http" {
             (&self.clients.plain, |builder| builder.tls_certs_only([]))
         } else {
@@ -63,9 +61,7 @@ impl HttpClient {
                 .connect_timeout(CONNECT_TIMEOUT)
                 .pool_idle_timeout(POOL_IDLE)
                 .user_agent(concat!("massgen/", env!("CARGO_PKG_VERSION")));
-            build(base)
-                .build()
-                .map_err(|error| crate::chat::failure::root_cause(&error))
+            build(base).build().map_err(|error| crate::chat::failure::root_cause(&error))
         })
         .clone()
     }

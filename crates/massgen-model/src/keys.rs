@@ -28,8 +28,7 @@ impl Keys {
             let value: String = value.into();
             let value = value.trim();
             if !value.is_empty() {
-                keys.entry(variable.into())
-                    .or_insert_with(|| SecretString::from(value));
+                keys.entry(variable.into()).or_insert_with(|| SecretString::from(value));
             }
         }
         Self { keys }

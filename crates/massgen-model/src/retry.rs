@@ -63,12 +63,7 @@ pub enum Repeat {
 impl Failure {
     /// A failure whose kind says whether it is sent again.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-            retry_after: None,
-            repeat: Repeat::ByKind,
-        }
+        Self { kind, message: message.into(), retry_after: None, repeat: Repeat::ByKind }
     }
 
     /// The same, never to be sent again.
@@ -138,9 +133,7 @@ impl RetryPolicy {
             .without_max_times()
             .build();
         // The iterator has no end without a bound on the times.
-        delays
-            .nth(attempt.saturating_sub(1) as usize)
-            .unwrap_or(self.max_delay)
+        delays.nth(attempt.saturating_sub(1) as usize).unwrap_or(self.max_delay)
     }
 }
 

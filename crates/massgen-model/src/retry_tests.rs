@@ -7,37 +7,18 @@ fn after(attempt: u32, failure: &Failure) -> Decision {
 }
 
 fn asking(wait: Duration) -> Failure {
-    Failure {
-        retry_after: Some(wait),
-        ..Failure::new(FailureKind::RateLimited, "slow down")
-    }
+    Failure { retry_after: Some(wait), ..Failure::new(FailureKind::RateLimited, "slow down") }
 }
 
 #[test]
 fn kinds_that_may_pass_are_sent_again_and_others_are_not() {
     use FailureKind::*;
     for kind in [RateLimited, Server, Network, Timeout, Malformed] {
-        assert!(
-            matches!(after(1, &Failure::new(kind, "x")), Decision::Retry { .. }),
-            "{kind}"
-        );
-        assert_eq!(
-            after(1, &Failure::new(kind, "x").for_good()),
-            Decision::GiveUp(GiveUp::NotRetryable)
-        );
+        assert!(matches!(after(1, &Failure::new(kind, "x")), Decision::Retry { .. }), "{kind}");
+        assert_eq!(after(1, &Failure::new(kind, "x").for_good()), Decision::GiveUp(GiveUp::NotRetryable));
     }
-    for kind in [
-        QuotaExhausted,
-        Unauthorized,
-        Rejected,
-        ContextOverflow,
-        NotRecorded,
-    ] {
-        assert_eq!(
-            after(1, &Failure::new(kind, "x")),
-            Decision::GiveUp(GiveUp::NotRetryable),
-            "{kind}"
-        );
+    for kind in [QuotaExhausted, Unauthorized, Rejected, ContextOverflow, NotRecorded] {
+        assert_eq!(after(1, &Failure::new(kind, "x")), Decision::GiveUp(GiveUp::NotRetryable), "{kind}");
     }
 }
 
@@ -54,19 +35,9 @@ fn waits_double_up_to_a_bound_and_differ_between_callers() {
     let mut waits = Vec::new();
     for attempt in 1..=9 {
         let wait = policy.backoff(attempt, 7);
-        let base = policy
-            .first_delay
-            .saturating_mul(1 << (attempt - 1))
-            .min(policy.max_delay);
-        assert!(
-            wait >= base && wait <= base * 2,
-            "attempt {attempt}: {wait:?} for {base:?}"
-        );
-        assert_eq!(
-            wait,
-            policy.backoff(attempt, 7),
-            "the same seed gives the same wait"
-        );
+        let base = policy.first_delay.saturating_mul(1 << (attempt - 1)).min(policy.max_delay);
+        assert!(wait >= base && wait <= base * 2, "attempt {attempt}: {wait:?} for {base:?}");
+        assert_eq!(wait, policy.backoff(attempt, 7), "the same seed gives the same wait");
         waits.push(wait);
     }
     assert_ne!(policy.backoff(1, 1), policy.backoff(1, 2));
@@ -74,30 +45,15 @@ fn waits_double_up_to_a_bound_and_differ_between_callers() {
 
 #[test]
 fn a_wait_that_the_server_asks_for_is_kept_and_a_long_one_ends_the_call() {
-    assert_eq!(
-        after(1, &asking(SECOND * 7)),
-        Decision::Retry { delay: SECOND * 7 }
-    );
-    assert_eq!(
-        after(1, &asking(SECOND * 120)),
-        Decision::Retry { delay: SECOND * 120 }
-    );
-    assert_eq!(
-        after(1, &asking(SECOND * 121)),
-        Decision::GiveUp(GiveUp::WaitTooLong)
-    );
+    assert_eq!(after(1, &asking(SECOND * 7)), Decision::Retry { delay: SECOND * 7 });
+    assert_eq!(after(1, &asking(SECOND * 120)), Decision::Retry { delay: SECOND * 120 });
+    assert_eq!(after(1, &asking(SECOND * 121)), Decision::GiveUp(GiveUp::WaitTooLong));
 }
 
 #[test]
 fn no_attempt_begins_after_the_deadline() {
     let policy = RetryPolicy::default();
     let elapsed = SECOND * 595;
-    assert!(matches!(
-        policy.decide(1, elapsed, &asking(SECOND * 4), 7),
-        Decision::Retry { .. }
-    ));
-    assert_eq!(
-        policy.decide(1, elapsed, &asking(SECOND * 5), 7),
-        Decision::GiveUp(GiveUp::Deadline)
-    );
+    assert!(matches!(policy.decide(1, elapsed, &asking(SECOND * 4), 7), Decision::Retry { .. }));
+    assert_eq!(policy.decide(1, elapsed, &asking(SECOND * 5), 7), Decision::GiveUp(GiveUp::Deadline));
 }

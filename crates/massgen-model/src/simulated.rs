@@ -127,10 +127,7 @@ pub struct SimulatedModel {
 impl SimulatedModel {
     /// The steps of the reply to `request`: scripted ones while there are any, then the agent's own.
     fn steps(&self, request: &ModelRequest) -> Vec<Step> {
-        let part = self
-            .script
-            .as_ref()
-            .and_then(|script| script.part(self.character.agent()));
+        let part = self.script.as_ref().and_then(|script| script.part(self.character.agent()));
         let scripted = part.and_then(|part| match request.context.purpose {
             // Calls count over the whole run and the presentation comes last, so the number of a call of the
             // coordination is also its number within the coordination.

@@ -39,19 +39,10 @@ pub async fn journal_is_dense(journal: &dyn Journal) -> Result<(), String> {
             event: Event::RunResumed,
         })
     };
-    journal
-        .append(vec![envelope(1), envelope(2)])
-        .await
-        .map_err(|error| error.to_string())?;
-    journal
-        .append(vec![envelope(3)])
-        .await
-        .map_err(|error| error.to_string())?;
+    journal.append(vec![envelope(1), envelope(2)]).await.map_err(|error| error.to_string())?;
+    journal.append(vec![envelope(3)]).await.map_err(|error| error.to_string())?;
     match journal.append(vec![envelope(5)]).await {
-        Err(JournalError::OutOfOrder {
-            last: Seq(3),
-            found: Seq(5),
-        }) => Ok(()),
+        Err(JournalError::OutOfOrder { last: Seq(3), found: Seq(5) }) => Ok(()),
         other => Err(format!("a gap gave {other:?}")),
     }
 }

@@ -47,13 +47,13 @@ impl Prompts {
         let mut messages = Vec::with_capacity(conversation.len() + 2);
         for turn in conversation {
             match turn {
-                Turn::Opening(news) => messages.push(Message::User {
-                    text: self.opening(viewer, news, materials)?,
-                }),
+                Turn::Opening(news) => {
+                    messages.push(Message::User { text: self.opening(viewer, news, materials)? })
+                }
                 Turn::Reply { call } => {
-                    messages.extend(materials.reply(*call).map(|reply| Message::Assistant {
-                        reply: Arc::clone(reply),
-                    }));
+                    messages.extend(
+                        materials.reply(*call).map(|reply| Message::Assistant { reply: Arc::clone(reply) }),
+                    );
                 }
                 Turn::Results { call, results, news } => {
                     self.results(*call, results, materials, &mut messages)?;
@@ -135,12 +135,7 @@ impl Prompts {
                 ResultRef::Verdict { verdict } => self.verdict(verdict)?,
             };
             let (id, name) = (tool_call.id.clone(), tool_call.name.clone());
-            messages.push(Message::ToolResult {
-                id,
-                name,
-                text,
-                is_error,
-            });
+            messages.push(Message::ToolResult { id, name, text, is_error });
         }
         Ok(())
     }
@@ -171,27 +166,17 @@ impl Prompts {
 
 /// The fragments of `labels`, in order of agent number, rotated so that the viewer's own answer is the last one.
 fn answers(viewer: Viewer, labels: &[AnswerLabel], materials: &dyn Materials) -> String {
-    let (own, peers): (Vec<_>, Vec<_>) = labels
-        .iter()
-        .copied()
-        .partition(|label: &AnswerLabel| label.agent == viewer.agent);
-    let (later, earlier): (Vec<_>, Vec<_>) = peers
-        .into_iter()
-        .partition(|label: &AnswerLabel| label.agent > viewer.agent);
-    let shown = later
-        .into_iter()
-        .chain(earlier)
-        .map(|label| (label, Ownership::Peer));
+    let (own, peers): (Vec<_>, Vec<_>) =
+        labels.iter().copied().partition(|label: &AnswerLabel| label.agent == viewer.agent);
+    let (later, earlier): (Vec<_>, Vec<_>) =
+        peers.into_iter().partition(|label: &AnswerLabel| label.agent > viewer.agent);
+    let shown = later.into_iter().chain(earlier).map(|label| (label, Ownership::Peer));
     let shown = shown.chain(own.into_iter().map(|label| (label, Ownership::Own)));
     let fragment = |(label, ownership)| Some(fragment::answer(label, ownership, materials.answer(label)?));
     shown.filter_map(fragment).collect::<Vec<_>>().join("\n")
 }
 
 fn notes(ids: &[NoteId], materials: &dyn Materials) -> String {
-    let fragment = |id: &NoteId| {
-        materials
-            .note(*id)
-            .map(|note| fragment::note(&note.source, &note.content))
-    };
+    let fragment = |id: &NoteId| materials.note(*id).map(|note| fragment::note(&note.source, &note.content));
     ids.iter().filter_map(fragment).collect::<Vec<_>>().join("\n")
 }

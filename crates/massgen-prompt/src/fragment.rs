@@ -27,14 +27,8 @@ pub enum Ownership {
 
 /// A steering message.
 pub fn note(source: &str, text: &str) -> String {
-    let source: String = source
-        .chars()
-        .filter(|c| c.is_alphanumeric() || matches!(c, '_' | '-'))
-        .collect();
-    format!(
-        "<note from=\"{source}\">\n{}\n</note>",
-        harmless(&capped(text, limits::NOTE_BYTES))
-    )
+    let source: String = source.chars().filter(|c| c.is_alphanumeric() || matches!(c, '_' | '-')).collect();
+    format!("<note from=\"{source}\">\n{}\n</note>", harmless(&capped(text, limits::NOTE_BYTES)))
 }
 
 /// The result of a work tool.
@@ -88,10 +82,7 @@ fn harmless(text: &str) -> String {
 
 fn opens_our_tag(after: &str) -> bool {
     let name = after.trim_start_matches(|c: char| c == '/' || c.is_whitespace());
-    OUR_TAGS.iter().any(|tag| {
-        name.get(..tag.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(tag))
-    })
+    OUR_TAGS.iter().any(|tag| name.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag)))
 }
 
 #[cfg(test)]

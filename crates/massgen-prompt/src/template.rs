@@ -65,10 +65,7 @@ impl Prompts {
         templates.set_lstrip_blocks(true);
         templates.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
         for (name, text) in TEMPLATES {
-            let broken = |source| PromptError::Template {
-                name: name.to_owned(),
-                source,
-            };
+            let broken = |source| PromptError::Template { name: name.to_owned(), source };
             templates.add_template(name, text).map_err(broken)?;
         }
         Ok(Self { templates })
@@ -99,10 +96,7 @@ impl Prompts {
 
     /// Renders `name`; white space around the text is dropped.
     pub(crate) fn render(&self, name: &str, values: Value) -> Result<String, PromptError> {
-        let broken = |source| PromptError::Template {
-            name: name.to_owned(),
-            source,
-        };
+        let broken = |source| PromptError::Template { name: name.to_owned(), source };
         let template = self.templates.get_template(name).map_err(broken)?;
         Ok(template.render(values).map_err(broken)?.trim().to_owned())
     }

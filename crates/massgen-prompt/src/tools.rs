@@ -13,9 +13,7 @@ impl Prompts {
     /// # Errors
     /// When a template is broken.
     pub fn workflow_tools(&self, agents: usize) -> Result<Vec<ToolSchema>, PromptError> {
-        let ids: Vec<String> = (0..agents)
-            .map(|index| AgentNo::from_index(index).to_string())
-            .collect();
+        let ids: Vec<String> = (0..agents).map(|index| AgentNo::from_index(index).to_string()).collect();
         Ok(vec![
             ToolSchema {
                 name: "new_answer".to_owned(),

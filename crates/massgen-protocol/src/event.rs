@@ -514,16 +514,9 @@ mod tests {
     fn the_kind_of_an_event_is_the_type_in_its_json() {
         for event in [
             Event::RunResumed,
-            Event::RunFinished {
-                outcome: RunOutcome::Answered,
-            },
-            Event::AgentStateChanged {
-                agent: AgentNo::from_index(0),
-                state: AgentStatus::Voted,
-            },
-            Event::CoordinationEnded {
-                cause: EndCause::AllVoted,
-            },
+            Event::RunFinished { outcome: RunOutcome::Answered },
+            Event::AgentStateChanged { agent: AgentNo::from_index(0), state: AgentStatus::Voted },
+            Event::CoordinationEnded { cause: EndCause::AllVoted },
         ] {
             let json = serde_json::to_value(&event).unwrap();
             assert_eq!(json["type"], event.kind());

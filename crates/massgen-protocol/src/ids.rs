@@ -100,10 +100,7 @@ impl AgentNo {
 
     /// The label of this agent's `revision`-th answer.
     pub fn label(self, revision: u32) -> AnswerLabel {
-        AnswerLabel {
-            agent: self,
-            revision,
-        }
+        AnswerLabel { agent: self, revision }
     }
 }
 
@@ -159,15 +156,8 @@ impl FromStr for AnswerLabel {
     fn from_str(text: &str) -> Result<Self, IdError> {
         let not_a_label = || IdError::NotALabel(text.to_owned());
         let (agent, revision) = text.split_once('.').ok_or_else(not_a_label)?;
-        let revision = revision
-            .parse()
-            .ok()
-            .filter(|k| *k >= 1)
-            .ok_or_else(not_a_label)?;
-        Ok(Self {
-            agent: agent.parse().map_err(|_| not_a_label())?,
-            revision,
-        })
+        let revision = revision.parse().ok().filter(|k| *k >= 1).ok_or_else(not_a_label)?;
+        Ok(Self { agent: agent.parse().map_err(|_| not_a_label())?, revision })
     }
 }
 
@@ -211,17 +201,12 @@ impl RevisionSet {
 
     /// The newest label of every agent that has an answer in this set, in order of agent number.
     pub fn labels(&self) -> impl Iterator<Item = AnswerLabel> + '_ {
-        self.0
-            .iter()
-            .enumerate()
-            .filter(|(_, k)| **k > 0)
-            .map(|(i, k)| AgentNo::from_index(i).label(*k))
+        self.0.iter().enumerate().filter(|(_, k)| **k > 0).map(|(i, k)| AgentNo::from_index(i).label(*k))
     }
 
     /// The newest labels of `self` that `seen` does not hold, in order of agent number.
     pub fn newer_than<'a>(&'a self, seen: &'a Self) -> impl Iterator<Item = AnswerLabel> + 'a {
-        self.labels()
-            .filter(|label| seen.get(label.agent) < label.revision)
+        self.labels().filter(|label| seen.get(label.agent) < label.revision)
     }
 }
 
@@ -284,17 +269,7 @@ mod tests {
 
     #[test]
     fn ids_that_could_leave_the_run_folder_are_refused() {
-        for bad in [
-            "",
-            ".",
-            "..",
-            "../x",
-            "a/b",
-            "a b",
-            "a\nb",
-            "a\0",
-            &"x".repeat(65),
-        ] {
+        for bad in ["", ".", "..", "../x", "a/b", "a b", "a\nb", "a\0", &"x".repeat(65)] {
             assert!(AgentId::new(bad).is_err(), "{bad:?}");
         }
         for good in ["agent_a", "gpt-5.4", "é1"] {
@@ -307,16 +282,9 @@ mod tests {
         let label = AgentNo::from_index(1).label(3);
         assert_eq!(label.to_string(), "agent2.3");
         assert_eq!("agent2.3".parse(), Ok(label));
-        for bad in [
-            "agent2",
-            "agent0.1",
-            "agent1.0",
-            "agent01.1",
-            "agent+1.1",
-            "2.3",
-            "agent1.x",
-            "agent70000.1",
-        ] {
+        for bad in
+            ["agent2", "agent0.1", "agent1.0", "agent01.1", "agent+1.1", "2.3", "agent1.x", "agent70000.1"]
+        {
             assert!(bad.parse::<AnswerLabel>().is_err(), "{bad}");
         }
     }

@@ -162,10 +162,7 @@ pub struct ReplyItem {
 
 impl From<ItemContent> for ReplyItem {
     fn from(content: ItemContent) -> Self {
-        Self {
-            content,
-            provider: None,
-        }
+        Self { content, provider: None }
     }
 }
 
@@ -239,11 +236,8 @@ pub struct ModelFailure {
 
 impl fmt::Display for ModelFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let times = if self.attempts == 1 {
-            "1 attempt".to_owned()
-        } else {
-            format!("{} attempts", self.attempts)
-        };
+        let times =
+            if self.attempts == 1 { "1 attempt".to_owned() } else { format!("{} attempts", self.attempts) };
         write!(f, "{} ({}, {times})", self.message, self.kind)
     }
 }

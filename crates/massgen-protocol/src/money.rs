@@ -33,9 +33,7 @@ impl Usd {
     )]
     pub fn from_dollars(dollars: f64) -> Self {
         if dollars.is_finite() && dollars > 0.0 {
-            Self {
-                nanos: (dollars * 1e9).round() as u64,
-            }
+            Self { nanos: (dollars * 1e9).round() as u64 }
         } else {
             Self::ZERO
         }
@@ -47,10 +45,7 @@ impl Usd {
     }
 
     /// The amount in dollars, for printing and for files.
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "amounts stay far below 2^53 nano-dollars"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "amounts stay far below 2^53 nano-dollars")]
     pub fn dollars(self) -> f64 {
         self.nanos as f64 / 1e9
     }
@@ -58,18 +53,14 @@ impl Usd {
     /// The difference, or zero when `other` is larger.
     #[must_use]
     pub fn saturating_sub(self, other: Self) -> Self {
-        Self {
-            nanos: self.nanos.saturating_sub(other.nanos),
-        }
+        Self { nanos: self.nanos.saturating_sub(other.nanos) }
     }
 }
 
 impl Add for Usd {
     type Output = Self;
     fn add(self, other: Self) -> Self {
-        Self {
-            nanos: self.nanos.saturating_add(other.nanos),
-        }
+        Self { nanos: self.nanos.saturating_add(other.nanos) }
     }
 }
 
@@ -114,12 +105,7 @@ pub struct Price {
 
 impl Price {
     /// A model that costs nothing: local servers and the simulated model.
-    pub const FREE: Self = Self {
-        input: 0,
-        output: 0,
-        cached_input: 0,
-        cache_write: 0,
-    };
+    pub const FREE: Self = Self { input: 0, output: 0, cached_input: 0, cache_write: 0 };
 
     /// The cost of `usage`, each part rounded up to whole nano-dollars.
     pub fn cost(&self, usage: &TokenUsage) -> Usd {
@@ -127,10 +113,7 @@ impl Price {
             let nanos = (u128::from(tokens) * u128::from(per_million)).div_ceil(1_000_000);
             Usd::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
         };
-        let uncached = usage
-            .input
-            .saturating_sub(usage.cached_input)
-            .saturating_sub(usage.cache_write);
+        let uncached = usage.input.saturating_sub(usage.cached_input).saturating_sub(usage.cache_write);
         part(uncached, self.input)
             + part(usage.cached_input, self.cached_input)
             + part(usage.cache_write, self.cache_write)
@@ -197,38 +180,18 @@ mod tests {
 
     #[test]
     fn cost_counts_cached_input_once_and_rounds_up() {
-        let price = Price {
-            input: 3_000_000_000,
-            output: 15_000_000_000,
-            cached_input: 300_000_000,
-            cache_write: 0,
-        };
-        let usage = TokenUsage {
-            input: 1_000_001,
-            output: 10,
-            cached_input: 1_000_000,
-            ..TokenUsage::default()
-        };
+        let price =
+            Price { input: 3_000_000_000, output: 15_000_000_000, cached_input: 300_000_000, cache_write: 0 };
+        let usage =
+            TokenUsage { input: 1_000_001, output: 10, cached_input: 1_000_000, ..TokenUsage::default() };
         assert_eq!(price.cost(&usage), Usd::from_nanos(300_000_000 + 3_000 + 150_000));
-        let one = TokenUsage {
-            input: 1,
-            ..TokenUsage::default()
-        };
-        assert_eq!(
-            Price {
-                input: 1,
-                ..Price::FREE
-            }
-            .cost(&one),
-            Usd::from_nanos(1)
-        );
+        let one = TokenUsage { input: 1, ..TokenUsage::default() };
+        assert_eq!(Price { input: 1, ..Price::FREE }.cost(&one), Usd::from_nanos(1));
     }
 
     #[test]
     fn amounts_print_with_digits_that_matter() {
-        let shown: Vec<_> = [0.0, 0.0042, 0.1234, 4.2]
-            .map(|d| Usd::from_dollars(d).to_string())
-            .into();
+        let shown: Vec<_> = [0.0, 0.0042, 0.1234, 4.2].map(|d| Usd::from_dollars(d).to_string()).into();
         assert_eq!(shown, ["$0.00", "$0.0042", "$0.123", "$4.20"]);
         assert_eq!(Usd::from_dollars(f64::NAN), Usd::ZERO);
     }

@@ -33,10 +33,7 @@ impl RunSpec {
         let mut sorted: Vec<&AgentId> = self.agents.iter().map(|agent| &agent.id).collect();
         sorted.sort();
         let number = |id| sorted.binary_search(&id).unwrap_or_default();
-        self.agents
-            .iter()
-            .map(|agent| AgentNo::from_index(number(&agent.id)))
-            .collect()
+        self.agents.iter().map(|agent| AgentNo::from_index(number(&agent.id))).collect()
     }
 
     /// The agent with number `no`.
@@ -83,8 +80,7 @@ pub struct BackendSpec {
 impl BackendSpec {
     /// The window to count with: the known one, or [`limits::UNKNOWN_CONTEXT_WINDOW_TOKENS`].
     pub fn assumed_context_window(&self) -> u64 {
-        self.context_window
-            .unwrap_or(limits::UNKNOWN_CONTEXT_WINDOW_TOKENS)
+        self.context_window.unwrap_or(limits::UNKNOWN_CONTEXT_WINDOW_TOKENS)
     }
 
     /// Whether no real model answers.
@@ -368,10 +364,7 @@ mod tests {
         };
         let numbers: Vec<_> = spec.agent_nos().iter().map(ToString::to_string).collect();
         assert_eq!(numbers, ["agent3", "agent1", "agent2"]);
-        assert_eq!(
-            spec.agent(AgentNo::from_index(0)).map(|a| a.id.as_str()),
-            Some("alpha")
-        );
+        assert_eq!(spec.agent(AgentNo::from_index(0)).map(|a| a.id.as_str()), Some("alpha"));
         let json = serde_json::to_string(&spec).unwrap();
         assert_eq!(serde_json::from_str::<RunSpec>(&json).unwrap(), spec);
     }

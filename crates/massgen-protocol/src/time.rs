@@ -27,10 +27,7 @@ impl Timestamp {
     }
 
     /// Seconds since the Unix epoch, as artifact files carry them.
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "microseconds of this century fit in 53 bits"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "microseconds of this century fit in 53 bits")]
     pub fn unix_seconds(self) -> f64 {
         self.micros as f64 / 1e6
     }
@@ -54,10 +51,7 @@ impl RunMillis {
 impl Add<Duration> for RunMillis {
     type Output = Self;
     fn add(self, span: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_add(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
     }
 }
 

@@ -19,9 +19,7 @@ pub struct TestClock {
 impl TestClock {
     /// A clock that starts now.
     pub fn start() -> Self {
-        Self {
-            started: Instant::now(),
-        }
+        Self { started: Instant::now() }
     }
 }
 

@@ -39,11 +39,7 @@ pub struct CrashingJournal<J> {
 impl<J: Journal> CrashingJournal<J> {
     /// Kills the process at `point` of `inner`; with `None` it only counts.
     pub fn new(inner: J, point: Option<CrashPoint>) -> Self {
-        Self {
-            inner,
-            point,
-            appends: AtomicU64::new(0),
-        }
+        Self { inner, point, appends: AtomicU64::new(0) }
     }
 
     /// How often `append` was called: the number of boundaries of a run, each with two sides.
@@ -57,10 +53,7 @@ impl<J: Journal> Journal for CrashingJournal<J> {
     /// wait for the append.
     fn append(&self, batch: Vec<Arc<Envelope>>) -> BoxFuture<'static, Result<(), JournalError>> {
         let append = self.appends.fetch_add(1, Ordering::SeqCst) + 1;
-        let side = self
-            .point
-            .filter(|point| point.append == append)
-            .map(|point| point.side);
+        let side = self.point.filter(|point| point.append == append).map(|point| point.side);
         if side == Some(Side::Before) {
             die();
         }

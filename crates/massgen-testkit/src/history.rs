@@ -44,27 +44,15 @@ pub struct History {
 impl History {
     /// Begins a run of `spec`.
     pub fn start(spec: RunSpec) -> Self {
-        let meta = RunMeta {
-            fixed_prompt_bytes: 400,
-            ..RunMeta::default()
-        };
+        let meta = RunMeta { fixed_prompt_bytes: 400, ..RunMeta::default() };
         let now = RunMillis::default();
         let (mut state, first) = begin(Arc::new(spec), Arc::new(meta), now);
         let before = Open::wanted(&state);
         let mut events = vec![first];
         events.extend(advance(&mut state, now));
         let effects = before.effects_towards(&Open::wanted(&state));
-        let mut history = Self {
-            state: state.clone(),
-            events: Vec::new(),
-            effects: Vec::new(),
-            now,
-        };
-        history.take(Step {
-            state,
-            events,
-            effects,
-        });
+        let mut history = Self { state: state.clone(), events: Vec::new(), effects: Vec::new(), now };
+        history.take(Step { state, events, effects });
         history
     }
 
@@ -83,11 +71,7 @@ impl History {
     /// The call of `agent` that is under way.
     pub fn call_of(&self, agent: &str) -> Option<CallId> {
         let no = self.no(agent);
-        Open::wanted(&self.state)
-            .calls
-            .keys()
-            .find(|call| call.agent == no)
-            .copied()
+        Open::wanted(&self.state).calls.keys().find(|call| call.agent == no).copied()
     }
 
     /// What comes in, at the present time.
@@ -125,26 +109,10 @@ impl History {
     pub fn summary(&self) -> String {
         let agents = self.state.agents().iter().map(|agent| {
             let status = serde_json::to_value(agent.status()).unwrap_or_default();
-            let word = |key: &str| {
-                status
-                    .get(key)
-                    .and_then(|value| value.as_str())
-                    .map(str::to_owned)
-            };
-            let cause = status
-                .pointer("/cause/cause")
-                .and_then(|value| value.as_str())
-                .map(str::to_owned);
-            let why = word("on")
-                .or(cause)
-                .map(|why| format!("({why})"))
-                .unwrap_or_default();
-            format!(
-                "{} {}{why} {}",
-                agent.id(),
-                word("state").unwrap_or_default(),
-                agent.answers().len()
-            )
+            let word = |key: &str| status.get(key).and_then(|value| value.as_str()).map(str::to_owned);
+            let cause = status.pointer("/cause/cause").and_then(|value| value.as_str()).map(str::to_owned);
+            let why = word("on").or(cause).map(|why| format!("({why})")).unwrap_or_default();
+            format!("{} {}{why} {}", agent.id(), word("state").unwrap_or_default(), agent.answers().len())
         });
         let phase = match self.state.phase() {
             Phase::Coordinating => "coordinating".to_owned(),
@@ -164,24 +132,14 @@ impl History {
             Event::FinalAnswerReady { content, source, .. } => Some(format!("{source:?} `{content}`")),
             _ => None,
         });
-        [Some(outcome.to_owned()), winner, text]
-            .into_iter()
-            .flatten()
-            .collect::<Vec<_>>()
-            .join(", ")
+        [Some(outcome.to_owned()), winner, text].into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
     fn take(&mut self, step: Step) {
         for event in step.events {
             let seq = Seq(u64::try_from(self.events.len()).unwrap_or(u64::MAX)).next();
             let at = Timestamp::from_micros(i64::try_from(self.now.0).unwrap_or(i64::MAX) * 1000);
-            self.events.push(Envelope {
-                v: ENVELOPE_VERSION,
-                seq,
-                at,
-                run_time: self.now,
-                event,
-            });
+            self.events.push(Envelope { v: ENVELOPE_VERSION, seq, at, run_time: self.now, event });
         }
         self.effects.extend(step.effects);
         self.state = step.state;
@@ -208,23 +166,15 @@ impl History {
             return self.pass(span_of(span));
         }
         if let Some(text) = word.strip_prefix('/') {
-            let note = Note {
-                content: spaced(text),
-                source: "human".to_owned(),
-                targets: None,
-            };
+            let note = Note { content: spaced(text), source: "human".to_owned(), targets: None };
             return self.input(Input::Command(Command::Steer(note)));
         }
-        let at = word
-            .find(|c: char| !c.is_ascii_alphanumeric())
-            .unwrap_or(word.len());
+        let at = word.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(word.len());
         let (agent, action) = word.split_at(at);
         if action == "." {
             return self.end_tools(agent);
         }
-        let call = self
-            .call_of(agent)
-            .unwrap_or_else(|| not_asked(word, &self.summary()));
+        let call = self.call_of(agent).unwrap_or_else(|| not_asked(word, &self.summary()));
         let input = match action.split_at(1) {
             ("=", text) => replied(call, [answer(&spaced(text))]),
             (">", target) => replied(call, [vote(target)]),
@@ -234,16 +184,9 @@ impl History {
                 None => replied(call, [work(tool)]),
             },
             ("!", kind) => {
-                let kind = if kind == "overflow" {
-                    FailureKind::ContextOverflow
-                } else {
-                    FailureKind::Server
-                };
-                let failure = ModelFailure {
-                    kind,
-                    message: "it failed".to_owned(),
-                    attempts: 5,
-                };
+                let kind =
+                    if kind == "overflow" { FailureKind::ContextOverflow } else { FailureKind::Server };
+                let failure = ModelFailure { kind, message: "it failed".to_owned(), attempts: 5 };
                 Input::ModelFailed { call, failure }
             }
             _ => unknown_word(word),
@@ -255,14 +198,8 @@ impl History {
         let no = self.no(agent);
         for tool_use in Open::wanted(&self.state).tools {
             if tool_use.call.agent == no {
-                let outcome = ToolOutcome::Ok {
-                    text: "done".to_owned(),
-                };
-                self.input(Input::ToolFinished {
-                    tool_use,
-                    outcome,
-                    duration: Duration::from_millis(1),
-                });
+                let outcome = ToolOutcome::Ok { text: "done".to_owned() };
+                self.input(Input::ToolFinished { tool_use, outcome, duration: Duration::from_millis(1) });
             }
         }
     }
@@ -273,11 +210,7 @@ pub fn reply(items: impl IntoIterator<Item = ItemContent>) -> Reply {
     Reply {
         items: items.into_iter().map(ReplyItem::from).collect(),
         finish: FinishReason::Stop,
-        usage: TokenUsage {
-            input: 100,
-            output: 20,
-            ..TokenUsage::default()
-        },
+        usage: TokenUsage { input: 100, output: 20, ..TokenUsage::default() },
         reported_cost: None,
         first_token_after: Duration::from_millis(1),
         duration: Duration::from_millis(2),
@@ -286,17 +219,12 @@ pub fn reply(items: impl IntoIterator<Item = ItemContent>) -> Reply {
 
 /// The input of a reply with `items` to `call`.
 pub fn replied(call: CallId, items: impl IntoIterator<Item = ItemContent>) -> Input {
-    Input::ModelReplied {
-        call,
-        reply: Arc::new(reply(items)),
-    }
+    Input::ModelReplied { call, reply: Arc::new(reply(items)) }
 }
 
 /// Visible text.
 pub fn text_item(text: &str) -> ItemContent {
-    ItemContent::Text {
-        text: text.to_owned(),
-    }
+    ItemContent::Text { text: text.to_owned() }
 }
 
 /// A `new_answer` call.
@@ -306,10 +234,7 @@ pub fn answer(content: &str) -> ItemContent {
 
 /// A `vote` call.
 pub fn vote(target: &str) -> ItemContent {
-    tool_call(
-        "vote",
-        &serde_json::json!({ "agent_id": target, "reason": "it is best" }),
-    )
+    tool_call("vote", &serde_json::json!({ "agent_id": target, "reason": "it is best" }))
 }
 
 /// A call of the work tool `name`.
@@ -386,10 +311,7 @@ fn unknown_agent(agent: &str) -> AgentNo {
     panic!("there is no agent `{agent}`")
 }
 
-#[expect(
-    clippy::panic,
-    reason = "a test that lets an agent reply unasked must fail loudly"
-)]
+#[expect(clippy::panic, reason = "a test that lets an agent reply unasked must fail loudly")]
 fn not_asked(word: &str, summary: &str) -> CallId {
     panic!("`{word}`: that agent has no model call under way ({summary})")
 }

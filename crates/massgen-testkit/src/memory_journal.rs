@@ -31,13 +31,8 @@ impl MemoryJournal {
 
     /// A journal that holds `envelopes` already, as after a resume. They are taken as they are.
     pub fn holding(envelopes: impl IntoIterator<Item = Arc<Envelope>>) -> Self {
-        let state = State {
-            envelopes: envelopes.into_iter().collect(),
-            ..State::default()
-        };
-        Self {
-            state: Mutex::new(state),
-        }
+        let state = State { envelopes: envelopes.into_iter().collect(), ..State::default() };
+        Self { state: Mutex::new(state) }
     }
 
     /// Makes the `append`-th call (from 1) of `append`, and every one after it, fail with `error`.
@@ -75,10 +70,7 @@ impl State {
         let mut last = self.envelopes.last().map_or(Seq(0), |envelope| envelope.seq);
         for envelope in &batch {
             if envelope.seq != last.next() {
-                let error = JournalError::OutOfOrder {
-                    last,
-                    found: envelope.seq,
-                };
+                let error = JournalError::OutOfOrder { last, found: envelope.seq };
                 return Err(self.failed.insert(error).clone());
             }
             last = envelope.seq;
@@ -126,9 +118,7 @@ mod tests {
 
     #[tokio::test]
     async fn from_the_planned_failure_on_nothing_is_stored() {
-        let full = JournalError::DiskFull {
-            path: "/run/journal.db".into(),
-        };
+        let full = JournalError::DiskFull { path: "/run/journal.db".into() };
         let journal = MemoryJournal::new().failing_at(2, full.clone());
         assert_eq!(journal.append(vec![envelope(1)]).await, Ok(()));
         assert_eq!(journal.append(vec![envelope(2)]).await, Err(full.clone()));
@@ -139,14 +129,8 @@ mod tests {
     #[tokio::test]
     async fn a_batch_with_a_gap_is_refused_as_a_whole() {
         let journal = MemoryJournal::new();
-        let gap = JournalError::OutOfOrder {
-            last: Seq(1),
-            found: Seq(3),
-        };
-        assert_eq!(
-            journal.append(vec![envelope(1), envelope(3)]).await,
-            Err(gap.clone())
-        );
+        let gap = JournalError::OutOfOrder { last: Seq(1), found: Seq(3) };
+        assert_eq!(journal.append(vec![envelope(1), envelope(3)]).await, Err(gap.clone()));
         assert_eq!(journal.append(vec![envelope(1)]).await, Err(gap));
         assert_eq!(journal.envelopes(), []);
     }

@@ -89,10 +89,7 @@ impl ModelServer {
             log: Arc::clone(&log),
             stop: stopped.clone(),
         });
-        let router = Router::new()
-            .fallback(answer)
-            .layer(DefaultBodyLimit::disable())
-            .with_state(shared);
+        let router = Router::new().fallback(answer).layer(DefaultBodyLimit::disable()).with_state(shared);
         let listener = listener.tap_io(|stream| {
             // Without it a chunk may wait for the acknowledgement of the one before.
             let _ = stream.set_nodelay(true);
@@ -129,10 +126,7 @@ impl ModelServer {
     /// Waits until the answers of `count` requests are over, one way or another.
     pub async fn ended(&self, count: usize) {
         let over = |records: &[Arc<RequestRecord>]| {
-            records
-                .iter()
-                .filter(|record| record.outcome() != Outcome::UnderWay)
-                .count()
+            records.iter().filter(|record| record.outcome() != Outcome::UnderWay).count()
         };
         self.log.wait(|records| over(records) >= count).await;
     }
@@ -158,12 +152,7 @@ async fn answer(
     body: Bytes,
 ) -> Response {
     if method == Method::GET && uri.path().ends_with("/models") {
-        return respond(
-            StatusCode::OK,
-            &[],
-            "application/json",
-            r#"{"object":"list","data":[]}"#.into(),
-        );
+        return respond(StatusCode::OK, &[], "application/json", r#"{"object":"list","data":[]}"#.into());
     }
     if method != Method::POST || !uri.path().ends_with("/chat/completions") {
         let body = r#"{"error":{"message":"no such endpoint","type":"invalid_request_error"}}"#;
@@ -184,12 +173,7 @@ async fn answer(
         ScriptedReply::Speak(reply) => {
             pause(arrived + schedule.total(), &shared.stop).await;
             ticket.end(Outcome::Complete);
-            respond(
-                StatusCode::OK,
-                &[],
-                "application/json",
-                document(&reply, &model).into(),
-            )
+            respond(StatusCode::OK, &[], "application/json", document(&reply, &model).into())
         }
         ScriptedReply::Raw { content_type, frames } => {
             let mut response = stream(frames, schedule, arrived, ticket, shared.stop.clone());
@@ -198,23 +182,14 @@ async fn answer(
             }
             response
         }
-        ScriptedReply::Refuse {
-            status,
-            headers,
-            body,
-        } => {
+        ScriptedReply::Refuse { status, headers, body } => {
             ticket.end(Outcome::Refused);
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             respond(status, &headers, "application/json", body.into())
         }
         ScriptedReply::Hang => {
             until_stopped(shared.stop.clone()).await;
-            respond(
-                StatusCode::SERVICE_UNAVAILABLE,
-                &[],
-                "application/json",
-                Body::empty(),
-            )
+            respond(StatusCode::SERVICE_UNAVAILABLE, &[], "application/json", Body::empty())
         }
     }
 }
@@ -227,9 +202,7 @@ fn respond(
 ) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     for (name, value) in headers {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             response.headers_mut().insert(name, value);
@@ -283,13 +256,8 @@ fn stream(
         Some((sent, (frames, ticket, stop)))
     });
     let mut response = Response::new(Body::from_stream(body));
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/event-stream"),
-    );
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }
 

@@ -24,19 +24,13 @@ async fn a_reply_is_streamed_or_whole_as_the_request_says_and_logged() {
     };
     let server = ModelServer::start(script, Schedule::default()).await.unwrap();
     let streamed = ask(&server, r#"{"model":"m","stream":true}"#).await;
-    assert!(
-        streamed.contains("text/event-stream") && streamed.contains("data: [DONE]"),
-        "{streamed}"
-    );
+    assert!(streamed.contains("text/event-stream") && streamed.contains("data: [DONE]"), "{streamed}");
     let whole = ask(&server, r#"{"model":"m"}"#).await;
     assert!(whole.contains(r#""content":"you are number 1""#), "{whole}");
     let requests = server.requests();
     assert_eq!(requests.len(), 2);
     for request in &requests {
-        assert_eq!(
-            (request.outcome(), request.call.as_deref()),
-            (Outcome::Complete, Some("c1"))
-        );
+        assert_eq!((request.outcome(), request.call.as_deref()), (Outcome::Complete, Some("c1")));
     }
 }
 
@@ -44,18 +38,11 @@ async fn a_reply_is_streamed_or_whole_as_the_request_says_and_logged() {
 async fn a_fault_shows_in_the_log_and_a_dropped_server_ends_its_streams() {
     let script = |request: &ReceivedRequest| {
         let reply = ScriptedReply::text("one two three four");
-        reply.with_fault(if request.number == 0 {
-            Fault::Cut(2)
-        } else {
-            Fault::Silence(1)
-        })
+        reply.with_fault(if request.number == 0 { Fault::Cut(2) } else { Fault::Silence(1) })
     };
     let server = ModelServer::start(script, Schedule::default()).await.unwrap();
     let cut = ask(&server, r#"{"stream":true}"#).await;
-    assert!(
-        cut.contains("one") && !cut.contains("four") && !cut.contains("DONE"),
-        "{cut}"
-    );
+    assert!(cut.contains("one") && !cut.contains("four") && !cut.contains("DONE"), "{cut}");
     assert_eq!(server.requests()[0].outcome(), Outcome::Cut);
 
     let asking = ask(&server, r#"{"stream":true}"#);
@@ -72,14 +59,9 @@ async fn a_fault_shows_in_the_log_and_a_dropped_server_ends_its_streams() {
 
 #[tokio::test]
 async fn hashes_tell_how_much_of_a_prompt_is_new() {
-    let options = Options {
-        keep: Keep::Hashes,
-        ..Options::default()
-    };
+    let options = Options { keep: Keep::Hashes, ..Options::default() };
     let script = |_: &ReceivedRequest| ScriptedReply::text("x");
-    let server = ModelServer::start_with(script, Schedule::default(), options)
-        .await
-        .unwrap();
+    let server = ModelServer::start_with(script, Schedule::default(), options).await.unwrap();
     ask(&server, &"a".repeat(2500)).await;
     ask(&server, &format!("{}b", "a".repeat(2500))).await;
     let requests = server.requests();

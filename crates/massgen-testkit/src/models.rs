@@ -29,40 +29,26 @@ impl ScriptedModel {
     pub fn new(
         script: impl Fn(&ModelRequest) -> Vec<(Duration, ModelEvent)> + Send + Sync + 'static,
     ) -> Self {
-        Self {
-            script: Arc::new(script),
-            requests: Arc::default(),
-        }
+        Self { script: Arc::new(script), requests: Arc::default() }
     }
 
     /// All requests so far, in the order of their calls.
     pub fn requests(&self) -> Vec<ModelRequest> {
-        self.requests
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl Model for ScriptedModel {
     fn call(&self, request: ModelRequest) -> ModelStream {
         let events = (self.script)(&request);
-        let ends = events
-            .iter()
-            .any(|(_, event)| matches!(event, ModelEvent::Finished(_) | ModelEvent::Failed(_)));
-        self.requests
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(request);
+        let ends =
+            events.iter().any(|(_, event)| matches!(event, ModelEvent::Finished(_) | ModelEvent::Failed(_)));
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
         let events = stream::iter(events).then(|(wait, event)| async move {
             tokio::time::sleep(wait).await;
             event
         });
-        if ends {
-            events.boxed()
-        } else {
-            events.chain(stream::pending()).boxed()
-        }
+        if ends { events.boxed() } else { events.chain(stream::pending()).boxed() }
     }
 }
 
@@ -89,15 +75,10 @@ impl ToolHost for OneTool {
     }
 
     fn run(&self, _agent: &AgentId, tool_use: ToolUse, _call: ToolCall) -> BoxFuture<'static, ToolOutcome> {
-        self.uses
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(tool_use);
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner).push(tool_use);
         Box::pin(async {
             tokio::time::sleep(Duration::from_millis(5)).await;
-            ToolOutcome::Ok {
-                text: "seen".to_owned(),
-            }
+            ToolOutcome::Ok { text: "seen".to_owned() }
         })
     }
 }

@@ -163,11 +163,7 @@ impl AgentView {
 
     pub(crate) fn say_reply(&mut self, reply: &Reply) {
         let text = last_line(&reply.text());
-        self.say(&if text.is_empty() {
-            last_line(&reply.reasoning())
-        } else {
-            text
-        });
+        self.say(&if text.is_empty() { last_line(&reply.reasoning()) } else { text });
     }
 
     pub(crate) fn stop_hearing(&mut self) {
@@ -219,9 +215,7 @@ impl Heard {
         }
         if self.line.len() > limits::STREAM_LINE_BYTES {
             let cut = self.line.len() - limits::STREAM_LINE_BYTES / 2;
-            let cut = (cut..self.line.len())
-                .find(|at| self.line.is_char_boundary(*at))
-                .unwrap_or_default();
+            let cut = (cut..self.line.len()).find(|at| self.line.is_char_boundary(*at)).unwrap_or_default();
             self.line.drain(..cut);
         }
     }

@@ -35,10 +35,7 @@ pub fn tokens(count: u64) -> String {
 /// The amount in full, or what is known of it, with `cap` behind: `$0.012 of $1.00`, and for calls without a known
 /// price `$0.012 of $1.00, and price unknown for 2 calls`.
 pub fn cost(spent: &Spent, cap: &str) -> String {
-    let unknown = counted(
-        usize::try_from(spent.unpriced_calls).unwrap_or(usize::MAX),
-        "call",
-    );
+    let unknown = counted(usize::try_from(spent.unpriced_calls).unwrap_or(usize::MAX), "call");
     match (spent.unpriced_calls, spent.known_cost) {
         (0, known) => format!("{known}{cap}"),
         (_, Usd::ZERO) if cap.is_empty() => "price unknown".to_owned(),
@@ -57,11 +54,7 @@ pub fn short_cost(spent: &Spent) -> String {
 
 /// `1 answer`, `3 answers`.
 pub fn counted(count: usize, noun: &str) -> String {
-    if count == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{count} {noun}s")
-    }
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 #[cfg(test)]
@@ -70,16 +63,10 @@ mod tests {
 
     #[test]
     fn amounts_stay_short() {
-        let shown: Vec<_> = [0, 999, 1_000, 12_345, 123_456, 999_999, 1_000_000, 45_600_000]
-            .map(tokens)
-            .into();
-        assert_eq!(
-            shown,
-            ["0", "999", "1.0k", "12.3k", "123k", "999k", "1.0M", "45.6M"]
-        );
-        let shown: Vec<_> = [0, 61_500, 3_599_999, 3_600_000]
-            .map(|ms| clock(RunMillis(ms)))
-            .into();
+        let shown: Vec<_> =
+            [0, 999, 1_000, 12_345, 123_456, 999_999, 1_000_000, 45_600_000].map(tokens).into();
+        assert_eq!(shown, ["0", "999", "1.0k", "12.3k", "123k", "999k", "1.0M", "45.6M"]);
+        let shown: Vec<_> = [0, 61_500, 3_599_999, 3_600_000].map(|ms| clock(RunMillis(ms))).into();
         assert_eq!(shown, ["00:00", "01:01", "59:59", "1:00:00"]);
     }
 
@@ -92,14 +79,8 @@ mod tests {
         };
         assert_eq!(cost(&spent(0, 0), ""), "$0.00");
         assert_eq!(cost(&spent(0, 1), ""), "price unknown");
-        assert_eq!(
-            cost(&spent(0, 1), " of $1.00"),
-            "$0.00 of $1.00, and price unknown for 1 call"
-        );
-        assert_eq!(
-            cost(&spent(12_000_000, 2), ""),
-            "$0.012, and price unknown for 2 calls"
-        );
+        assert_eq!(cost(&spent(0, 1), " of $1.00"), "$0.00 of $1.00, and price unknown for 1 call");
+        assert_eq!(cost(&spent(12_000_000, 2), ""), "$0.012, and price unknown for 2 calls");
         assert_eq!(short_cost(&spent(0, 1)), "$?");
         assert_eq!(spent(5, 1).cost(), None);
     }

@@ -45,18 +45,12 @@ impl Cleaner {
     }
 
     fn push_char(&mut self, c: char, out: &mut String) {
-        if matches!(
-            c,
-            '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}'
-        ) {
+        if matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}') {
             // A line end closes every sequence: an unfinished one may hide one line at most.
             if !(c == '\n' && self.after_return) {
                 out.push('\n');
             }
-            *self = Self {
-                after_return: c == '\r',
-                ..Self::default()
-            };
+            *self = Self { after_return: c == '\r', ..Self::default() };
             return;
         }
         self.after_return = false;
@@ -156,19 +150,12 @@ pub(crate) fn tells(line: &str) -> bool {
 
 /// The first line of `text` that tells something, cleaned.
 pub fn first_line(text: &str) -> String {
-    text.lines()
-        .map(clean_line)
-        .find(|line| tells(line))
-        .unwrap_or_default()
+    text.lines().map(clean_line).find(|line| tells(line)).unwrap_or_default()
 }
 
 /// The last line of `text` that tells something, cleaned.
 pub fn last_line(text: &str) -> String {
-    text.lines()
-        .rev()
-        .map(clean_line)
-        .find(|line| tells(line))
-        .unwrap_or_default()
+    text.lines().rev().map(clean_line).find(|line| tells(line)).unwrap_or_default()
 }
 
 /// Words of `text`; in scripts without spaces every wide character counts as one.

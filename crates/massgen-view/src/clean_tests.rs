@@ -8,10 +8,7 @@ fn escape_sequences_disappear_whole() {
         ("a\u{1b}[31mred\u{1b}[0m b", "ared b"),
         ("\u{1b}[2J\u{1b}[1;1Hclear", "clear"),
         ("\u{1b}]0;title\u{7}after", "after"),
-        (
-            "\u{1b}]8;;https://evil.example\u{1b}\\link\u{1b}]8;;\u{1b}\\",
-            "link",
-        ),
+        ("\u{1b}]8;;https://evil.example\u{1b}\\link\u{1b}]8;;\u{1b}\\", "link"),
         ("\u{1b}]52;c;aGk=\u{7}clipboard", "clipboard"),
         ("\u{1b}P1;2|dcs\u{1b}\\x", "x"),
         ("\u{9b}31mc1", "c1"),
@@ -31,10 +28,7 @@ fn an_unfinished_sequence_hides_at_most_its_line() {
     assert_eq!(clean_text("\u{1b}]0;never ends\nnext line"), "\nnext line");
     assert_eq!(clean_text("\u{1b}[31\nnext line"), "\nnext line");
     let long = format!("\u{1b}[{}x", "1".repeat(100));
-    assert!(
-        clean_text(&long).ends_with("1x"),
-        "a sequence has a greatest length"
-    );
+    assert!(clean_text(&long).ends_with("1x"), "a sequence has a greatest length");
 }
 
 #[test]
@@ -50,28 +44,15 @@ fn a_sequence_that_is_cut_between_pieces_is_still_recognised() {
 #[test]
 fn text_that_reads_other_than_it_is_is_put_straight() {
     assert_eq!(clean_text("user\u{202e}nimda\u{202c}"), "usernimda");
-    assert_eq!(
-        clean_text("a\u{2066}b\u{2069}c\u{200f}d\u{feff}\u{e0041}"),
-        "abcd"
-    );
-    assert_eq!(
-        clean_text("👨\u{200d}👩\u{200d}👧"),
-        "👨\u{200d}👩\u{200d}👧",
-        "joiners of emoji stay"
-    );
+    assert_eq!(clean_text("a\u{2066}b\u{2069}c\u{200f}d\u{feff}\u{e0041}"), "abcd");
+    assert_eq!(clean_text("👨\u{200d}👩\u{200d}👧"), "👨\u{200d}👩\u{200d}👧", "joiners of emoji stay");
     let zalgo = format!("e{}", "\u{301}".repeat(100));
-    assert_eq!(
-        clean_text(&zalgo).chars().count(),
-        1 + usize::from(limits::MARKS_PER_CHAR)
-    );
+    assert_eq!(clean_text(&zalgo).chars().count(), 1 + usize::from(limits::MARKS_PER_CHAR));
 }
 
 #[test]
 fn a_line_is_one_line_and_bounded() {
-    assert_eq!(
-        clean_line("  two\r\n lines\tand\u{2028}more "),
-        "two lines and more"
-    );
+    assert_eq!(clean_line("  two\r\n lines\tand\u{2028}more "), "two lines and more");
     let long = clean_line(&"x".repeat(1_000_000));
     assert_eq!(long.chars().count(), limits::LINE_CHARS + 1);
     assert_eq!(first_line("\n \n first \nsecond"), "first");

@@ -50,9 +50,7 @@ pub fn weight(event: &Event) -> Weight {
         },
         Event::AgentStateChanged { state, .. } => match state {
             AgentStatus::Out { .. } => Weight::Milestone,
-            AgentStatus::Waiting {
-                on: WaitCause::SlowerPeers | WaitCause::News,
-            } => Weight::Step,
+            AgentStatus::Waiting { on: WaitCause::SlowerPeers | WaitCause::News } => Weight::Step,
             AgentStatus::Working
             | AgentStatus::Answered
             | AgentStatus::Voted
@@ -90,11 +88,7 @@ struct Said {
 }
 
 fn said(text: impl Into<String>, look: Look) -> Said {
-    Said {
-        text: text.into(),
-        look,
-        rest: String::new(),
-    }
+    Said { text: text.into(), look, rest: String::new() }
 }
 
 /// `envelope` as a line, for example `00:03  agent_a  answered agent1.1 (412 words)`; `None` for events that say
@@ -126,11 +120,7 @@ pub fn event_line(view: &RunView, envelope: &Envelope, style: &Style) -> Option<
     let first = style.width.saturating_sub(head.width()).max(limits::TEXT_COLUMNS);
     let mut lines = Vec::new();
     for (at, line) in body.wrap_hanging(first, rest).iter().enumerate() {
-        let mut whole = if at == 0 {
-            head.clone()
-        } else {
-            Styled::plain(&" ".repeat(hang))
-        };
+        let mut whole = if at == 0 { head.clone() } else { Styled::plain(&" ".repeat(hang)) };
         whole.append(line);
         lines.push(whole.paint(style));
     }
@@ -148,29 +138,16 @@ fn subject(event: &Event) -> Option<AgentNo> {
 
 fn describe(view: &RunView, event: &Event) -> Option<Said> {
     let simulated = |no: AgentNo| {
-        if view.agent(no).is_some_and(|agent| agent.simulated) {
-            ", simulated"
-        } else {
-            ""
-        }
+        if view.agent(no).is_some_and(|agent| agent.simulated) { ", simulated" } else { "" }
     };
     Some(match event {
         Event::RunStarted { .. } => said(start(view), Look::BOLD),
         Event::RunResumed => said("the run goes on where it was", Look::BOLD),
         Event::RunInterrupted { best } => {
-            let best = best
-                .map(|label| format!("; the best answer so far is {label}"))
-                .unwrap_or_default();
-            said(
-                format!("the run is interrupted and can be resumed{best}"),
-                Look::YELLOW,
-            )
+            let best = best.map(|label| format!("; the best answer so far is {label}")).unwrap_or_default();
+            said(format!("the run is interrupted and can be resumed{best}"), Look::YELLOW)
         }
-        Event::ExecutionStarted {
-            execution,
-            conversation,
-            ..
-        } => {
+        Event::ExecutionStarted { execution, conversation, .. } => {
             let how = match conversation {
                 Conversation::Fresh => "",
                 Conversation::Continued => ", going on with its conversation",
@@ -180,13 +157,7 @@ fn describe(view: &RunView, event: &Event) -> Option<Said> {
         Event::PromptExtended { turn, .. } => {
             said(format!("sees {}", labels(&news(turn)?.answers)), Look::PLAIN)
         }
-        Event::ModelCallRetried {
-            attempt,
-            kind,
-            message,
-            delay,
-            ..
-        } => said(
+        Event::ModelCallRetried { attempt, kind, message, delay, .. } => said(
             format!(
                 "{kind} (request {attempt}), again in {:.1} s: {}",
                 delay.as_secs_f64(),
@@ -205,57 +176,28 @@ fn describe(view: &RunView, event: &Event) -> Option<Said> {
             ..said(wording::tool_trouble(outcome)?, Look::YELLOW)
         },
         Event::AnswerAccepted { label, content, .. } => said(
-            format!(
-                "answered {label} ({}{})",
-                counted(words(content), "word"),
-                simulated(label.agent)
-            ),
+            format!("answered {label} ({}{})", counted(words(content), "word"), simulated(label.agent)),
             Look::GREEN,
         ),
-        Event::VoteCast {
-            voter,
-            answer,
-            reason,
-            ..
-        } => {
-            let own = if answer.agent == *voter {
-                "itself"
-            } else {
-                &view.name(answer.agent)
-            };
-            let mark = if simulated(*voter).is_empty() {
-                ""
-            } else {
-                ", simulated"
-            };
-            Said {
-                rest: clean_line(reason),
-                ..said(format!("votes for {answer} ({own}{mark})"), Look::BLUE)
-            }
+        Event::VoteCast { voter, answer, reason, .. } => {
+            let own = if answer.agent == *voter { "itself" } else { &view.name(answer.agent) };
+            let mark = if simulated(*voter).is_empty() { "" } else { ", simulated" };
+            Said { rest: clean_line(reason), ..said(format!("votes for {answer} ({own}{mark})"), Look::BLUE) }
         }
-        Event::VoteIgnored { answer, newer, .. } => said(
-            format!(
-                "vote for {answer} does not count: {} came meanwhile",
-                labels(newer)
-            ),
-            Look::YELLOW,
-        ),
+        Event::VoteIgnored { answer, newer, .. } => {
+            said(format!("vote for {answer} does not count: {} came meanwhile", labels(newer)), Look::YELLOW)
+        }
         Event::SubmissionRefused { refusal, .. } => {
             said(format!("refused: {}", wording::refusal(refusal)), Look::YELLOW)
         }
-        Event::NoDecision {
-            attempt,
-            max_attempts,
-            ..
-        } => said(
-            format!("gave neither an answer nor a vote ({attempt} of {max_attempts})"),
-            Look::YELLOW,
-        ),
+        Event::NoDecision { attempt, max_attempts, .. } => {
+            said(format!("gave neither an answer nor a vote ({attempt} of {max_attempts})"), Look::YELLOW)
+        }
         Event::AgentStateChanged { state, .. } => match state {
             // What the model's failure was, the line before has told.
-            AgentStatus::Out {
-                cause: OutCause::ModelFailed { .. },
-            } => said("is out: its model failed", Look::RED),
+            AgentStatus::Out { cause: OutCause::ModelFailed { .. } } => {
+                said("is out: its model failed", Look::RED)
+            }
             AgentStatus::Out { cause } => said(format!("is out: {}", wording::out(cause)), Look::RED),
             AgentStatus::Waiting { on } => said(format!("waits for {}", wording::wait(*on)), Look::DIM),
             AgentStatus::Working
@@ -264,33 +206,20 @@ fn describe(view: &RunView, event: &Event) -> Option<Said> {
             | AgentStatus::Presenting
             | AgentStatus::Done => return None,
         },
-        Event::NoteReceived { note, .. } => Said {
-            rest: clean_line(&note.content),
-            ..said(format!("note from {}", note.source), Look::CYAN)
-        },
+        Event::NoteReceived { note, .. } => {
+            Said { rest: clean_line(&note.content), ..said(format!("note from {}", note.source), Look::CYAN) }
+        }
         Event::RoundLimitReached { limit, .. } => said(wording::limit(*limit), Look::YELLOW),
         Event::CoordinationEnded { cause } => {
-            let look = if cause.is_cut_short() {
-                Look::YELLOW
-            } else {
-                Look::PLAIN
-            };
+            let look = if cause.is_cut_short() { Look::YELLOW } else { Look::PLAIN };
             said(format!("coordination ends: {}", wording::end(*cause)), look)
         }
         Event::WinnerSelected { answer, tally, basis } => {
-            let winner = Winner {
-                answer: *answer,
-                tally: tally.clone(),
-                basis: *basis,
-            };
+            let winner = Winner { answer: *answer, tally: tally.clone(), basis: *basis };
             said(won(view, &winner), Look::GREEN.and(Look::BOLD))
         }
         Event::PresentationStarted { .. } => said("writes the final answer", Look::PLAIN),
-        Event::FinalAnswerReady {
-            agent,
-            content,
-            source,
-        } => said(
+        Event::FinalAnswerReady { agent, content, source } => said(
             format!(
                 "final answer ready ({}, {}{})",
                 counted(words(content), "word"),
@@ -311,15 +240,8 @@ pub(crate) fn won(view: &RunView, winner: &Winner) -> String {
     let name = view.name(winner.answer.agent);
     let votes = |rows: &[TallyRow]| rows.iter().map(|row| row.votes).sum::<u32>();
     let all = votes(&winner.tally);
-    let own = winner
-        .tally
-        .iter()
-        .find(|row| row.answer == winner.answer)
-        .map_or(0, |row| row.votes);
-    let share = format!(
-        "{own} of {}",
-        counted(usize::try_from(all).unwrap_or(usize::MAX), "vote")
-    );
+    let own = winner.tally.iter().find(|row| row.answer == winner.answer).map_or(0, |row| row.votes);
+    let share = format!("{own} of {}", counted(usize::try_from(all).unwrap_or(usize::MAX), "vote"));
     let why = match winner.basis {
         WinnerBasis::MostVotes => share,
         WinnerBasis::Tie => format!("{share}, {}", wording::basis(winner.basis)),
@@ -346,17 +268,9 @@ fn start(view: &RunView) -> String {
     if view.agents.len() > names.len() {
         names.push(format!("and {} more", view.agents.len() - names.len()));
     }
-    let warning = if view.has_simulated() {
-        simulated_warning(view) + " "
-    } else {
-        String::new()
-    };
+    let warning = if view.has_simulated() { simulated_warning(view) + " " } else { String::new() };
     let verb = if view.agents.len() == 1 { "starts" } else { "start" };
-    format!(
-        "{warning}{} {verb}: {}",
-        counted(view.agents.len(), "agent"),
-        names.join(", ")
-    )
+    format!("{warning}{} {verb}: {}", counted(view.agents.len(), "agent"), names.join(", "))
 }
 
 fn news(turn: &Turn) -> Option<&News> {
@@ -367,9 +281,5 @@ fn news(turn: &Turn) -> Option<&News> {
 }
 
 fn labels(labels: &[AnswerLabel]) -> String {
-    labels
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
+    labels.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

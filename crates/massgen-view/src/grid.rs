@@ -49,10 +49,7 @@ impl Grid {
         for (at, row) in self.rows.iter().enumerate() {
             lines.extend(self.row_lines(row, &widths, separator));
             if at == 0 && frame == Frame::Ruled {
-                let rule: Vec<_> = widths
-                    .iter()
-                    .map(|width| style.glyph("─", "-").repeat(*width))
-                    .collect();
+                let rule: Vec<_> = widths.iter().map(|width| style.glyph("─", "-").repeat(*width)).collect();
                 lines.push(Styled::new(&rule.join(style.glyph("─┼─", "-+-")), Look::DIM));
             }
         }
@@ -64,12 +61,7 @@ impl Grid {
         let mut widths = vec![1; columns];
         for row in &self.rows {
             for (width, cell) in widths.iter_mut().zip(row) {
-                let natural = cell
-                    .wrap(usize::MAX / 2)
-                    .iter()
-                    .map(Styled::width)
-                    .max()
-                    .unwrap_or(0);
+                let natural = cell.wrap(usize::MAX / 2).iter().map(Styled::width).max().unwrap_or(0);
                 *width = natural.max(*width);
             }
         }
@@ -78,11 +70,8 @@ impl Grid {
 
     fn row_lines(&self, row: &[Styled], widths: &[usize], separator: &str) -> Vec<Styled> {
         let empty = Styled::default();
-        let cells: Vec<_> = widths
-            .iter()
-            .enumerate()
-            .map(|(at, width)| row.get(at).unwrap_or(&empty).wrap(*width))
-            .collect();
+        let cells: Vec<_> =
+            widths.iter().enumerate().map(|(at, width)| row.get(at).unwrap_or(&empty).wrap(*width)).collect();
         let height = cells.iter().map(Vec::len).max().unwrap_or(0);
         (0..height)
             .map(|line| {
@@ -116,12 +105,7 @@ fn fit(mut widths: Vec<usize>, room: usize) -> Option<Vec<usize>> {
     let mut total: usize = widths.iter().sum();
     while total > room {
         let widest = widths.iter().copied().max()?;
-        let next = widths
-            .iter()
-            .copied()
-            .filter(|width| *width < widest)
-            .max()
-            .unwrap_or(0);
+        let next = widths.iter().copied().filter(|width| *width < widest).max().unwrap_or(0);
         let floor = next.max(limits::TABLE_COLUMNS);
         if widest <= limits::TABLE_COLUMNS {
             return None;

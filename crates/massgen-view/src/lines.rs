@@ -25,12 +25,7 @@ const TEXT_LEAST: usize = 8;
 
 /// Columns for the ids of all agents of `view`.
 pub(crate) fn id_columns(view: &RunView) -> usize {
-    view.agents
-        .iter()
-        .map(|agent| width(agent.id.as_str()))
-        .max()
-        .unwrap_or(0)
-        .min(limits::ID_COLUMNS)
+    view.agents.iter().map(|agent| width(agent.id.as_str())).max().unwrap_or(0).min(limits::ID_COLUMNS)
 }
 
 pub(crate) fn agent_name(agent: &AgentView, columns: usize, style: &Style) -> Styled {
@@ -78,22 +73,13 @@ pub fn agent_line(view: &RunView, agent: &AgentView, style: &Style) -> String {
         column(&mut line, "sim", Look::YELLOW, 3);
     }
     column(&mut line, wording::status(&agent.status), look, STATUS_COLUMNS);
-    let round = if agent.execution == 0 {
-        String::new()
-    } else {
-        format!("r{}", agent.execution)
-    };
+    let round = if agent.execution == 0 { String::new() } else { format!("r{}", agent.execution) };
     let last_round = view.agents.iter().map(|agent| agent.execution).max().unwrap_or(0);
     let round_columns = 1 + last_round.to_string().len();
     column(&mut line, &round, Look::DIM, round_columns);
     let room = |line: &Styled| style.width.saturating_sub(line.width() + GAP);
     if room(&line) >= TEXT_FIRST + TOKENS_COLUMNS + GAP {
-        column(
-            &mut line,
-            &tokens(agent.spent.usage.total()),
-            Look::PLAIN,
-            TOKENS_COLUMNS,
-        );
+        column(&mut line, &tokens(agent.spent.usage.total()), Look::PLAIN, TOKENS_COLUMNS);
     }
     if room(&line) >= TEXT_FIRST + COST_COLUMNS + GAP {
         column(&mut line, &short_cost(&agent.spent), Look::PLAIN, COST_COLUMNS);
@@ -138,9 +124,7 @@ fn news(view: &RunView, agent: &AgentView, columns: usize, style: &Style) -> Sty
 /// The run on one line: time, phase, answers, votes as they fall, money and tokens against their caps. `now` is the
 /// time at work at this moment; the view only knows that of its last event.
 pub fn status_line(view: &RunView, now: RunMillis, style: &Style) -> String {
-    let time = view
-        .deadline()
-        .map_or_else(|| clock(now), |end| format!("{} / {}", clock(now), clock(end)));
+    let time = view.deadline().map_or_else(|| clock(now), |end| format!("{} / {}", clock(now), clock(end)));
     let mut line = Styled::new(&time, Look::BOLD);
     let mut segments: Vec<(String, Look)> = Vec::new();
     if view.has_simulated() {
@@ -150,11 +134,8 @@ pub fn status_line(view: &RunView, now: RunMillis, style: &Style) -> String {
     segments.push((counted(view.answers(), "answer"), Look::PLAIN));
     let times = style.glyph("×", "x");
     let tally = view.tally();
-    let mut votes: Vec<_> = tally
-        .iter()
-        .take(LEADERS)
-        .map(|row| format!("{} {times}{}", row.answer, row.votes))
-        .collect();
+    let mut votes: Vec<_> =
+        tally.iter().take(LEADERS).map(|row| format!("{} {times}{}", row.answer, row.votes)).collect();
     if tally.len() > LEADERS {
         votes.push(style.ellipsis().to_owned());
     }
@@ -175,11 +156,7 @@ pub fn status_line(view: &RunView, now: RunMillis, style: &Style) -> String {
 
 /// What to call a team with simulated models.
 fn simulated_mark(view: &RunView) -> &'static str {
-    if view.agents.iter().all(|agent| agent.simulated) {
-        "SIMULATED"
-    } else {
-        "PARTLY SIMULATED"
-    }
+    if view.agents.iter().all(|agent| agent.simulated) { "SIMULATED" } else { "PARTLY SIMULATED" }
 }
 
 /// What a person must know of a team with simulated models.
@@ -205,11 +182,7 @@ fn phase(view: &RunView) -> String {
                 | AgentStatus::Out { .. }
                 | AgentStatus::Done => false,
             };
-            format!(
-                "{} of {} at work",
-                view.agents.iter().filter(at_work).count(),
-                view.agents.len()
-            )
+            format!("{} of {} at work", view.agents.iter().filter(at_work).count(), view.agents.len())
         }
         Phase::Choosing => "choosing the winner".to_owned(),
         Phase::Presenting => "final answer".to_owned(),
@@ -254,11 +227,7 @@ pub(crate) fn usage(usage: &TokenUsage) -> String {
         massgen_protocol::UsageSource::Api => "",
         massgen_protocol::UsageSource::Estimated => ", partly estimated",
     };
-    format!(
-        "{} in{cached}, {} out{estimated}",
-        tokens(usage.input),
-        tokens(usage.output)
-    )
+    format!("{} in{cached}, {} out{estimated}", tokens(usage.input), tokens(usage.output))
 }
 
 /// What stands for `hidden` agents that do not fit: `… and 12 more`.
@@ -278,12 +247,7 @@ pub fn most_active(view: &RunView, most: usize) -> Vec<&AgentView> {
         AgentStatus::Out { .. } => 4,
         AgentStatus::Done => 5,
     };
-    let mut places: Vec<_> = view
-        .agents
-        .iter()
-        .enumerate()
-        .map(|(at, agent)| (rank(agent), at))
-        .collect();
+    let mut places: Vec<_> = view.agents.iter().enumerate().map(|(at, agent)| (rank(agent), at)).collect();
     places.sort_unstable();
     places.truncate(most);
     places.sort_unstable_by_key(|(_, at)| *at);

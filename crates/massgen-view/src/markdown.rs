@@ -141,10 +141,7 @@ impl<'s> Page<'s> {
                     Alignment::Center => Align::Center,
                     Alignment::Right => Align::Right,
                 });
-                self.table = Some(Grid {
-                    aligns: aligns.collect(),
-                    rows: Vec::new(),
-                });
+                self.table = Some(Grid { aligns: aligns.collect(), rows: Vec::new() });
             }
             Tag::TableHead => {
                 self.new_row();
@@ -191,10 +188,8 @@ impl<'s> Page<'s> {
             TagEnd::CodeBlock => {
                 let code = self.code.take().unwrap_or_default();
                 let code = code.strip_suffix('\n').unwrap_or(&code);
-                let lines: Vec<_> = code
-                    .split('\n')
-                    .map(|line| Styled::new(&format!("    {line}"), Look::GREEN))
-                    .collect();
+                let lines: Vec<_> =
+                    code.split('\n').map(|line| Styled::new(&format!("    {line}"), Look::GREEN)).collect();
                 self.block(&lines);
                 self.gap = true;
             }
@@ -361,14 +356,7 @@ impl<'s> Page<'s> {
             HeadingLevel::H5 => "##### ",
             HeadingLevel::H6 => "###### ",
         };
-        let mut whole = Styled::new(
-            if self.style.color == Color::Never {
-                mark
-            } else {
-                ""
-            },
-            Look::BOLD,
-        );
+        let mut whole = Styled::new(if self.style.color == Color::Never { mark } else { "" }, Look::BOLD);
         whole.append(&text);
         let mut lines = whole.wrap(self.room());
         if self.style.color == Color::Never {

@@ -25,11 +25,7 @@ pub struct Style {
 impl Style {
     /// No colour, Unicode glyphs.
     pub fn plain(width: usize) -> Self {
-        Self {
-            width,
-            color: Color::Never,
-            glyphs: Glyphs::Unicode,
-        }
+        Self { width, color: Color::Never, glyphs: Glyphs::Unicode }
     }
 
     /// `self` with another width.
@@ -76,10 +72,7 @@ pub(crate) struct Look {
 }
 
 impl Look {
-    pub(crate) const PLAIN: Self = Self {
-        hue: 0,
-        attributes: 0,
-    };
+    pub(crate) const PLAIN: Self = Self { hue: 0, attributes: 0 };
     pub(crate) const BOLD: Self = Self::attribute(1);
     pub(crate) const DIM: Self = Self::attribute(2);
     pub(crate) const ITALIC: Self = Self::attribute(4);
@@ -92,10 +85,7 @@ impl Look {
     pub(crate) const CYAN: Self = Self::color(36);
 
     const fn attribute(bit: u8) -> Self {
-        Self {
-            hue: 0,
-            attributes: bit,
-        }
+        Self { hue: 0, attributes: bit }
     }
 
     const fn color(hue: u8) -> Self {
@@ -105,19 +95,13 @@ impl Look {
     /// The look of an agent's id; neighbours differ.
     pub(crate) fn of_agent(index: usize) -> Self {
         let hues = [Self::CYAN, Self::color(35), Self::BLUE, Self::GREEN, Self::YELLOW];
-        hues.get(index % hues.len())
-            .copied()
-            .unwrap_or_default()
-            .and(Self::BOLD)
+        hues.get(index % hues.len()).copied().unwrap_or_default().and(Self::BOLD)
     }
 
     /// Both looks together; the colour of `other` wins.
     pub(crate) const fn and(self, other: Self) -> Self {
         let hue = if other.hue == 0 { self.hue } else { other.hue };
-        Self {
-            hue,
-            attributes: self.attributes | other.attributes,
-        }
+        Self { hue, attributes: self.attributes | other.attributes }
     }
 
     fn paint(self, text: &str, color: Color, out: &mut String) {
@@ -272,11 +256,7 @@ impl Styled {
             })
             .map_or(self.text.len(), |(at, _)| at);
         let mut head = self.slice(0..end);
-        let look = self
-            .pieces(end..self.text.len())
-            .next()
-            .map(|(_, look)| look)
-            .unwrap_or_default();
+        let look = self.pieces(end..self.text.len()).next().map(|(_, look)| look).unwrap_or_default();
         if columns >= width(style.ellipsis()) {
             head.push_clean(style.ellipsis(), look);
         }

@@ -3,11 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn lines(text: &str, columns: usize) -> Vec<String> {
-    Styled::plain(text)
-        .wrap(columns)
-        .iter()
-        .map(|line| line.paint(&Style::plain(columns)))
-        .collect()
+    Styled::plain(text).wrap(columns).iter().map(|line| line.paint(&Style::plain(columns))).collect()
 }
 
 #[test]
@@ -27,15 +23,9 @@ fn wrapping_keeps_words_and_breaks_only_what_is_too_wide() {
 fn looks_follow_their_text_over_line_ends() {
     let mut text = Styled::plain("plain ");
     text.push("bold words here", Look::BOLD);
-    let style = Style {
-        color: Color::Always,
-        ..Style::plain(12)
-    };
+    let style = Style { color: Color::Always, ..Style::plain(12) };
     let painted: Vec<_> = text.wrap(12).iter().map(|line| line.paint(&style)).collect();
-    assert_eq!(
-        painted,
-        ["plain \u{1b}[1mbold\u{1b}[0m", "\u{1b}[1mwords here\u{1b}[0m"]
-    );
+    assert_eq!(painted, ["plain \u{1b}[1mbold\u{1b}[0m", "\u{1b}[1mwords here\u{1b}[0m"]);
 }
 
 #[test]
@@ -44,10 +34,7 @@ fn a_cut_says_that_it_is_one_and_counts_wide_characters() {
     assert_eq!(Styled::plain("abcdef").cut(4, &style).paint(&style), "abc…");
     assert_eq!(Styled::plain("日本語").cut(4, &style).paint(&style), "日…");
     assert_eq!(Styled::plain("abcdef").cut_front(4, &style).paint(&style), "…def");
-    let ascii = Style {
-        glyphs: Glyphs::Ascii,
-        ..style
-    };
+    let ascii = Style { glyphs: Glyphs::Ascii, ..style };
     assert_eq!(Styled::plain("abcdefgh").cut(6, &ascii).paint(&ascii), "abc...");
 }
 

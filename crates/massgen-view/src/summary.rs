@@ -83,25 +83,16 @@ fn facts(view: &RunView) -> Vec<(&'static str, String, Look)> {
     }
     if let Some(answer) = &view.final_answer {
         let text = match answer.source {
-            FinalSource::Presented => format!(
-                "{} by {}",
-                wording::source(answer.source),
-                view.name(answer.agent)
-            ),
+            FinalSource::Presented => {
+                format!("{} by {}", wording::source(answer.source), view.name(answer.agent))
+            }
             FinalSource::Stored | FinalSource::StoredAsFallback => wording::source(answer.source).to_owned(),
         };
         facts.push(("Answer", text, Look::PLAIN));
     }
     if view.phase == Phase::Interrupted {
-        let best = view
-            .best
-            .map(|label| format!("; the best answer so far is {label}"))
-            .unwrap_or_default();
-        facts.push((
-            "Result",
-            format!("interrupted and can be resumed{best}"),
-            Look::YELLOW,
-        ));
+        let best = view.best.map(|label| format!("; the best answer so far is {label}")).unwrap_or_default();
+        facts.push(("Result", format!("interrupted and can be resumed{best}"), Look::YELLOW));
     }
     if let Some(end) = view.end.filter(|end| end.is_cut_short()) {
         facts.push(("Ended", format!("early: {}", wording::end(end)), Look::YELLOW));
@@ -120,36 +111,19 @@ fn facts(view: &RunView) -> Vec<(&'static str, String, Look)> {
     let budget = view.budget();
     let mut used = usage(&view.spent.usage);
     if let Some(cap) = budget.max_tokens {
-        used = format!(
-            "{used} of {}{}",
-            tokens(cap),
-            held(view.reserved().tokens, tokens)
-        );
+        used = format!("{used} of {}{}", tokens(cap), held(view.reserved().tokens, tokens));
     }
     facts.push(("Tokens", used, Look::PLAIN));
-    let held = held(view.reserved().cost.nanos(), |nanos| {
-        Usd::from_nanos(nanos).to_string()
-    });
-    let cap = budget
-        .max_cost
-        .map(|cap| format!(" of {cap}{held}"))
-        .unwrap_or_default();
+    let held = held(view.reserved().cost.nanos(), |nanos| Usd::from_nanos(nanos).to_string());
+    let cap = budget.max_cost.map(|cap| format!(" of {cap}{held}")).unwrap_or_default();
     let money = cost(&view.spent, &cap);
-    let look = if view.spent.cost().is_none() {
-        Look::YELLOW
-    } else {
-        Look::PLAIN
-    };
+    let look = if view.spent.cost().is_none() { Look::YELLOW } else { Look::PLAIN };
     facts.push(("Cost", money, look));
     facts
 }
 
 fn held(amount: u64, show: impl Fn(u64) -> String) -> String {
-    if amount == 0 {
-        String::new()
-    } else {
-        format!(" ({} held back)", show(amount))
-    }
+    if amount == 0 { String::new() } else { format!(" ({} held back)", show(amount)) }
 }
 
 fn agents(view: &RunView, style: &Style) -> Vec<String> {
@@ -169,25 +143,15 @@ fn agents(view: &RunView, style: &Style) -> Vec<String> {
     column(medium, "vote", Align::Left);
     column(medium, "tokens", Align::Right);
     column(true, "cost", Align::Right);
-    let mut grid = Grid {
-        aligns,
-        rows: vec![header],
-    };
+    let mut grid = Grid { aligns, rows: vec![header] };
     let shown = notable(view);
     for agent in &shown {
         let mut row = vec![agent_name(agent, 0, style)];
         if wide {
             row.push(model(agent, style));
         }
-        row.push(Styled::new(
-            wording::status(&agent.status),
-            status_look(&agent.status),
-        ));
-        row.push(Styled::plain(
-            &agent
-                .latest
-                .map_or_else(|| "-".to_owned(), |label| label.to_string()),
-        ));
+        row.push(Styled::new(wording::status(&agent.status), status_look(&agent.status)));
+        row.push(Styled::plain(&agent.latest.map_or_else(|| "-".to_owned(), |label| label.to_string())));
         if medium {
             row.push(vote_cell(view, agent));
             row.push(Styled::plain(&tokens(agent.spent.usage.total())));
@@ -222,11 +186,7 @@ fn agents(view: &RunView, style: &Style) -> Vec<String> {
 fn notable(view: &RunView) -> Vec<&AgentView> {
     let tally = view.tally();
     let rank = |agent: &AgentView| {
-        if view
-            .winner
-            .as_ref()
-            .is_some_and(|winner| winner.answer.agent == agent.no)
-        {
+        if view.winner.as_ref().is_some_and(|winner| winner.answer.agent == agent.no) {
             0
         } else if tally.iter().any(|row| row.answer.agent == agent.no) {
             1
@@ -236,12 +196,7 @@ fn notable(view: &RunView) -> Vec<&AgentView> {
             3
         }
     };
-    let mut places: Vec<_> = view
-        .agents
-        .iter()
-        .enumerate()
-        .map(|(at, agent)| (rank(agent), at))
-        .collect();
+    let mut places: Vec<_> = view.agents.iter().enumerate().map(|(at, agent)| (rank(agent), at)).collect();
     places.sort_unstable();
     places.truncate(limits::SUMMARY_AGENTS);
     places.sort_unstable_by_key(|(_, at)| *at);
@@ -249,11 +204,7 @@ fn notable(view: &RunView) -> Vec<&AgentView> {
 }
 
 fn model(agent: &AgentView, style: &Style) -> Styled {
-    let look = if agent.simulated {
-        Look::YELLOW
-    } else {
-        Look::PLAIN
-    };
+    let look = if agent.simulated { Look::YELLOW } else { Look::PLAIN };
     Styled::new(&agent.model_name(), look).cut(2 * limits::ID_COLUMNS, style)
 }
 
@@ -266,11 +217,8 @@ fn vote_cell(view: &RunView, agent: &AgentView) -> Styled {
 }
 
 fn votes(view: &RunView, style: &Style) -> Vec<String> {
-    let voters: Vec<_> = view
-        .agents
-        .iter()
-        .filter_map(|agent| agent.vote.as_ref().map(|vote| (agent, vote)))
-        .collect();
+    let voters: Vec<_> =
+        view.agents.iter().filter_map(|agent| agent.vote.as_ref().map(|vote| (agent, vote))).collect();
     if voters.is_empty() {
         return Vec::new();
     }
@@ -281,11 +229,7 @@ fn votes(view: &RunView, style: &Style) -> Vec<String> {
         let text = format!("{} ({}): {times}", row.answer, view.name(row.answer.agent));
         lines.push(Styled::new(&text, Look::BLUE));
     }
-    more(
-        &mut lines,
-        tally.len().saturating_sub(limits::SUMMARY_ROWS),
-        "answer",
-    );
+    more(&mut lines, tally.len().saturating_sub(limits::SUMMARY_ROWS), "answer");
     for (agent, vote) in voters.iter().take(limits::SUMMARY_ROWS) {
         let mut line = agent_name(agent, 0, style);
         line.push(style.glyph(" → ", " > "), Look::DIM);
@@ -298,11 +242,7 @@ fn votes(view: &RunView, style: &Style) -> Vec<String> {
         }
         lines.push(line.cut(style.width.saturating_sub(2), style));
     }
-    more(
-        &mut lines,
-        voters.len().saturating_sub(limits::SUMMARY_ROWS),
-        "vote",
-    );
+    more(&mut lines, voters.len().saturating_sub(limits::SUMMARY_ROWS), "vote");
     indented(&lines, style)
 }
 
@@ -327,11 +267,7 @@ fn failures(view: &RunView, style: &Style) -> Vec<String> {
                     found.push((agent, failure.clone(), Look::YELLOW));
                 } else if agent.retries > 0 {
                     let retries = usize::try_from(agent.retries).unwrap_or(usize::MAX);
-                    found.push((
-                        agent,
-                        format!("{} sent again", counted(retries, "request")),
-                        Look::DIM,
-                    ));
+                    found.push((agent, format!("{} sent again", counted(retries, "request")), Look::DIM));
                 }
             }
         }
@@ -343,11 +279,7 @@ fn failures(view: &RunView, style: &Style) -> Vec<String> {
         line.push(text, *look);
         lines.extend(line.wrap(style.width.saturating_sub(2).max(limits::TEXT_COLUMNS)));
     }
-    more(
-        &mut lines,
-        found.len().saturating_sub(limits::SUMMARY_ROWS),
-        "agent",
-    );
+    more(&mut lines, found.len().saturating_sub(limits::SUMMARY_ROWS), "agent");
     indented(&lines, style)
 }
 
@@ -361,11 +293,7 @@ fn notices(view: &RunView, style: &Style) -> Vec<String> {
         line.push(&notice.message, Look::YELLOW);
         lines.extend(line.wrap(style.width.saturating_sub(2).max(limits::TEXT_COLUMNS)));
     }
-    more(
-        &mut lines,
-        view.notices.len().saturating_sub(limits::SUMMARY_ROWS),
-        "notice",
-    );
+    more(&mut lines, view.notices.len().saturating_sub(limits::SUMMARY_ROWS), "notice");
     indented(&lines, style)
 }
 
@@ -394,10 +322,7 @@ fn more(lines: &mut Vec<Styled>, count: usize, noun: &str) {
 }
 
 fn indented(lines: &[Styled], style: &Style) -> Vec<String> {
-    lines
-        .iter()
-        .map(|line| format!("  {}", line.paint(style)))
-        .collect()
+    lines.iter().map(|line| format!("  {}", line.paint(style))).collect()
 }
 
 fn fact(name: &str, text: &Styled, style: &Style) -> Vec<String> {
@@ -415,11 +340,7 @@ fn fact(name: &str, text: &Styled, style: &Style) -> Vec<String> {
 
 fn warn(text: &str, style: &Style) -> String {
     let lines = Styled::new(text, Look::YELLOW.and(Look::BOLD)).wrap(style.width);
-    lines
-        .iter()
-        .map(|line| line.paint(style))
-        .collect::<Vec<_>>()
-        .join("\n")
+    lines.iter().map(|line| line.paint(style)).collect::<Vec<_>>().join("\n")
 }
 
 /// A title in a rule across the width.

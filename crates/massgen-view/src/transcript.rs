@@ -19,10 +19,7 @@ pub fn transcript(events: &[Envelope], places: &[Place], style: &Style) -> Strin
             text.push('\n');
         }
     }
-    for block in final_answer(&view, style)
-        .into_iter()
-        .chain([summary(&view, places, style)])
-    {
+    for block in final_answer(&view, style).into_iter().chain([summary(&view, places, style)]) {
         text.push('\n');
         text.push_str(&block);
         text.push('\n');

@@ -162,15 +162,12 @@ impl RunView {
     }
 
     fn agent_mut(&mut self, no: AgentNo) -> Option<&mut AgentView> {
-        self.positions
-            .get(no.index())
-            .and_then(|at| self.agents.get_mut(*at))
+        self.positions.get(no.index()).and_then(|at| self.agents.get_mut(*at))
     }
 
     /// The id of agent `no`, or its anonymous number if the view does not know it.
     pub fn name(&self, no: AgentNo) -> String {
-        self.agent(no)
-            .map_or_else(|| no.to_string(), |agent| agent.id.to_string())
+        self.agent(no).map_or_else(|| no.to_string(), |agent| agent.id.to_string())
     }
 
     /// Whether any agent's model is simulated.
@@ -180,17 +177,12 @@ impl RunView {
 
     /// When coordination and presentation must be over, in time at work.
     pub fn deadline(&self) -> Option<RunMillis> {
-        self.spec
-            .as_ref()
-            .map(|spec| RunMillis::default() + spec.timeouts.orchestrator)
+        self.spec.as_ref().map(|spec| RunMillis::default() + spec.timeouts.orchestrator)
     }
 
     /// What the run may spend.
     pub fn budget(&self) -> Budget {
-        self.spec
-            .as_ref()
-            .map(|spec| spec.budget.clone())
-            .unwrap_or_default()
+        self.spec.as_ref().map(|spec| spec.budget.clone()).unwrap_or_default()
     }
 
     /// What is held back for calls that are under way.
@@ -203,10 +195,7 @@ impl RunView {
 
     /// Answers of all agents together.
     pub fn answers(&self) -> usize {
-        self.agents
-            .iter()
-            .map(|agent| usize::try_from(agent.answers).unwrap_or(usize::MAX))
-            .sum()
+        self.agents.iter().map(|agent| usize::try_from(agent.answers).unwrap_or(usize::MAX)).sum()
     }
 
     /// Whether `vote` counts: what its voter had seen are the current answers.
@@ -220,18 +209,12 @@ impl RunView {
             return winner.tally.clone();
         }
         let mut votes: BTreeMap<AnswerLabel, u32> = BTreeMap::new();
-        for vote in self
-            .agents
-            .iter()
-            .filter_map(|agent| agent.vote.as_ref())
-            .filter(|vote| self.counts(vote))
+        for vote in
+            self.agents.iter().filter_map(|agent| agent.vote.as_ref()).filter(|vote| self.counts(vote))
         {
             *votes.entry(vote.answer).or_default() += 1;
         }
-        let mut rows: Vec<_> = votes
-            .into_iter()
-            .map(|(answer, votes)| TallyRow { answer, votes })
-            .collect();
+        let mut rows: Vec<_> = votes.into_iter().map(|(answer, votes)| TallyRow { answer, votes }).collect();
         rows.sort_by(|a, b| b.votes.cmp(&a.votes).then(a.answer.cmp(&b.answer)));
         rows
     }
@@ -271,26 +254,15 @@ impl RunView {
                 self.phase = Phase::Choosing;
             }
             Event::WinnerSelected { answer, tally, basis } => {
-                self.winner = Some(Winner {
-                    answer: *answer,
-                    tally: tally.clone(),
-                    basis: *basis,
-                });
+                self.winner = Some(Winner { answer: *answer, tally: tally.clone(), basis: *basis });
             }
             Event::PresentationStarted { presenter, strategy } => {
                 self.presenter = Some((*presenter, *strategy));
                 self.phase = Phase::Presenting;
             }
-            Event::FinalAnswerReady {
-                agent,
-                content,
-                source,
-            } => {
-                self.final_answer = Some(FinalAnswer {
-                    agent: *agent,
-                    content: Arc::clone(content),
-                    source: *source,
-                });
+            Event::FinalAnswerReady { agent, content, source } => {
+                self.final_answer =
+                    Some(FinalAnswer { agent: *agent, content: Arc::clone(content), source: *source });
             }
             Event::RunFinished { outcome } => {
                 self.outcome = Some(*outcome);
@@ -298,33 +270,15 @@ impl RunView {
                 self.agents.iter_mut().for_each(AgentView::stop_hearing);
             }
             Event::Degraded { message, agent } => {
-                self.notices.push(Notice {
-                    message: clean_line(message),
-                    agent: *agent,
-                });
+                self.notices.push(Notice { message: clean_line(message), agent: *agent });
             }
-            Event::ModelCallStarted {
-                call,
-                reserved_tokens,
-                reserved_cost,
-                purpose: _,
-            } => {
+            Event::ModelCallStarted { call, reserved_tokens, reserved_cost, purpose: _ } => {
                 let cost = reserved_cost.unwrap_or_default();
-                self.open.insert(
-                    *call,
-                    Reserved {
-                        tokens: *reserved_tokens,
-                        cost,
-                    },
-                );
+                self.open.insert(*call, Reserved { tokens: *reserved_tokens, cost });
                 self.of_agent(call.agent, AgentView::stop_hearing);
             }
             Event::ModelCallFinished { call, outcome } => self.settle(*call, outcome),
-            Event::AnswerAccepted {
-                label,
-                content,
-                seen: _,
-            } => {
+            Event::AnswerAccepted { label, content, seen: _ } => {
                 self.current.include(*label);
                 self.of_agent(label.agent, |agent| {
                     agent.answers = label.revision;
@@ -333,17 +287,8 @@ impl RunView {
                     agent.say(&crate::clean::first_line(content));
                 });
             }
-            Event::VoteCast {
-                voter,
-                answer,
-                reason,
-                seen,
-            } => {
-                let vote = VoteView {
-                    answer: *answer,
-                    reason: clean_line(reason),
-                    seen: seen.clone(),
-                };
+            Event::VoteCast { voter, answer, reason, seen } => {
+                let vote = VoteView { answer: *answer, reason: clean_line(reason), seen: seen.clone() };
                 self.of_agent(*voter, |agent| {
                     if !vote.reason.is_empty() {
                         agent.say(&vote.reason);
@@ -357,9 +302,7 @@ impl RunView {
                     agent.limit = None;
                 });
             }
-            Event::ModelCallRetried {
-                call, kind, message, ..
-            } => {
+            Event::ModelCallRetried { call, kind, message, .. } => {
                 self.of_agent(call.agent, |agent| {
                     agent.stop_hearing();
                     agent.retries += 1;
@@ -371,11 +314,7 @@ impl RunView {
                     agent.say(&format!("runs {}", tool_call.name));
                 });
             }
-            Event::ToolCallFinished {
-                tool_use,
-                outcome,
-                duration: _,
-            } => {
+            Event::ToolCallFinished { tool_use, outcome, duration: _ } => {
                 if let Some(trouble) = wording::tool_trouble(outcome) {
                     self.of_agent(tool_use.call.agent, |agent| agent.say(trouble));
                 }
@@ -397,10 +336,7 @@ impl RunView {
                 self.of_agent(*agent, |agent| agent.limit = Some(*limit));
             }
             Event::AgentStateChanged { agent, state } => self.of_agent(*agent, |agent| {
-                if let AgentStatus::Out {
-                    cause: OutCause::ModelFailed { failure },
-                } = state
-                {
+                if let AgentStatus::Out { cause: OutCause::ModelFailed { failure } } = state {
                     agent.failure = Some(clean_line(&failure.to_string()));
                 }
                 agent.status = state.clone();
@@ -423,12 +359,8 @@ impl RunView {
                 *slot = position;
             }
         }
-        self.agents = spec
-            .agents
-            .iter()
-            .zip(&numbers)
-            .map(|(agent, no)| AgentView::new(*no, agent))
-            .collect();
+        self.agents =
+            spec.agents.iter().zip(&numbers).map(|(agent, no)| AgentView::new(*no, agent)).collect();
         self.current = RevisionSet::empty(numbers.len());
         self.spec = Some(Arc::clone(spec));
         self.started_at = at;

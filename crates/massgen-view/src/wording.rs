@@ -94,12 +94,12 @@ pub fn tool_trouble(outcome: &ToolOutcome) -> Option<&'static str> {
         ToolOutcome::Error { .. } => Some("its tool failed"),
         ToolOutcome::Denied { .. } => Some("its tool call was denied"),
         ToolOutcome::Unknown => Some("nobody knows whether its tool call took place; it is not repeated"),
-        ToolOutcome::NotRun {
-            cause: NotRunCause::TimeIsUp,
-        } => Some("its tool call was not started: its time is up"),
-        ToolOutcome::NotRun {
-            cause: NotRunCause::TooManyCalls,
-        } => Some("its tool call was not started: too many in one reply"),
+        ToolOutcome::NotRun { cause: NotRunCause::TimeIsUp } => {
+            Some("its tool call was not started: its time is up")
+        }
+        ToolOutcome::NotRun { cause: NotRunCause::TooManyCalls } => {
+            Some("its tool call was not started: too many in one reply")
+        }
         ToolOutcome::CutOff => Some("its tool call was cut off: its time is up"),
     }
 }
@@ -112,10 +112,7 @@ pub fn refusal(refusal: &Refusal) -> String {
         Refusal::AheadOfPeers { slowest } => {
             format!("too far ahead of its peers (the slowest has {slowest})")
         }
-        Refusal::NotNovel {
-            like,
-            overlap_per_mille,
-        } => {
+        Refusal::NotNovel { like, overlap_per_mille } => {
             format!("too little new: {} % as in {like}", overlap_per_mille / 10)
         }
         Refusal::Duplicate { of } => format!("the same as {of}"),

@@ -7,10 +7,7 @@ use serde::Serialize;
 
 /// Several language-model agents answer one question in parallel, see each other's answers, and vote.
 #[derive(Debug, Parser, Serialize)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "these are the switches of the command line"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "these are the switches of the command line")]
 #[command(
     name = "massgen",
     version,
@@ -29,12 +26,7 @@ pub(crate) struct Arguments {
     pub(crate) question: Option<String>,
 
     /// Configuration file; without it, ./.massgen/config.yaml, then ~/.config/massgen/config.yaml
-    #[arg(
-        long,
-        value_name = "FILE",
-        help_heading = "What runs",
-        conflicts_with = "backend"
-    )]
+    #[arg(long, value_name = "FILE", help_heading = "What runs", conflicts_with = "backend")]
     pub(crate) config: Option<PathBuf>,
     /// Run one agent of this backend type without a configuration file; `simulated` needs no key
     #[arg(long, value_name = "TYPE", help_heading = "What runs")]

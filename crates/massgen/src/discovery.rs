@@ -9,12 +9,8 @@ use massgen_config::backends::{BACKENDS, BackendType, Support};
 use crate::environment::Environment;
 
 /// Servers of models that people run on their own machine, with their usual ports.
-const LOCAL_SERVERS: [(&str, u16); 4] = [
-    ("Ollama", 11434),
-    ("LM Studio", 1234),
-    ("llama.cpp", 8080),
-    ("vLLM", 8000),
-];
+const LOCAL_SERVERS: [(&str, u16); 4] =
+    [("Ollama", 11434), ("LM Studio", 1234), ("llama.cpp", 8080), ("vLLM", 8000)];
 
 /// Longest wait for a server on this machine.
 const PATIENCE: Duration = Duration::from_millis(150);
@@ -29,15 +25,8 @@ pub(crate) fn suggestions(environment: &Environment) -> Vec<String> {
         |backend: &&BackendType| backend.support == Support::Provider && backend.name != "chatcompletion";
     let keys = BACKENDS.iter().filter(own).filter_map(|backend| {
         let variable = backend.key_variables.iter().find(|name| environment.has(name))?;
-        let model = if backend.default_model.is_none() {
-            " --model NAME"
-        } else {
-            ""
-        };
-        Some(format!(
-            "{variable} is set: massgen --backend {}{model} \"your question\"",
-            backend.name
-        ))
+        let model = if backend.default_model.is_none() { " --model NAME" } else { "" };
+        Some(format!("{variable} is set: massgen --backend {}{model} \"your question\"", backend.name))
     });
     let servers = LOCAL_SERVERS.iter().filter_map(|(name, port)| {
         let model = first_model(*port)?;

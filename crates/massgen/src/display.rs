@@ -113,14 +113,7 @@ pub async fn show(
     stdout: &mut (dyn Write + Send),
     stderr: &mut (dyn Write + Send),
 ) -> Shown {
-    let DisplayOptions {
-        progress,
-        answer,
-        progress_style,
-        answer_style,
-        known,
-        places,
-    } = options;
+    let DisplayOptions { progress, answer, progress_style, answer_style, known, places } = options;
     let mut screen = Screen::new(progress, progress_style, known, stderr);
     let view = watch(handle.as_ref(), &mut screen).await;
     screen.erase();
@@ -135,20 +128,13 @@ pub async fn show(
     }
     screen.line("");
     screen.line(&summary(&view, &places(&view), &progress_style));
-    troubles.extend(
-        screen
-            .failure
-            .and_then(|error| trouble(Err(error)))
-            .map(DisplayError::Progress),
-    );
+    troubles.extend(screen.failure.and_then(|error| trouble(Err(error))).map(DisplayError::Progress));
     Shown { end, view, troubles }
 }
 
 /// An error that a person must hear of: not that the reader has gone away.
 fn trouble(written: io::Result<()>) -> Option<io::Error> {
-    written
-        .err()
-        .filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
+    written.err().filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
 }
 
 fn answer_text(view: &RunView, form: AnswerForm, style: &Style) -> Option<String> {
@@ -205,15 +191,7 @@ impl<'w> Screen<'w> {
             Progress::Live(size) => Some(Live::new(size)),
             Progress::Lines => None,
         };
-        Self {
-            out,
-            style,
-            known,
-            live,
-            log: Vec::new(),
-            heard: Instant::now(),
-            failure: None,
-        }
+        Self { out, style, known, live, log: Vec::new(), heard: Instant::now(), failure: None }
     }
 
     fn is_live(&self) -> bool {
@@ -265,11 +243,7 @@ impl<'w> Screen<'w> {
 
     fn write(&mut self, text: &str) {
         if self.failure.is_none() && !text.is_empty() {
-            self.failure = self
-                .out
-                .write_all(text.as_bytes())
-                .and_then(|()| self.out.flush())
-                .err();
+            self.failure = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()).err();
         }
     }
 }

@@ -10,15 +10,7 @@ use secrecy::SecretString;
 use crate::failure::Failure;
 
 /// Ends of names of variables whose values are secrets.
-const SECRET_NAMES: [&str; 7] = [
-    "_KEY",
-    "_TOKEN",
-    "_SECRET",
-    "_PASSWORD",
-    "_CREDENTIALS",
-    "_PAT",
-    "_AUTH",
-];
+const SECRET_NAMES: [&str; 7] = ["_KEY", "_TOKEN", "_SECRET", "_PASSWORD", "_CREDENTIALS", "_PAT", "_AUTH"];
 
 /// Where keys are looked for, for messages.
 pub(crate) const SEARCHED: &str = "the environment, ./.env, ~/.config/massgen/.env, ~/.massgen/.env";
@@ -41,34 +33,21 @@ impl Environment {
         let mut variables: HashMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        let home = variables
-            .get("HOME")
-            .filter(|home| !home.is_empty())
-            .map(PathBuf::from);
+        let home = variables.get("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
         let in_home = |path: &str| home.as_ref().map(|home| home.join(path));
-        let files = [
-            Some(working_directory.join(".env")),
-            in_home(".config/massgen/.env"),
-            in_home(".massgen/.env"),
-        ];
+        let files =
+            [Some(working_directory.join(".env")), in_home(".config/massgen/.env"), in_home(".massgen/.env")];
         for file in files.into_iter().flatten() {
             for (name, value) in read_env_file(&file)? {
                 variables.entry(name).or_insert(value);
             }
         }
-        Ok(Self {
-            variables,
-            working_directory,
-            home,
-        })
+        Ok(Self { variables, working_directory, home })
     }
 
     /// The value of a variable; blank ones count as not set.
     pub(crate) fn get(&self, name: &str) -> Option<String> {
-        self.variables
-            .get(name)
-            .filter(|value| !value.trim().is_empty())
-            .cloned()
+        self.variables.get(name).filter(|value| !value.trim().is_empty()).cloned()
     }
 
     /// Whether a variable is set.
@@ -83,11 +62,7 @@ impl Environment {
 
     /// A redactor for everything that looks like a secret, and for `more`.
     pub(crate) fn redactor(&self, more: impl IntoIterator<Item = String>) -> Redactor {
-        let is_secret = |name: &str| {
-            SECRET_NAMES
-                .iter()
-                .any(|end| name.to_ascii_uppercase().ends_with(end))
-        };
+        let is_secret = |name: &str| SECRET_NAMES.iter().any(|end| name.to_ascii_uppercase().ends_with(end));
         let found = self
             .variables
             .iter()
@@ -120,9 +95,7 @@ fn read_env_file(file: &Path) -> Result<Vec<(String, String)>, Failure> {
             .hint("each line is NAME=value; put values with spaces into quotes")
     };
     match dotenvy::from_path_iter(file) {
-        Ok(entries) => entries
-            .map(|entry| entry.map_err(|error| wrong(&without_line(error))))
-            .collect(),
+        Ok(entries) => entries.map(|entry| entry.map_err(|error| wrong(&without_line(error)))).collect(),
         Err(error) if error.not_found() => Ok(Vec::new()),
         Err(error) => Err(wrong(&without_line(error))),
     }

@@ -54,30 +54,20 @@ pub(crate) enum Failure {
 impl Failure {
     /// A problem of configuration or surroundings.
     pub(crate) fn configuration(message: impl fmt::Display) -> Self {
-        Self::Plain {
-            message: message.to_string(),
-            hint: None,
-            code: CONFIGURATION,
-        }
+        Self::Plain { message: message.to_string(), hint: None, code: CONFIGURATION }
     }
 
     /// A problem of the arguments.
     pub(crate) fn usage(message: impl fmt::Display) -> Self {
-        Self::Plain {
-            message: message.to_string(),
-            hint: None,
-            code: USAGE,
-        }
+        Self::Plain { message: message.to_string(), hint: None, code: USAGE }
     }
 
     /// The same, with advice.
     pub(crate) fn hint(self, advice: impl fmt::Display) -> Self {
         match self {
-            Self::Plain { message, code, .. } => Self::Plain {
-                message,
-                hint: Some(advice.to_string()),
-                code,
-            },
+            Self::Plain { message, code, .. } => {
+                Self::Plain { message, hint: Some(advice.to_string()), code }
+            }
             Self::Configuration(_) => self,
         }
     }
@@ -119,9 +109,5 @@ pub(crate) fn stderr_style() -> Style {
     let width =
         terminal_size::terminal_size_of(std::io::stderr()).map_or(80, |(columns, _)| usize::from(columns.0));
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if std::io::stderr().is_terminal() && !plain {
-        Style::Drawn { width }
-    } else {
-        Style::Plain { width }
-    }
+    if std::io::stderr().is_terminal() && !plain { Style::Drawn { width } } else { Style::Plain { width } }
 }

@@ -9,22 +9,13 @@ pub(crate) fn state_of(directory: &Path) -> Option<GitState> {
     let git = directory.ancestors().find_map(git_dir)?;
     let head = read(&git.join("HEAD"))?;
     let Some(reference) = head.strip_prefix("ref: ") else {
-        return Some(GitState {
-            commit: commit(&head)?,
-            branch: "HEAD".to_owned(),
-        });
+        return Some(GitState { commit: commit(&head)?, branch: "HEAD".to_owned() });
     };
     // The references of a linked worktree are in the repository that it belongs to.
     let common = read(&git.join("commondir")).map_or_else(|| git.clone(), |common| git.join(common));
     let loose = read(&common.join(reference)).and_then(|hash| commit(&hash));
     let commit = loose.or_else(|| packed(&common, reference))?;
-    Some(GitState {
-        commit,
-        branch: reference
-            .strip_prefix("refs/heads/")
-            .unwrap_or(reference)
-            .to_owned(),
-    })
+    Some(GitState { commit, branch: reference.strip_prefix("refs/heads/").unwrap_or(reference).to_owned() })
 }
 
 fn git_dir(directory: &Path) -> Option<PathBuf> {
@@ -37,9 +28,7 @@ fn git_dir(directory: &Path) -> Option<PathBuf> {
 
 fn packed(common: &Path, reference: &str) -> Option<String> {
     let refs = read(&common.join("packed-refs"))?;
-    let line = refs
-        .lines()
-        .find(|line| line.split_once(' ').is_some_and(|(_, name)| name == reference))?;
+    let line = refs.lines().find(|line| line.split_once(' ').is_some_and(|(_, name)| name == reference))?;
     commit(line.split(' ').next()?)
 }
 

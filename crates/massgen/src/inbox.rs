@@ -44,17 +44,12 @@ pub(crate) async fn watch(folder: PathBuf, session: Arc<dyn SessionHandle>, tell
                         }
                     }
                     if let Err(error) = fs_err::remove_file(&file) {
-                        tell(format!(
-                            "warning: {error}; the message may be delivered again on a resume"
-                        ));
+                        tell(format!("warning: {error}; the message may be delivered again on a resume"));
                         return;
                     }
                 }
                 Err(problem) => {
-                    tell(format!(
-                        "warning: the message `{}` was set aside: {problem}",
-                        file.display()
-                    ));
+                    tell(format!("warning: the message `{}` was set aside: {problem}", file.display()));
                     let mut aside = file.clone().into_os_string();
                     aside.push(".rejected");
                     if fs_err::rename(&file, aside).is_err() {
@@ -69,19 +64,14 @@ pub(crate) async fn watch(folder: PathBuf, session: Arc<dyn SessionHandle>, tell
 /// The message files in `folder`, in order of their names.
 fn message_files(folder: &Path) -> Vec<PathBuf> {
     let is_message = |path: &PathBuf| {
-        let name = path
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         name.starts_with("msg_") && Path::new(&name).extension().is_some_and(|end| end == "json")
     };
     let Ok(entries) = fs_err::read_dir(folder) else {
         return Vec::new();
     };
-    let mut files: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(is_message)
-        .collect();
+    let mut files: Vec<PathBuf> =
+        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_message).collect();
     files.sort();
     files
 }

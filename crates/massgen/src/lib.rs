@@ -69,11 +69,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, layer: &JournalLayer)
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version are asked for and go to stdout; everything else is a mistake and goes to stderr.
-            let code = if error.use_stderr() {
-                failure::USAGE
-            } else {
-                failure::SUCCESS
-            };
+            let code = if error.use_stderr() { failure::USAGE } else { failure::SUCCESS };
             let _ = error.print();
             return ExitCode::from(code);
         }

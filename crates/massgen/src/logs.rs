@@ -45,15 +45,11 @@ pub(crate) fn find_run(log_dir: &Path, environment: &Environment) -> Result<Path
         });
     }
     let candidates = [environment.absolute(log_dir), base.join(log_dir)];
-    let root = candidates
-        .iter()
-        .flat_map(|path| path.ancestors().take(3))
-        .find(|path| path.join(JOURNAL).is_file());
+    let root =
+        candidates.iter().flat_map(|path| path.ancestors().take(3)).find(|path| path.join(JOURNAL).is_file());
     let Some(root) = root else {
-        return Err(
-            Failure::configuration(format!("there is no journal in `{}`", log_dir.display()))
-                .hint("give the folder that was printed as LOG_DIR, or `latest`"),
-        );
+        return Err(Failure::configuration(format!("there is no journal in `{}`", log_dir.display()))
+            .hint("give the folder that was printed as LOG_DIR, or `latest`"));
     };
     // Links lead here from the home directory; files are written under the folder's own name.
     fs_err::canonicalize(root).map_err(Failure::configuration)
@@ -62,13 +58,8 @@ pub(crate) fn find_run(log_dir: &Path, environment: &Environment) -> Result<Path
 /// The newest run in `base`: the names of runs sort by time.
 fn latest(base: &Path) -> Option<PathBuf> {
     let is_run = |path: &PathBuf| {
-        path.file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with("log_"))
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("log_"))
             && path.join(JOURNAL).is_file()
     };
-    fs_err::read_dir(base)
-        .ok()?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(is_run)
-        .max()
+    fs_err::read_dir(base).ok()?.filter_map(|entry| Some(entry.ok()?.path())).filter(is_run).max()
 }

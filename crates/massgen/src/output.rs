@@ -42,13 +42,11 @@ pub(crate) fn spawn(
     session: Arc<dyn SessionHandle>,
 ) -> io::Result<std::thread::JoinHandle<Vec<String>>> {
     let runtime = Handle::current();
-    std::thread::Builder::new()
-        .name("artifacts".to_owned())
-        .spawn(move || {
-            let mut writer = Writer::new(output, folder, &past);
-            runtime.block_on(writer.follow(session.as_ref()));
-            writer.problems
-        })
+    std::thread::Builder::new().name("artifacts".to_owned()).spawn(move || {
+        let mut writer = Writer::new(output, folder, &past);
+        runtime.block_on(writer.follow(session.as_ref()));
+        writer.problems
+    })
 }
 
 struct Writer {
@@ -64,27 +62,16 @@ impl Writer {
     fn new(output: Output, folder: RunFolder, past: &[Envelope]) -> Self {
         let mut automation = AutomationLines::new(folder.clone(), output.paths.clone());
         let mut problems = Vec::new();
-        let projector = Projector::resume(folder, past)
-            .map_err(|error| problems.push(incomplete(&error)))
-            .ok();
+        let projector =
+            Projector::resume(folder, past).map_err(|error| problems.push(incomplete(&error))).ok();
         for envelope in past.iter().filter(|envelope| envelope.seq <= output.known) {
             automation.lines(envelope);
         }
-        Self {
-            output,
-            automation,
-            projector,
-            is_stdout_open: true,
-            problems,
-        }
+        Self { output, automation, projector, is_stdout_open: true, problems }
     }
 
     async fn follow(&mut self, session: &dyn SessionHandle) {
-        let written = self
-            .projector
-            .is_some()
-            .then_some(())
-            .map_or(Seq(0), |()| self.output.known);
+        let written = self.projector.is_some().then_some(()).map_or(Seq(0), |()| self.output.known);
         let mut events = session.events(written).ready_chunks(256);
         let mut ticks = tokio::time::interval(FLUSH_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -118,15 +105,10 @@ impl Writer {
             (&envelope.event, &self.output.paths.output_file)
             && let Err(error) = write_answer(path, content)
         {
-            self.problems.push(format!(
-                "error: the answer was not written to the output file: {error}"
-            ));
+            self.problems.push(format!("error: the answer was not written to the output file: {error}"));
         }
         // The last lines name files: those come first.
-        if matches!(
-            envelope.event,
-            Event::RunFinished { .. } | Event::RunInterrupted { .. }
-        ) {
+        if matches!(envelope.event, Event::RunFinished { .. } | Event::RunInterrupted { .. }) {
             self.flush(Flush::Everything);
         }
         let lines = self.automation.lines(envelope);
@@ -134,11 +116,7 @@ impl Writer {
             Lines::None => {}
             Lines::Automation => self.print(lines.iter().map(String::as_str)),
             Lines::Events => {
-                self.print(
-                    compatible
-                        .iter()
-                        .map(massgen_journal::artifacts::CompatLine::as_str),
-                );
+                self.print(compatible.iter().map(massgen_journal::artifacts::CompatLine::as_str));
                 let mut stderr = io::stderr().lock();
                 for line in lines {
                     let _ = writeln!(stderr, "{line}");
@@ -172,8 +150,7 @@ impl Writer {
             self.is_stdout_open = false;
             // A reader that has gone away has read enough.
             if error.kind() != io::ErrorKind::BrokenPipe {
-                self.problems
-                    .push(format!("error: cannot write to stdout: {error}"));
+                self.problems.push(format!("error: cannot write to stdout: {error}"));
             }
         }
     }

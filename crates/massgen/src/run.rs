@@ -43,10 +43,7 @@ pub(crate) fn perform(
 ) -> Result<u8, Failure> {
     if arguments.debug {
         let filter = tracing_subscriber::EnvFilter::new("debug,hyper_util=info,reqwest=info");
-        tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(std::io::stderr)
-            .init();
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -83,9 +80,7 @@ fn start(
     if let Some(home) = &environment.home
         && let Err(error) = link_in_home(home, &folder)
     {
-        remark(&format!(
-            "warning: the run is not linked below the home directory: {error}"
-        ));
+        remark(&format!("warning: the run is not linked below the home directory: {error}"));
     }
     let redactor = environment.redactor(setup.literal_keys.iter().map(|(_, key)| key.clone()));
     let keys = environment.keys(setup.literal_keys);
@@ -116,11 +111,8 @@ fn take_up(
     let (journal, past) =
         SqliteJournal::open(&folder.root, &owner(now)).map_err(|error| journal_failure(&error))?;
     let state = replay(&past).map_err(|error| {
-        Failure::configuration(format!(
-            "the run in `{}` cannot be resumed: {error}",
-            folder.root.display()
-        ))
-        .hint("it was killed before it began; ask the question again")
+        Failure::configuration(format!("the run in `{}` cannot be resumed: {error}", folder.root.display()))
+            .hint("it was killed before it began; ask the question again")
     })?;
     let is_over = matches!(state.phase(), Phase::Finished { .. });
     let redactor = environment.redactor([]);
@@ -128,20 +120,8 @@ fn take_up(
     let journal: Arc<dyn Journal> = layer.around(Arc::new(journal));
     let (ports, recording) = if is_over {
         let clock = Arc::new(SystemClock::start());
-        let (models, tools) = (
-            std::collections::BTreeMap::new(),
-            Arc::new(massgen_ports::tools::NoTools),
-        );
-        (
-            massgen_engine::Ports {
-                journal,
-                clock,
-                models,
-                tools,
-                redactor,
-            },
-            None,
-        )
+        let (models, tools) = (std::collections::BTreeMap::new(), Arc::new(massgen_ports::tools::NoTools));
+        (massgen_engine::Ports { journal, clock, models, tools, redactor }, None)
     } else {
         let Wired { ports, recording } =
             wire(state.spec(), &past, &keys, redactor, &tape(arguments), journal)?;
@@ -149,46 +129,19 @@ fn take_up(
     };
     let session = Session::resume(past.clone(), ports).map_err(Failure::configuration)?;
     // A run that is over is told once more, from its beginning.
-    let known = if is_over {
-        Seq(0)
-    } else {
-        past.last().map_or(Seq(0), |envelope| envelope.seq)
-    };
+    let known = if is_over { Seq(0) } else { past.last().map_or(Seq(0), |envelope| envelope.seq) };
     let (lines, wish) = manner(arguments, false, None);
-    Ok(Prepared {
-        session: Arc::new(session),
-        folder,
-        past,
-        known,
-        lines,
-        wish,
-        recording,
-    })
+    Ok(Prepared { session: Arc::new(session), folder, past, known, lines, wish, recording })
 }
 
 async fn follow(prepared: Prepared, arguments: &Arguments, environment: &Environment) -> Result<u8, Failure> {
-    let Prepared {
-        session,
-        folder,
-        past,
-        known,
-        lines,
-        wish,
-        recording,
-    } = prepared;
+    let Prepared { session, folder, past, known, lines, wish, recording } = prepared;
     let runtime_inbox = inbox_folder(arguments, environment)?;
     let paths = AutomationPaths {
         runtime_inbox: runtime_inbox.clone(),
-        output_file: arguments
-            .output_file
-            .as_ref()
-            .map(|path| environment.absolute(path)),
+        output_file: arguments.output_file.as_ref().map(|path| environment.absolute(path)),
     };
-    let output = Output {
-        lines,
-        paths: paths.clone(),
-        known,
-    };
+    let output = Output { lines, paths: paths.clone(), known };
     let files =
         output::spawn(output, folder.clone(), past, Arc::clone(&session)).map_err(Failure::configuration)?;
     let interrupts = tokio::spawn(interrupt(Arc::clone(&session)));
@@ -247,10 +200,7 @@ async fn interrupt(session: Arc<dyn SessionHandle>) {
             session.send(Command::Interrupt).await;
         }
     }
-    #[expect(
-        clippy::exit,
-        reason = "a person asked twice; the journal holds everything that was committed"
-    )]
+    #[expect(clippy::exit, reason = "a person asked twice; the journal holds everything that was committed")]
     std::process::exit(INTERRUPTED.into());
 }
 
@@ -289,41 +239,21 @@ fn manner(arguments: &Arguments, automation: bool, display: Option<DisplayType>)
 }
 
 fn tape(arguments: &Arguments) -> Tape<'_> {
-    Tape {
-        record: arguments.record.as_deref(),
-        replay: arguments.replay.as_deref(),
-    }
+    Tape { record: arguments.record.as_deref(), replay: arguments.replay.as_deref() }
 }
 
 /// The files that a person may want to open.
 fn places(view: &RunView, folder: &RunFolder, paths: &AutomationPaths) -> Vec<Place> {
-    let place = |what: &str, path: PathBuf| Place {
-        what: what.to_owned(),
-        path: path.display().to_string(),
-    };
-    let answer = view
-        .final_answer
-        .as_ref()
-        .and_then(|answer| Some(view.agent(answer.agent)?.id.as_str()));
+    let place = |what: &str, path: PathBuf| Place { what: what.to_owned(), path: path.display().to_string() };
+    let answer = view.final_answer.as_ref().and_then(|answer| Some(view.agent(answer.agent)?.id.as_str()));
     let answer = answer.map(|agent| place("answer", folder.turn_final_answer_file(agent)));
-    let output = paths
-        .output_file
-        .clone()
-        .filter(|_| answer.is_some())
-        .map(|path| place("output file", path));
-    answer
-        .into_iter()
-        .chain(output)
-        .chain([place("log folder", folder.root.clone())])
-        .collect()
+    let output =
+        paths.output_file.clone().filter(|_| answer.is_some()).map(|path| place("output file", path));
+    answer.into_iter().chain(output).chain([place("log folder", folder.root.clone())]).collect()
 }
 
 fn owner(now: massgen_protocol::Timestamp) -> Owner {
-    Owner {
-        pid: std::process::id(),
-        started_at: now.micros() / 1_000_000,
-        command: "massgen".to_owned(),
-    }
+    Owner { pid: std::process::id(), started_at: now.micros() / 1_000_000, command: "massgen".to_owned() }
 }
 
 fn journal_failure(error: &JournalError) -> Failure {

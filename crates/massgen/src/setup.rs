@@ -54,11 +54,7 @@ pub(crate) fn prepare(arguments: &Arguments, environment: &Environment) -> Resul
         }
     }
     if !loaded.findings.is_empty() {
-        remarks.push(
-            massgen_config::render(&loaded.findings, stderr_style())
-                .trim_end()
-                .to_owned(),
-        );
+        remarks.push(massgen_config::render(&loaded.findings, stderr_style()).trim_end().to_owned());
     }
     finish(arguments, environment, source.as_ref(), loaded, remarks)
 }
@@ -70,17 +66,11 @@ fn finish(
     loaded: Loaded,
     mut remarks: Vec<String>,
 ) -> Result<Setup, Failure> {
-    let literal_keys: Vec<(String, String)> = loaded
-        .literal_keys
-        .iter()
-        .map(|key| (key.variable.clone(), key.expose().to_owned()))
-        .collect();
+    let literal_keys: Vec<(String, String)> =
+        loaded.literal_keys.iter().map(|key| (key.variable.clone(), key.expose().to_owned())).collect();
     let redactor = environment.redactor(literal_keys.iter().map(|(_, key)| key.clone()));
     let (display, automation) = (loaded.ui.display, loaded.ui.automation.unwrap_or(false));
-    let mut spec = loaded
-        .draft
-        .finish()
-        .map_err(|error| Failure::usage(&error).hint(error.hint()))?;
+    let mut spec = loaded.draft.finish().map_err(|error| Failure::usage(&error).hint(error.hint()))?;
     spec.question = redactor.text(&spec.question).into_owned();
     add_facts(&mut spec);
     remarks.extend(unpriced(&spec));
@@ -95,14 +85,7 @@ fn finish(
         utc_offset_seconds: jiff::Zoned::now().offset().seconds(),
         fixed_prompt_bytes: 0,
     };
-    Ok(Setup {
-        spec,
-        meta,
-        literal_keys,
-        display,
-        automation,
-        remarks,
-    })
+    Ok(Setup { spec, meta, literal_keys, display, automation, remarks })
 }
 
 fn settings(arguments: &Arguments) -> Settings {
@@ -136,14 +119,9 @@ fn source(
         return Ok(None);
     }
     let project = environment.working_directory.join(".massgen/config.yaml");
-    let user = environment
-        .home
-        .as_ref()
-        .map(|home| home.join(".config/massgen/config.yaml"));
-    let candidates: [(&str, Option<PathBuf>); 2] = [
-        (".massgen/config.yaml", Some(project)),
-        ("~/.config/massgen/config.yaml", user),
-    ];
+    let user = environment.home.as_ref().map(|home| home.join(".config/massgen/config.yaml"));
+    let candidates: [(&str, Option<PathBuf>); 2] =
+        [(".massgen/config.yaml", Some(project)), ("~/.config/massgen/config.yaml", user)];
     for (name, path) in candidates {
         if let Some(path) = path.filter(|path| path.exists()) {
             return read_source(name.to_owned(), &path).map(Some);
@@ -159,9 +137,7 @@ fn read_source(name: String, path: &std::path::Path) -> Result<Source, Failure> 
     };
     let length = fs_err::metadata(path).map_err(|error| unreadable(&error))?.len();
     if length > CONFIG_BYTES {
-        return Err(unreadable(&format!(
-            "it has {length} bytes; at most {CONFIG_BYTES} are read"
-        )));
+        return Err(unreadable(&format!("it has {length} bytes; at most {CONFIG_BYTES} are read")));
     }
     let bytes = fs_err::read(path).map_err(|error| unreadable(&error))?;
     let text = String::from_utf8(bytes).map_err(|_| unreadable(&"it is not text in UTF-8"))?;
@@ -175,11 +151,7 @@ fn unconfigured(
     environment: &Environment,
     remarks: &mut Vec<String>,
 ) -> Result<(), Failure> {
-    if arguments
-        .question
-        .as_ref()
-        .is_none_or(|question| question.trim().is_empty())
-    {
+    if arguments.question.as_ref().is_none_or(|question| question.trim().is_empty()) {
         return Err(Failure::usage("there is no question")
             .hint("write it behind the command, as in `massgen \"your question\"`; see `massgen --help`"));
     }
@@ -223,9 +195,7 @@ fn add_facts(spec: &mut RunSpec) {
 fn unpriced(spec: &RunSpec) -> Option<String> {
     spec.budget.max_cost?;
     let unknown = spec.agents.iter().filter(|agent| agent.backend.price.is_none());
-    let models: Vec<String> = unknown
-        .map(|agent| format!("`{}`", agent.backend.model))
-        .collect();
+    let models: Vec<String> = unknown.map(|agent| format!("`{}`", agent.backend.model)).collect();
     if models.is_empty() {
         return None;
     }
@@ -239,9 +209,6 @@ fn unpriced(spec: &RunSpec) -> Option<String> {
 
 fn configuration(findings: Findings) -> Failure {
     let no_question = |finding: &massgen_config::Finding| finding.severity == Severity::Error;
-    debug_assert!(
-        findings.items().iter().any(no_question),
-        "only findings with errors stop a run"
-    );
+    debug_assert!(findings.items().iter().any(no_question), "only findings with errors stop a run");
     Failure::Configuration(Box::new(findings))
 }

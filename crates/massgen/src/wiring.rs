@@ -108,9 +108,7 @@ fn replayed(
     redaction: &Redaction,
 ) -> Result<BTreeMap<AgentId, Arc<dyn Model>>, Failure> {
     let cassette = Cassette::load(path).map_err(Failure::configuration)?;
-    cassette
-        .check_run(spec, redaction)
-        .map_err(Failure::configuration)?;
+    cassette.check_run(spec, redaction).map_err(Failure::configuration)?;
     let replay = Arc::new(Replay::new(cassette, Pace::AsFastAsPossible, redaction.clone()));
     let mut models: BTreeMap<AgentId, Arc<dyn Model>> = BTreeMap::new();
     for (agent, no) in spec.agents.iter().zip(spec.agent_nos()) {

@@ -34,10 +34,8 @@ pub(crate) fn last_end(log: &[Served]) -> Option<f64> {
 
 /// The most requests that came one after the other, each after the reply before it was complete.
 pub(crate) fn longest_chain(log: &[Served]) -> usize {
-    let mut spans: Vec<(f64, f64)> = log
-        .iter()
-        .filter_map(|request| Some((request.begin_ms, request.end_ms?)))
-        .collect();
+    let mut spans: Vec<(f64, f64)> =
+        log.iter().filter_map(|request| Some((request.begin_ms, request.end_ms?))).collect();
     spans.sort_by(|a, b| a.1.total_cmp(&b.1));
     let mut free_from = f64::NEG_INFINITY;
     let mut chain = 0;
@@ -69,11 +67,7 @@ pub(crate) fn uncached_bytes(log: &[Served]) -> usize {
     for request in in_order {
         let prompt = prompt(&request.body);
         let known = earlier.entry(request.agent()).or_default();
-        let shared = known
-            .iter()
-            .map(|other| shared_bytes(other, &prompt))
-            .max()
-            .unwrap_or(0);
+        let shared = known.iter().map(|other| shared_bytes(other, &prompt)).max().unwrap_or(0);
         uncached += prompt.len() - shared / BLOCK * BLOCK;
         known.push(prompt);
     }
@@ -83,12 +77,7 @@ pub(crate) fn uncached_bytes(log: &[Served]) -> usize {
 /// A prompt in one canonical text: the tools, then the messages, system message first as it is sent.
 fn prompt(body: &Value) -> String {
     let mut text = body.get("tools").map(Value::to_string).unwrap_or_default();
-    for message in body
-        .get("messages")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
+    for message in body.get("messages").and_then(Value::as_array).into_iter().flatten() {
         text.push_str(&message.to_string());
     }
     text
@@ -100,15 +89,9 @@ fn shared_bytes(a: &str, b: &str) -> usize {
 
 /// How many requests of `after` had been answered completely in `before` already.
 pub(crate) fn paid_twice(before: &[Served], after: &[Served]) -> usize {
-    let finished: Vec<&Value> = before
-        .iter()
-        .filter(|request| request.end_ms.is_some())
-        .map(|request| &request.body)
-        .collect();
-    after
-        .iter()
-        .filter(|request| finished.contains(&&request.body))
-        .count()
+    let finished: Vec<&Value> =
+        before.iter().filter(|request| request.end_ms.is_some()).map(|request| &request.body).collect();
+    after.iter().filter(|request| finished.contains(&&request.body)).count()
 }
 
 #[cfg(test)]

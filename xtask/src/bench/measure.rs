@@ -25,17 +25,9 @@ pub(crate) struct Usage {
 /// Turns `command` into one that runs it and writes its [`Usage`] to `file`.
 pub(crate) fn measured(command: &Command, file: &Path) -> Result<Command> {
     let mut outer = Command::new(std::env::current_exe()?);
-    outer
-        .arg("measure")
-        .arg(file)
-        .arg(command.get_program())
-        .args(command.get_args());
+    outer.arg("measure").arg(file).arg(command.get_program()).args(command.get_args());
     outer.env_clear();
-    outer.envs(
-        command
-            .get_envs()
-            .filter_map(|(name, value)| Some((name, value?))),
-    );
+    outer.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     if let Some(folder) = command.get_current_dir() {
         outer.current_dir(folder);
     }
@@ -70,11 +62,7 @@ pub(crate) fn run(file: &Path, command: &[PathBuf]) -> Result<()> {
 pub(crate) fn of(command: &Command, file: &Path) -> Result<Usage> {
     let mut outer = measured(command, file)?;
     let status = outer.stdout(Stdio::null()).stderr(Stdio::null()).status()?;
-    ensure!(
-        status.success(),
-        "`{}` cannot be measured",
-        command.get_program().display()
-    );
+    ensure!(status.success(), "`{}` cannot be measured", command.get_program().display());
     usage(file)
 }
 

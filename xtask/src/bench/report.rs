@@ -49,32 +49,17 @@ pub(crate) struct Figure {
 impl Figure {
     /// A figure that must not exceed `at_most`.
     pub(crate) fn bounded(what: impl Into<String>, value: f64, unit: Unit, at_most: f64) -> Self {
-        Self {
-            what: what.into(),
-            value,
-            unit,
-            at_most: Some(at_most),
-            note: String::new(),
-        }
+        Self { what: what.into(), value, unit, at_most: Some(at_most), note: String::new() }
     }
 
     /// A figure of which nothing is asked.
     pub(crate) fn plain(what: impl Into<String>, value: f64, unit: Unit) -> Self {
-        Self {
-            what: what.into(),
-            value,
-            unit,
-            at_most: None,
-            note: String::new(),
-        }
+        Self { what: what.into(), value, unit, at_most: None, note: String::new() }
     }
 
     /// Says how it came about.
     pub(crate) fn noted(self, note: impl Into<String>) -> Self {
-        Self {
-            note: note.into(),
-            ..self
-        }
+        Self { note: note.into(), ..self }
     }
 
     /// By how much it is worse than hoped: the excess, and as a share of what is allowed.
@@ -102,10 +87,7 @@ pub(crate) fn table(figures: &[Figure]) -> String {
         table.row([
             figure.what.clone(),
             figure.unit.shown(figure.value),
-            figure
-                .at_most
-                .map(|most| figure.unit.shown(most))
-                .unwrap_or_default(),
+            figure.at_most.map(|most| figure.unit.shown(most)).unwrap_or_default(),
             figure.worse().unwrap_or_default(),
             figure.note.clone(),
         ]);

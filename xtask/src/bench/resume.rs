@@ -31,13 +31,8 @@ pub(crate) fn figures(program: &Path) -> Result<Vec<Figure>> {
             MOST_TO_FIRST_REQUEST_MS,
         )
         .noted(format!("median of {TIMES}, least {least:.1}")),
-        Figure::bounded(
-            "resume after kill -9: requests paid twice",
-            twice,
-            Unit::Count,
-            0.0,
-        )
-        .noted(format!("in {TIMES} runs, killed while all {AGENTS} agents vote")),
+        Figure::bounded("resume after kill -9: requests paid twice", twice, Unit::Count, 0.0)
+            .noted(format!("in {TIMES} runs, killed while all {AGENTS} agents vote")),
     ])
 }
 
@@ -45,40 +40,25 @@ pub(crate) fn figures(program: &Path) -> Result<Vec<Figure>> {
 /// request took and how many finished ones came again.
 fn run(program: &Path) -> Result<(f64, usize)> {
     let mut server = ModelServer::start(Schedule::default())?;
-    let stage = Stage::new(
-        program,
-        &configuration(&agents(AGENTS), &server.base_url),
-        super::KEY,
-    )?;
+    let stage = Stage::new(program, &configuration(&agents(AGENTS), &server.base_url), super::KEY)?;
     let mut child = stage.spawn(stage.ask(super::QUESTION))?;
     let begin = Instant::now();
     while server.begun()? < 2 * AGENTS {
-        ensure!(
-            begin.elapsed() < LONGEST,
-            "the agents did not come to vote within {LONGEST:?}"
-        );
-        ensure!(
-            child.try_wait()?.is_none(),
-            "the run ended before it could be killed"
-        );
+        ensure!(begin.elapsed() < LONGEST, "the agents did not come to vote within {LONGEST:?}");
+        ensure!(child.try_wait()?.is_none(), "the run ended before it could be killed");
         sleep(Duration::from_millis(2));
     }
     child.kill()?;
     child.wait()?;
-    let log_dir = value(&stage.printed()?, "LOG_DIR")
-        .context("the run printed no line `LOG_DIR:`")?
-        .to_owned();
+    let log_dir =
+        value(&stage.printed()?, "LOG_DIR").context("the run printed no line `LOG_DIR:`")?.to_owned();
     let before = server.log()?;
 
     let resumed_ms = server.now_ms()?;
     let mut child = stage.spawn(stage.command(&["--resume", &log_dir, "--automation"]))?;
     let status = wait(&mut child, LONGEST)?
         .with_context(|| format!("a resumed run did not end within {LONGEST:?}"))?;
-    ensure!(
-        status.success(),
-        "a resumed run ended with {status}: {}",
-        last_line(&stage.complained()?)
-    );
+    ensure!(status.success(), "a resumed run ended with {status}: {}", last_line(&stage.complained()?));
     let after = server.log()?.split_off(before.len());
     let first = after.iter().map(|request| request.begin_ms).reduce(f64::min);
     let first = first.context("a resumed run sent no request")?;

@@ -36,12 +36,7 @@ pub(crate) struct Schedule {
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self {
-            first_token_ms: 100,
-            chunks: 20,
-            chunk_ms: 10,
-            answer_bytes: 600,
-        }
+        Self { first_token_ms: 100, chunks: 20, chunk_ms: 10, answer_bytes: 600 }
     }
 }
 
@@ -69,18 +64,12 @@ impl ModelServer {
 
     /// Milliseconds since the server began.
     pub(crate) fn now_ms(&mut self) -> Result<f64> {
-        self.helper
-            .ask("now")?
-            .as_f64()
-            .context("the model server told no time")
+        self.helper.ask("now")?.as_f64().context("the model server told no time")
     }
 
     /// Processor time that the server itself has used.
     pub(crate) fn cpu_ms(&mut self) -> Result<f64> {
-        self.helper
-            .ask("cpu")?
-            .as_f64()
-            .context("the model server told no processor time")
+        self.helper.ask("cpu")?.as_f64().context("the model server told no processor time")
     }
 
     /// How many requests have arrived.
@@ -110,9 +99,7 @@ type Plans = Arc<Mutex<Vec<(usize, f64, usize)>>>;
 
 /// The hidden task `model-server`: serves until its standard input closes.
 pub(crate) fn serve(schedule: Schedule) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let plans = Plans::default();
     let script = {
         let plans = Arc::clone(&plans);
@@ -146,9 +133,7 @@ fn told(question: &str, begin: Instant, server: &testkit::ModelServer, plans: &P
         let plan = |number: usize| plans.iter().find(|plan| plan.0 == number);
         let served = requests.iter().map(|request| {
             let (planned_ms, chunks) = plan(request.number).map_or((0.0, 0), |plan| (plan.1, plan.2));
-            let ended = request
-                .finished()
-                .filter(|_| request.outcome() == Outcome::Complete);
+            let ended = request.finished().filter(|_| request.outcome() == Outcome::Complete);
             json!(Served {
                 begin_ms: ms(request.arrived),
                 end_ms: ended.map(ms),
@@ -202,10 +187,7 @@ fn plan(reply: &ScriptedReply, schedule: &Schedule) -> (f64, usize) {
         ScriptedReply::Refuse { .. } | ScriptedReply::Raw { .. } | ScriptedReply::Hang => 0,
     };
     let steps = u32::try_from(chunks.saturating_sub(1)).unwrap_or(u32::MAX);
-    (
-        ms(schedule.of_testkit().first_token + schedule.of_testkit().interval.saturating_mul(steps)),
-        chunks,
-    )
+    (ms(schedule.of_testkit().first_token + schedule.of_testkit().interval.saturating_mul(steps)), chunks)
 }
 
 #[cfg(test)]
@@ -223,10 +205,7 @@ mod tests {
     fn an_agent_answers_then_votes_then_presents() {
         let schedule = Schedule::default();
         let first = reply(r#"{"messages":[{"role":"user"}]}"#, &schedule);
-        assert_eq!(
-            called(&first),
-            ("new_answer".to_owned(), 600 + r#"{"content":""}"#.len())
-        );
+        assert_eq!(called(&first), ("new_answer".to_owned(), 600 + r#"{"content":""}"#.len()));
         let then = r#"{"messages":[{"role":"assistant","tool_calls":[]},{"content":"now judge"}]}"#;
         assert_eq!(called(&reply(then, &schedule)).0, "vote");
         let last = then.replace("now judge", "Write the final answer for the user");
@@ -237,11 +216,7 @@ mod tests {
     fn answers_and_votes_take_as_long_as_the_schedule_says() {
         let schedule = Schedule::default();
         for body in ["", CALLED] {
-            assert_eq!(
-                plan(&reply(body, &schedule), &schedule),
-                (290.0, 20),
-                "for `{body}`"
-            );
+            assert_eq!(plan(&reply(body, &schedule), &schedule), (290.0, 20), "for `{body}`");
         }
     }
 }

@@ -17,15 +17,8 @@ const MOST_MB: f64 = 15.0;
 const MOST_FILE_MB: f64 = 40.0;
 
 pub(crate) fn figures(program: &Path) -> Result<Vec<Figure>> {
-    let agents = ["a", "b", "c"].map(|id| Agent {
-        id: id.to_owned(),
-        model: id.to_owned(),
-    });
-    let stage = Stage::new(
-        program,
-        &configuration(&agents, "http://127.0.0.1:9/v1"),
-        super::KEY,
-    )?;
+    let agents = ["a", "b", "c"].map(|id| Agent { id: id.to_owned(), model: id.to_owned() });
+    let stage = Stage::new(program, &configuration(&agents, "http://127.0.0.1:9/v1"), super::KEY)?;
     let help = read(Command::new(program).arg("--help").env_clear())?;
     let floor = repeat(&stage, &Command::new("/bin/true"))?;
     let mut figures = Vec::new();
@@ -38,10 +31,7 @@ pub(crate) fn figures(program: &Path) -> Result<Vec<Figure>> {
             continue;
         }
         let runs = repeat(&stage, &stage.command(&arguments))?;
-        ensure!(
-            runs.iter().all(|run| run.code == Some(0)),
-            "`massgen {flag}` fails"
-        );
+        ensure!(runs.iter().all(|run| run.code == Some(0)), "`massgen {flag}` fails");
         let (least, median) = min_and_median(&walls(&runs));
         let (_, nothing) = min_and_median(&walls(&floor));
         let note = format!("median of {TIMES}, least {least:.1}; a program that does nothing: {nothing:.1}");
@@ -70,10 +60,7 @@ fn peak(runs: &[Usage]) -> f64 {
 pub(crate) fn file_figures(program: &Path) -> Result<Vec<Figure>> {
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
     let size = fs_err::metadata(program)?.len() as f64 / 1e6;
-    let told = Command::new("ldd")
-        .arg(program)
-        .output()
-        .context("`ldd` cannot be run")?;
+    let told = Command::new("ldd").arg(program).output().context("`ldd` cannot be run")?;
     // It calls a static program a failure, and says so on standard error.
     let libraries = foreign_libraries(&String::from_utf8_lossy(&told.stdout));
     #[expect(clippy::cast_precision_loss, reason = "a handful")]
@@ -86,24 +73,11 @@ pub(crate) fn file_figures(program: &Path) -> Result<Vec<Figure>> {
 
 /// The libraries in the output of `ldd` that the C library does not consist of.
 fn foreign_libraries(told: &str) -> Vec<String> {
-    const LIBC: [&str; 7] = [
-        "linux-vdso",
-        "libc",
-        "libm",
-        "libpthread",
-        "libdl",
-        "librt",
-        "ld-linux",
-    ];
+    const LIBC: [&str; 7] = ["linux-vdso", "libc", "libm", "libpthread", "libdl", "librt", "ld-linux"];
     let names = told.lines().filter_map(|line| line.split_whitespace().next());
-    let names = names
-        .filter_map(|name| name.rsplit('/').next())
-        .filter(|name| name.contains(".so"));
+    let names = names.filter_map(|name| name.rsplit('/').next()).filter(|name| name.contains(".so"));
     let of_libc = |name: &&str| {
-        LIBC.iter().any(|own| {
-            name.strip_prefix(own)
-                .is_some_and(|rest| rest.starts_with(['.', '-']))
-        })
+        LIBC.iter().any(|own| name.strip_prefix(own).is_some_and(|rest| rest.starts_with(['.', '-'])))
     };
     names.filter(|name| !of_libc(name)).map(str::to_owned).collect()
 }

@@ -35,29 +35,16 @@ pub(crate) fn figures(program: &Path) -> Result<Vec<Figure>> {
             Unit::Us,
             MOST_US_PER_CHUNK,
         )
-        .noted(format!(
-            "({:.0} − {:.0} ms) ÷ {more} chunks",
-            many.cpu_ms, few.cpu_ms
-        )),
-        Figure::bounded(
-            "a reply of 20,000 chunks: memory over one of 20",
-            growth,
-            Unit::Mb,
-            MOST_GROWTH_MB,
-        )
-        .noted(format!("{:.1} − {:.1} MB", many.peak_mb, few.peak_mb)),
+        .noted(format!("({:.0} − {:.0} ms) ÷ {more} chunks", many.cpu_ms, few.cpu_ms)),
+        Figure::bounded("a reply of 20,000 chunks: memory over one of 20", growth, Unit::Mb, MOST_GROWTH_MB)
+            .noted(format!("{:.1} − {:.1} MB", many.peak_mb, few.peak_mb)),
     ])
 }
 
 /// A run of one agent whose replies are the same text in `chunks` pieces, as fast as they can be written: what it used,
 /// and how many chunks there were in all.
 fn run(program: &Path, chunks: u32) -> Result<(Usage, usize)> {
-    let schedule = Schedule {
-        first_token_ms: 0,
-        chunks,
-        chunk_ms: 0,
-        answer_bytes: ANSWER_BYTES,
-    };
+    let schedule = Schedule { first_token_ms: 0, chunks, chunk_ms: 0, answer_bytes: ANSWER_BYTES };
     let mut server = ModelServer::start(schedule)?;
     let stage = Stage::new(program, &configuration(&agents(1), &server.base_url), super::KEY)?;
     let file = stage.folder().join("usage.json");
@@ -72,8 +59,5 @@ fn run(program: &Path, chunks: u32) -> Result<(Usage, usize)> {
         usage.code,
         last_line(&words)
     );
-    Ok((
-        usage,
-        server.timings()?.iter().map(|request| request.chunks).sum(),
-    ))
+    Ok((usage, server.timings()?.iter().map(|request| request.chunks).sum()))
 }

@@ -23,30 +23,10 @@ struct Team {
 }
 
 const TEAMS: [Team; 4] = [
-    Team {
-        agents: 3,
-        times: 5,
-        most_ratio: Some(1.05),
-        reference: Some((95e3, 0.35)),
-    },
-    Team {
-        agents: 10,
-        times: 1,
-        most_ratio: None,
-        reference: Some((345e3, 0.35)),
-    },
-    Team {
-        agents: 30,
-        times: 3,
-        most_ratio: Some(1.2),
-        reference: Some((1426e3, 0.60)),
-    },
-    Team {
-        agents: 300,
-        times: 1,
-        most_ratio: Some(2.0),
-        reference: None,
-    },
+    Team { agents: 3, times: 5, most_ratio: Some(1.05), reference: Some((95e3, 0.35)) },
+    Team { agents: 10, times: 1, most_ratio: None, reference: Some((345e3, 0.35)) },
+    Team { agents: 30, times: 3, most_ratio: Some(1.2), reference: Some((1426e3, 0.60)) },
+    Team { agents: 300, times: 1, most_ratio: Some(2.0), reference: None },
 ];
 
 /// All answer, all vote, the winner presents.
@@ -69,9 +49,7 @@ struct Run {
 pub(crate) fn figures(program: &Path) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for team in &TEAMS {
-        let runs: Vec<Run> = (0..team.times)
-            .map(|_| run(program, team))
-            .collect::<Result<_>>()?;
+        let runs: Vec<Run> = (0..team.times).map(|_| run(program, team)).collect::<Result<_>>()?;
         figures.extend(team_figures(team, &runs).with_context(|| format!("the team of {}", team.agents))?);
     }
     Ok(figures)
@@ -80,21 +58,14 @@ pub(crate) fn figures(program: &Path) -> Result<Vec<Figure>> {
 /// The models of a team, each with a name of its own.
 pub(crate) fn agents(count: usize) -> Vec<Agent> {
     (1..=count)
-        .map(|number| Agent {
-            id: format!("agent{number:03}"),
-            model: format!("model-{number:03}"),
-        })
+        .map(|number| Agent { id: format!("agent{number:03}"), model: format!("model-{number:03}") })
         .collect()
 }
 
 fn run(program: &Path, team: &Team) -> Result<Run> {
     let count = team.agents;
     let mut server = ModelServer::start(Schedule::default())?;
-    let stage = Stage::new(
-        program,
-        &configuration(&agents(count), &server.base_url),
-        super::KEY,
-    )?;
+    let stage = Stage::new(program, &configuration(&agents(count), &server.base_url), super::KEY)?;
     let file = stage.folder().join("usage.json");
     let mut child = stage.spawn(measure::measured(&stage.ask(super::QUESTION), &file)?)?;
     wait(&mut child, LONGEST)?
@@ -109,27 +80,16 @@ fn run(program: &Path, team: &Team) -> Result<Run> {
         usage.code,
         last_line(&words)
     );
-    ensure!(
-        value(&stage.printed()?, "ANSWER").is_some(),
-        "a run of {count} agents gave no answer"
-    );
+    ensure!(value(&stage.printed()?, "ANSWER").is_some(), "a run of {count} agents gave no answer");
     // The bodies of a large team are large, and only looked at where there is something to compare with.
     let log = match team.reference {
         Some(_) => server.log()?,
         None => server.timings()?,
     };
-    Ok(Run {
-        usage,
-        ended_ms,
-        server_cpu_ms,
-        log,
-    })
+    Ok(Run { usage, ended_ms, server_cpu_ms, log })
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "numbers of requests and bytes stay far below 2^53"
-)]
+#[expect(clippy::cast_precision_loss, reason = "numbers of requests and bytes stay far below 2^53")]
 fn team_figures(team: &Team, runs: &[Run]) -> Result<Vec<Figure>> {
     let name = |what: &str| format!("{} agents: {what}", team.agents);
     let middle = |of: fn(&Run) -> f64| min_and_median(&runs.iter().map(of).collect::<Vec<_>>());
@@ -164,12 +124,7 @@ fn team_figures(team: &Team, runs: &[Run]) -> Result<Vec<Figure>> {
     ));
 
     let (_, after) = middle(|run| last_end(&run.log).map_or(f64::NAN, |end| run.ended_ms - end));
-    let after = Figure::bounded(
-        name("last reply → exit"),
-        after,
-        Unit::Ms,
-        MOST_AFTER_LAST_REPLY_MS,
-    );
+    let after = Figure::bounded(name("last reply → exit"), after, Unit::Ms, MOST_AFTER_LAST_REPLY_MS);
     figures.push(after);
 
     let (_, peak) = middle(|run| run.usage.peak_mb);
@@ -215,22 +170,9 @@ mod tests {
             .flat_map(|agent| [served(agent, 0.0), served(agent, 291.0)])
             .chain([served(1, 582.0)])
             .collect();
-        let usage = Usage {
-            wall_ms: 880.0,
-            cpu_ms: 20.0,
-            peak_mb: 12.0,
-            code: Some(0),
-        };
-        let figures = team_figures(
-            &TEAMS[0],
-            &[Run {
-                usage,
-                ended_ms: 880.0,
-                server_cpu_ms: 30.0,
-                log,
-            }],
-        )
-        .unwrap();
+        let usage = Usage { wall_ms: 880.0, cpu_ms: 20.0, peak_mb: 12.0, code: Some(0) };
+        let figures =
+            team_figures(&TEAMS[0], &[Run { usage, ended_ms: 880.0, server_cpu_ms: 30.0, log }]).unwrap();
         assert_eq!(super::super::report::missed(&figures), 0, "{figures:?}");
         let value = |what: &str| figures.iter().find(|figure| figure.what == what).unwrap().value;
         assert!((value("3 agents: wall ÷ ideal") - 880.0 / 870.0).abs() < 1e-9);

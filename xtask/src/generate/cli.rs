@@ -32,13 +32,7 @@ fn reference_of(help: impl Fn(&[String]) -> Result<String>) -> Result<String> {
 
 /// What `massgen COMMAND --help` prints, 100 columns wide whatever the terminal, with nothing from the environment.
 fn help(program: &Path, command: &[String]) -> Result<String> {
-    read(
-        Command::new(program)
-            .args(command)
-            .arg("--help")
-            .env_clear()
-            .env("COLUMNS", "100"),
-    )
+    read(Command::new(program).args(command).arg("--help").env_clear().env("COLUMNS", "100"))
 }
 
 /// The sub-commands that a help text lists, `help` itself apart.
@@ -68,10 +62,7 @@ mod tests {
         };
         let text = reference_of(help).unwrap();
         let titles: Vec<&str> = text.lines().filter(|line| line.starts_with("## ")).collect();
-        assert_eq!(
-            titles,
-            ["## `massgen`", "## `massgen logs`", "## `massgen logs rebuild`"]
-        );
+        assert_eq!(titles, ["## `massgen`", "## `massgen logs`", "## `massgen logs rebuild`"]);
         assert!(text.contains("```text\nHelp of logs rebuild\n```\n"), "{text}");
     }
 }

@@ -46,15 +46,8 @@ fn picture(history: &str) -> Result<String> {
         serde_json::from_str(line).with_context(|| format!("line {number} of {HISTORY} is no envelope"))
     };
     let events: Vec<Envelope> = (1..).zip(history.lines()).map(envelope).collect::<Result<_>>()?;
-    let style = Style {
-        color: Color::Always,
-        glyphs: Glyphs::Unicode,
-        ..Style::plain(WIDTH)
-    };
-    let terminal = Term::new()
-        .palette(PALETTE)
-        .fg_color(FOREGROUND)
-        .bg_color(BACKGROUND);
+    let style = Style { color: Color::Always, glyphs: Glyphs::Unicode, ..Style::plain(WIDTH) };
+    let terminal = Term::new().palette(PALETTE).fg_color(FOREGROUND).bg_color(BACKGROUND);
     Ok(terminal.render_svg(&transcript(&events, &[], &style)))
 }
 
@@ -69,9 +62,6 @@ mod tests {
         let resumed = line(1, r#"{"type":"run_resumed"}"#);
         assert!(picture(&resumed).unwrap().starts_with("<svg "));
         let error = picture(&format!("{resumed}\nnot json")).unwrap_err();
-        assert!(
-            error.to_string().starts_with("line 2 of docs/assets/run.jsonl"),
-            "{error}"
-        );
+        assert!(error.to_string().starts_with("line 2 of docs/assets/run.jsonl"), "{error}");
     }
 }

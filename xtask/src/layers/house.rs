@@ -42,36 +42,11 @@ pub(crate) enum TestUse {
 pub(crate) const EVERY_TEST: &[&str] = &["massgen-testkit"];
 
 pub(crate) const ROOMS: &[Room] = &[
-    Room {
-        name: "massgen-protocol",
-        purity: Purity::Pure,
-        may_use: &[],
-        tests_may_use: &[],
-    },
-    Room {
-        name: "massgen-config",
-        purity: Purity::Pure,
-        may_use: &["massgen-protocol"],
-        tests_may_use: &[],
-    },
-    Room {
-        name: "massgen-core",
-        purity: Purity::Pure,
-        may_use: &["massgen-protocol"],
-        tests_may_use: &[],
-    },
-    Room {
-        name: "massgen-prompt",
-        purity: Purity::Pure,
-        may_use: &["massgen-protocol"],
-        tests_may_use: &[],
-    },
-    Room {
-        name: "massgen-view",
-        purity: Purity::Pure,
-        may_use: &["massgen-protocol"],
-        tests_may_use: &[],
-    },
+    Room { name: "massgen-protocol", purity: Purity::Pure, may_use: &[], tests_may_use: &[] },
+    Room { name: "massgen-config", purity: Purity::Pure, may_use: &["massgen-protocol"], tests_may_use: &[] },
+    Room { name: "massgen-core", purity: Purity::Pure, may_use: &["massgen-protocol"], tests_may_use: &[] },
+    Room { name: "massgen-prompt", purity: Purity::Pure, may_use: &["massgen-protocol"], tests_may_use: &[] },
+    Room { name: "massgen-view", purity: Purity::Pure, may_use: &["massgen-protocol"], tests_may_use: &[] },
     Room {
         name: "massgen-ports",
         purity: Purity::Adapter,
@@ -94,12 +69,7 @@ pub(crate) const ROOMS: &[Room] = &[
     Room {
         name: "massgen-engine",
         purity: Purity::Adapter,
-        may_use: &[
-            "massgen-core",
-            "massgen-ports",
-            "massgen-prompt",
-            "massgen-protocol",
-        ],
+        may_use: &["massgen-core", "massgen-ports", "massgen-prompt", "massgen-protocol"],
         tests_may_use: &[],
     },
     Room {
@@ -128,50 +98,29 @@ pub(crate) const ROOMS: &[Room] = &[
         name: "xtask",
         purity: Purity::Adapter,
         // It generates files from them and measures against the testkit's model server.
-        may_use: &[
-            "massgen-config",
-            "massgen-protocol",
-            "massgen-testkit",
-            "massgen-view",
-        ],
+        may_use: &["massgen-config", "massgen-protocol", "massgen-testkit", "massgen-view"],
         tests_may_use: &[],
     },
 ];
 
 pub(crate) const CONFINED: &[Confined] = &[
     // The wire.
-    confined(
-        "rig-core",
-        &["massgen-model"],
-        "one crate knows the providers' protocols",
-    ),
-    confined(
-        "reqwest",
-        &["massgen-model"],
-        "one crate opens connections to providers",
-    ),
+    confined("rig-core", &["massgen-model"], "one crate knows the providers' protocols"),
+    confined("reqwest", &["massgen-model"], "one crate opens connections to providers"),
     confined("rustls", &["massgen-model"], "goes with the connections"),
     confined("backon", &["massgen-model"], "one retry policy"),
     confined("governor", &["massgen-model"], "one rate limit"),
     // Storage.
     confined("rusqlite", &["massgen-journal"], "one owner of the database"),
     // Texts.
-    confined(
-        "minijinja",
-        &["massgen-prompt"],
-        "one place renders what a model reads",
-    ),
+    confined("minijinja", &["massgen-prompt"], "one place renders what a model reads"),
     confined("pulldown-cmark", &["massgen-view"], "one place renders markdown"),
     confined(
         "serde-saphyr",
         &["massgen-config", "massgen-model"],
         "one reader of configurations; the simulated model reads its scripts",
     ),
-    confined(
-        "miette",
-        &["massgen-config", "massgen"],
-        "spans where the text is known, printing at the rim",
-    ),
+    confined("miette", &["massgen-config", "massgen"], "spans where the text is known, printing at the rim"),
     confined(
         "schemars",
         &["massgen-protocol", "massgen-config", "xtask"],
@@ -180,25 +129,12 @@ pub(crate) const CONFINED: &[Confined] = &[
     // The world.
     available_to_tests(
         "tokio",
-        &[
-            "massgen-engine",
-            "massgen-model",
-            "massgen-journal",
-            "massgen-testkit",
-            "massgen",
-            "xtask",
-        ],
+        &["massgen-engine", "massgen-model", "massgen-journal", "massgen-testkit", "massgen", "xtask"],
         "the runtime stays below the frontends",
     ),
     available_to_tests(
         "tokio-util",
-        &[
-            "massgen-engine",
-            "massgen-model",
-            "massgen-journal",
-            "massgen-testkit",
-            "massgen",
-        ],
+        &["massgen-engine", "massgen-model", "massgen-journal", "massgen-testkit", "massgen"],
         "goes with the runtime",
     ),
     available_to_tests(
@@ -215,13 +151,7 @@ pub(crate) const CONFINED: &[Confined] = &[
     ),
     available_to_tests(
         "fs-err",
-        &[
-            "massgen-journal",
-            "massgen-model",
-            "massgen-testkit",
-            "massgen",
-            "xtask",
-        ],
+        &["massgen-journal", "massgen-model", "massgen-testkit", "massgen", "xtask"],
         "files only in adapters",
     ),
     available_to_tests(
@@ -229,27 +159,15 @@ pub(crate) const CONFINED: &[Confined] = &[
         &["massgen-journal", "massgen", "massgen-testkit", "xtask"],
         "files only in adapters",
     ),
-    confined(
-        "nix",
-        &["massgen-testkit", "xtask"],
-        "a test kills its own process; use of measured programs",
-    ),
+    confined("nix", &["massgen-testkit", "xtask"], "a test kills its own process; use of measured programs"),
     // The rim.
-    available_to_tests(
-        "anyhow",
-        &["massgen", "xtask"],
-        "libraries have errors that callers can match",
-    ),
+    available_to_tests("anyhow", &["massgen", "xtask"], "libraries have errors that callers can match"),
     confined("clap", &["massgen", "xtask"], "command lines"),
     confined("indicatif", &["massgen"], "the terminal"),
     confined("terminal_size", &["massgen"], "the terminal"),
     confined("dotenvy", &["massgen"], "the environment is read once"),
     confined("etcetera", &["massgen"], "the home folder is found once"),
-    confined(
-        "tracing-subscriber",
-        &["massgen"],
-        "one place decides where logs go",
-    ),
+    confined("tracing-subscriber", &["massgen"], "one place decides where logs go"),
     confined(
         "secrecy",
         &["massgen", "massgen-engine", "massgen-model"],
@@ -282,12 +200,7 @@ pub(crate) const WORLDLY: &[&str] = &[
 ];
 
 const fn confined(external: &'static str, to: &'static [&'static str], reason: &'static str) -> Confined {
-    Confined {
-        external,
-        to,
-        tests: TestUse::Confined,
-        reason,
-    }
+    Confined { external, to, tests: TestUse::Confined, reason }
 }
 
 const fn available_to_tests(
@@ -295,10 +208,5 @@ const fn available_to_tests(
     to: &'static [&'static str],
     reason: &'static str,
 ) -> Confined {
-    Confined {
-        external,
-        to,
-        tests: TestUse::Allowed,
-        reason,
-    }
+    Confined { external, to, tests: TestUse::Allowed, reason }
 }

@@ -30,20 +30,14 @@ pub(super) struct Place<'a> {
 const EXAMPLE: &str = "for example `agents: [{id: a, backend: {type: openai, model: gpt-5.4}}]`";
 
 /// Flags of tools that OpenAI runs itself.
-const OPENAI_TOOLS: &[&str] = &[
-    "enable_web_search",
-    "enable_code_interpreter",
-    "enable_code_execution",
-    "enable_computer_use",
-];
+const OPENAI_TOOLS: &[&str] =
+    &["enable_web_search", "enable_code_interpreter", "enable_code_execution", "enable_computer_use"];
 
 impl Lower<'_> {
     pub(super) fn team(&mut self, root: &Node) -> Team {
         let mut team = Team::default();
-        let default = self.sensitivity(
-            root.at(&["orchestrator", "voting_sensitivity"]),
-            "orchestrator.voting_sensitivity",
-        );
+        let default = self
+            .sensitivity(root.at(&["orchestrator", "voting_sensitivity"]), "orchestrator.voting_sensitivity");
         let default = default.unwrap_or(VotingSensitivity::Lenient);
         let written: Vec<(String, &Node)> = match (root.get("agents"), root.get("agent")) {
             (Some(_), Some(agent)) => {
@@ -55,11 +49,7 @@ impl Lower<'_> {
                 return team;
             }
             (None, None) => {
-                self.report(
-                    Finding::error("root", "there are no agents")
-                        .hint(EXAMPLE)
-                        .at(&root.origin),
-                );
+                self.report(Finding::error("root", "there are no agents").hint(EXAMPLE).at(&root.origin));
                 return team;
             }
             (None, Some(agent)) => vec![("agent".to_owned(), agent)],
@@ -75,22 +65,12 @@ impl Lower<'_> {
                     );
                 }
                 if list.len() > limits::AGENTS {
-                    let message = format!(
-                        "there are {} agents; at most {} can run",
-                        list.len(),
-                        limits::AGENTS
-                    );
-                    self.report(
-                        Finding::error("agents", message)
-                            .hint("leave some out")
-                            .at(&agents.origin),
-                    );
+                    let message =
+                        format!("there are {} agents; at most {} can run", list.len(), limits::AGENTS);
+                    self.report(Finding::error("agents", message).hint("leave some out").at(&agents.origin));
                     return team;
                 }
-                list.iter()
-                    .enumerate()
-                    .map(|(i, agent)| (format!("agents[{i}]"), agent))
-                    .collect()
+                list.iter().enumerate().map(|(i, agent)| (format!("agents[{i}]"), agent)).collect()
             }
         };
         self.note_openai(&written);
@@ -100,22 +80,13 @@ impl Lower<'_> {
             let place = Place { path, position };
             let id = self.agent_id(node, &place, &mut seen);
             let sensitivity = self
-                .sensitivity(
-                    node.get("voting_sensitivity"),
-                    &format!("{path}.voting_sensitivity"),
-                )
+                .sensitivity(node.get("voting_sensitivity"), &format!("{path}.voting_sensitivity"))
                 .unwrap_or(default);
             let backend = self.backend(node, &place, id.as_ref(), &mut team.literal_keys);
             if let (Some(id), Some(backend)) = (id, backend) {
                 let system_message = node.get("system_message").and_then(Node::text).map(str::to_owned);
-                team.agents.push(AgentSpec {
-                    id,
-                    backend,
-                    system_message,
-                    voting_sensitivity: sensitivity,
-                });
-                team.origins
-                    .push(node.get("backend").unwrap_or(node).origin.clone());
+                team.agents.push(AgentSpec { id, backend, system_message, voting_sensitivity: sensitivity });
+                team.origins.push(node.get("backend").unwrap_or(node).origin.clone());
             }
         }
         team
@@ -146,11 +117,8 @@ impl Lower<'_> {
                 }
                 None if note.is_none() => {
                     let path = format!("{path}.backend.type");
-                    note = Some(
-                        Finding::notice(path, message)
-                            .hint("answers come as usual")
-                            .at(&kind.origin),
-                    );
+                    note =
+                        Some(Finding::notice(path, message).hint("answers come as usual").at(&kind.origin));
                 }
                 None => {}
             }
@@ -169,35 +137,22 @@ impl Lower<'_> {
         let path = format!("{}.id", place.path);
         let Some(node) = agent.get("id") else {
             let hint = format!("for example `id: agent{}`", place.position + 1);
-            self.report(
-                Finding::error(path, "the agent has no `id`")
-                    .hint(hint)
-                    .at(&agent.origin),
-            );
+            self.report(Finding::error(path, "the agent has no `id`").hint(hint).at(&agent.origin));
             return None;
         };
         let id = match AgentId::new(node.text()?) {
             Ok(id) => id,
             Err(error) => {
                 let hint = "the id names folders of the run; `analyst_1` is a good one";
-                self.report(
-                    Finding::error(path, error.to_string())
-                        .hint(hint)
-                        .at(&node.origin),
-                );
+                self.report(Finding::error(path, error.to_string()).hint(hint).at(&node.origin));
                 return None;
             }
         };
         if let Some((first, origin)) = seen.get(&id) {
-            let line = origin
-                .span()
-                .map(|span| format!(" in line {}", span.line))
-                .unwrap_or_default();
+            let line = origin.span().map(|span| format!(" in line {}", span.line)).unwrap_or_default();
             let message = format!("two agents have the id `{id}`");
             self.report(
-                Finding::error(path, message)
-                    .hint(format!("the first is `{first}`{line}"))
-                    .at(&node.origin),
+                Finding::error(path, message).hint(format!("the first is `{first}`{line}")).at(&node.origin),
             );
             return None;
         }

@@ -50,15 +50,7 @@ const PROVIDER_ONLY: &[&str] = &["base_url", "api_key", "reasoning", "text", "ex
 const SIMULATED_ONLY: &[&str] = &["latency_ms", "tokens_per_second", "script"];
 
 /// Fields of a request that massgen sets itself.
-const OWN_FIELDS: &[&str] = &[
-    "model",
-    "messages",
-    "stream",
-    "stream_options",
-    "tools",
-    "tool_choice",
-    "n",
-];
+const OWN_FIELDS: &[&str] = &["model", "messages", "stream", "stream_options", "tools", "tool_choice", "n"];
 
 /// A backend on its way to the specification.
 struct Draft<'a> {
@@ -85,21 +77,12 @@ impl Lower<'_> {
         let path = format!("{}.backend", place.path);
         let Some(node) = agent.get("backend") else {
             let hint = "for example `backend: {type: openai, model: gpt-5.4}`";
-            self.report(
-                Finding::error(path, "the agent has no `backend`")
-                    .hint(hint)
-                    .at(&agent.origin),
-            );
+            self.report(Finding::error(path, "the agent has no `backend`").hint(hint).at(&agent.origin));
             return None;
         };
         let Value::Map(_) = node.value else { return None };
         let kind = self.backend_type(node, &path)?;
-        let draft = Draft {
-            node,
-            path,
-            kind,
-            place,
-        };
+        let draft = Draft { node, path, kind, place };
         let model = self.model(&draft)?;
         let max_output_tokens = node.get("max_tokens").and_then(Node::int);
         let spec = |wire, parameters, price| BackendSpec {
@@ -112,44 +95,25 @@ impl Lower<'_> {
             parameters,
         };
         if kind.support == Support::Simulated {
-            return Some(spec(
-                Wire::Simulated(self.simulated(&draft)),
-                BTreeMap::new(),
-                Some(Price::FREE),
-            ));
+            return Some(spec(Wire::Simulated(self.simulated(&draft)), BTreeMap::new(), Some(Price::FREE)));
         }
         for key in SIMULATED_ONLY {
             if let Some(entry) = node.entry(key) {
                 let message = format!("`{key}` is a key of the type `simulated`, not of `{}`", kind.name);
-                self.report(
-                    Finding::error(draft.at(key), message)
-                        .hint("remove it")
-                        .at(&entry.key_origin),
-                );
+                self.report(Finding::error(draft.at(key), message).hint("remove it").at(&entry.key_origin));
             }
         }
         let endpoint = self.endpoint(&draft)?;
         let key_variables = self.key_variables(&draft, &endpoint, id, literal_keys);
         let parameters = self.parameters(&draft, &endpoint);
-        Some(spec(
-            Wire::ChatCompletions {
-                base_url: endpoint.url,
-                key_variables,
-            },
-            parameters,
-            None,
-        ))
+        Some(spec(Wire::ChatCompletions { base_url: endpoint.url, key_variables }, parameters, None))
     }
 
     fn backend_type(&mut self, node: &Node, path: &str) -> Option<&'static BackendType> {
         let path = format!("{path}.type");
         let Some(written) = node.get("type") else {
             let hint = format!("write one of {}", running_types());
-            self.report(
-                Finding::error(path, "the backend has no `type`")
-                    .hint(hint)
-                    .at(&node.origin),
-            );
+            self.report(Finding::error(path, "the backend has no `type`").hint(hint).at(&node.origin));
             return None;
         };
         let name = written.text()?;
@@ -165,10 +129,7 @@ impl Lower<'_> {
         let message = match known.support {
             Support::Provider | Support::OwnServer | Support::Simulated => return Some(known),
             Support::NotYet { speaks } => {
-                format!(
-                    "the type `{}` speaks {speaks}, which this version does not",
-                    known.name
-                )
+                format!("the type `{}` speaks {speaks}, which this version does not", known.name)
             }
             Support::Never => format!("the type `{}` is a name without a program behind it", known.name),
         };
@@ -193,9 +154,7 @@ impl Lower<'_> {
         let model = node.text()?.trim();
         if model.is_empty() {
             self.report(
-                Finding::error(path, "the name of the model is empty")
-                    .hint("write one")
-                    .at(&node.origin),
+                Finding::error(path, "the name of the model is empty").hint("write one").at(&node.origin),
             );
             return None;
         }
@@ -219,17 +178,12 @@ impl Lower<'_> {
             );
         }
         let position = u64::try_from(draft.place.position).unwrap_or_default();
-        let speed = node
-            .get("tokens_per_second")
-            .and_then(Node::int)
-            .unwrap_or(SIMULATED_SPEED);
+        let speed = node.get("tokens_per_second").and_then(Node::int).unwrap_or(SIMULATED_SPEED);
         let script = node.get("script").and_then(Node::text);
         SimulatedSpec {
             seed: node.get("seed").and_then(Node::int).unwrap_or(position),
             latency: Duration::from_millis(
-                node.get("latency_ms")
-                    .and_then(Node::int)
-                    .unwrap_or(SIMULATED_LATENCY_MS),
+                node.get("latency_ms").and_then(Node::int).unwrap_or(SIMULATED_LATENCY_MS),
             ),
             tokens_per_second: NonZeroU32::new(speed),
             script: script.map(|script| self.working_directory.join(script).to_string_lossy().into_owned()),
@@ -276,13 +230,7 @@ impl Lower<'_> {
             Some(node) => self.written_key(draft, node, id, literal_keys),
             None if draft.kind.support == Support::OwnServer => {
                 let set = |name: &&&str| (self.lookup)(name).is_some_and(|value| !value.is_empty());
-                draft
-                    .kind
-                    .key_variables
-                    .iter()
-                    .filter(set)
-                    .map(|name| (*name).to_owned())
-                    .collect()
+                draft.kind.key_variables.iter().filter(set).map(|name| (*name).to_owned()).collect()
             }
             None if endpoint.is_loopback() => Vec::new(),
             None => {
@@ -321,9 +269,7 @@ impl Lower<'_> {
                 draft.at("base_url"),
                 format!("no key is sent to `{}`: its provider is not known", endpoint.host),
             )
-            .hint(format!(
-                "if it wants one, name its variable: `api_key: ${{{variable}}}`"
-            ))
+            .hint(format!("if it wants one, name its variable: `api_key: ${{{variable}}}`"))
             .at(origin),
         );
     }
@@ -374,20 +320,14 @@ impl Lower<'_> {
             }
         }
         if let Some(verbosity) = node.at(&["text", "verbosity"]) {
-            parameters
-                .entry("verbosity".to_owned())
-                .or_insert_with(|| verbosity.to_json());
+            parameters.entry("verbosity".to_owned()).or_insert_with(|| verbosity.to_json());
         }
         self.reasoning(draft, endpoint, &mut parameters);
         for entry in node.get("extra_body").and_then(Node::entries).unwrap_or_default() {
             let path = join(&draft.at("extra_body"), &entry.key);
             if OWN_FIELDS.contains(&entry.key.as_str()) {
                 let message = format!("`{}` in `extra_body` would replace what massgen sends", entry.key);
-                self.report(
-                    Finding::error(path, message)
-                        .hint("remove it")
-                        .at(&entry.key_origin),
-                );
+                self.report(Finding::error(path, message).hint("remove it").at(&entry.key_origin));
             } else if matches!(entry.key.as_str(), "max_tokens" | "max_completion_tokens") {
                 let message = format!("`{}` in `extra_body` would escape the budget", entry.key);
                 let hint = "write `max_tokens` into `backend`";
@@ -425,14 +365,10 @@ impl Lower<'_> {
             return;
         }
         if let Some(effort) = node.get("effort") {
-            parameters
-                .entry("reasoning_effort".to_owned())
-                .or_insert_with(|| effort.to_json());
+            parameters.entry("reasoning_effort".to_owned()).or_insert_with(|| effort.to_json());
         }
-        let idle: Vec<_> = OPENROUTER
-            .iter()
-            .filter(|key| **key != "effort" && node.get(key).is_some())
-            .collect();
+        let idle: Vec<_> =
+            OPENROUTER.iter().filter(|key| **key != "effort" && node.get(key).is_some()).collect();
         if node.bool().is_some() || !idle.is_empty() {
             self.report(
                 Finding::notice(

@@ -52,19 +52,14 @@ impl Lower<'_> {
                 Some("synthesize") => Some(FinalAnswerStrategy::Synthesize),
                 _ => None,
             },
-            presentation: if is("skip_final_presentation") {
-                Presentation::Skip
-            } else {
-                Presentation::Run
-            },
+            presentation: if is("skip_final_presentation") { Presentation::Skip } else { Presentation::Run },
             continuation: match coordination("continuation").and_then(Node::text) {
                 Some("fresh") => Continuation::Fresh,
-                _ => coordination("continuation_share").and_then(Node::number).map_or(
-                    default.continuation,
-                    |share| Continuation::Auto {
+                _ => coordination("continuation_share")
+                    .and_then(Node::number)
+                    .map_or(default.continuation, |share| Continuation::Auto {
                         share_per_mille: per_mille(share),
-                    },
-                ),
+                    }),
             },
             enforcement_attempts: positive(coordination("enforcement_attempts"))
                 .unwrap_or(default.enforcement_attempts),
@@ -112,9 +107,7 @@ pub(super) fn timeouts(node: &Node) -> Timeouts {
         let value = node.get(key)?.number()?;
         // Whole milliseconds, because that is what a journal keeps.
         let duration = Duration::try_from_secs_f64(value).ok()?;
-        u64::try_from(duration.as_millis())
-            .ok()
-            .map(Duration::from_millis)
+        u64::try_from(duration.as_millis()).ok().map(Duration::from_millis)
     };
     Timeouts {
         orchestrator: seconds("orchestrator_timeout_seconds").unwrap_or(default.orchestrator),

@@ -4,9 +4,7 @@ use super::Effect::{Active, Deprecated};
 use super::agents::SENSITIVITIES;
 use super::{COUNT, Key, POSITIVE, Shape, TEXTS, feature, table};
 
-const NOT_READ: super::Effect = Deprecated {
-    use_instead: "nothing: it never had an effect",
-};
+const NOT_READ: super::Effect = Deprecated { use_instead: "nothing: it never had an effect" };
 
 pub(crate) const KEYS: &[Key] = table! {
     /// How readily agents vote instead of improving.

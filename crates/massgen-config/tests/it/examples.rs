@@ -75,27 +75,13 @@ fn every_active_key_changes_what_runs() {
 #[test]
 fn every_key_without_effect_is_understood_and_told() {
     for key in registry::keys() {
-        let loaded = load_with(
-            &with_example(contexts()[1].clone(), key),
-            &Settings::default(),
-            ENVIRONMENT,
-        );
-        let parent = key
-            .path
-            .split('.')
-            .nth(1)
-            .unwrap_or_default()
-            .trim_end_matches("[]");
+        let loaded = load_with(&with_example(contexts()[1].clone(), key), &Settings::default(), ENVIRONMENT);
+        let parent = key.path.split('.').nth(1).unwrap_or_default().trim_end_matches("[]");
         match (key.effect, loaded) {
             (Effect::Active, _) => {}
             // Switching off what is not there leaves nothing to tell.
             (Effect::Accepted { .. }, Ok(loaded)) if key.example.trim_end_matches('}').ends_with("false") => {
-                assert!(
-                    loaded.findings.is_empty(),
-                    "{}: {:?}",
-                    key.path,
-                    told(&loaded.findings)
-                );
+                assert!(loaded.findings.is_empty(), "{}: {:?}", key.path, told(&loaded.findings));
             }
             (Effect::Accepted { feature }, Ok(loaded)) => {
                 let named = |name: &str| {
@@ -104,10 +90,8 @@ fn every_key_without_effect_is_understood_and_told() {
                         .of(Severity::Notice)
                         .any(|notice| notice.message.contains(&format!("`{name}`")))
                 };
-                let told_by = loaded
-                    .findings
-                    .of(Severity::Notice)
-                    .any(|notice| notice.message.contains(feature));
+                let told_by =
+                    loaded.findings.of(Severity::Notice).any(|notice| notice.message.contains(feature));
                 let ancestors = key.path.split('.').map(|part| part.trim_end_matches("[]"));
                 assert!(
                     told_by && ancestors.clone().any(named),
@@ -117,31 +101,22 @@ fn every_key_without_effect_is_understood_and_told() {
                 );
             }
             (Effect::Deprecated { .. }, Ok(loaded)) => {
-                let warned = loaded
-                    .findings
-                    .of(Severity::Warning)
-                    .any(|warning| warning.message.contains(key.name()));
-                let covered = loaded
-                    .findings
-                    .of(Severity::Notice)
-                    .any(|notice| notice.message.contains(parent));
+                let warned =
+                    loaded.findings.of(Severity::Warning).any(|warning| warning.message.contains(key.name()));
+                let covered =
+                    loaded.findings.of(Severity::Notice).any(|notice| notice.message.contains(parent));
                 assert!(warned || covered, "{}", key.path);
             }
             (Effect::Refused { use_instead }, Err(findings)) => {
-                let refused = findings.of(Severity::Error).any(|error| {
-                    error
-                        .hint
-                        .as_deref()
-                        .is_some_and(|hint| hint.contains(use_instead))
-                });
+                let refused = findings
+                    .of(Severity::Error)
+                    .any(|error| error.hint.as_deref().is_some_and(|hint| hint.contains(use_instead)));
                 assert!(refused, "{}", key.path);
             }
             (effect, loaded) => panic!(
                 "{} is {effect:?}: {:?}",
                 key.path,
-                loaded
-                    .map(|loaded| told(&loaded.findings))
-                    .map_err(|findings| told(&findings))
+                loaded.map(|loaded| told(&loaded.findings)).map_err(|findings| told(&findings))
             ),
         }
     }

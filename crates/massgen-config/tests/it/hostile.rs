@@ -26,10 +26,7 @@ fn exercise(text: &str) {
             }
             let plain = render(&findings, Style::Plain { width: 80 });
             assert!(!plain.contains('\u{1b}'));
-            let _ = (
-                render(&findings, Style::Drawn { width: 40 }),
-                findings.to_json().to_string(),
-            );
+            let _ = (render(&findings, Style::Drawn { width: 40 }), findings.to_json().to_string());
         }
     }
 }
@@ -45,16 +42,13 @@ fn any_value() -> impl Strategy<Value = String> {
         any::<String>().prop_map(|text| serde_json::Value::from(text).to_string()),
     ];
     leaf.prop_recursive(4, 24, 6, |inner| {
-        let names: Vec<_> = massgen_config::registry::keys()
-            .map(massgen_config::registry::Key::name)
-            .collect();
+        let names: Vec<_> =
+            massgen_config::registry::keys().map(massgen_config::registry::Key::name).collect();
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(|items| format!("[{}]", items.join(", "))),
             prop::collection::btree_map(prop::sample::select(names), inner, 0..6).prop_map(|entries| {
-                let entries: Vec<_> = entries
-                    .iter()
-                    .map(|(key, value)| format!("{key:?}: {value}"))
-                    .collect();
+                let entries: Vec<_> =
+                    entries.iter().map(|(key, value)| format!("{key:?}: {value}")).collect();
                 format!("{{{}}}", entries.join(", "))
             }),
         ]
@@ -97,9 +91,7 @@ fn alias_bombs_deep_nesting_and_great_size_are_refused() {
         let copies = vec![format!("*a{}", level - 1); 10].join(", ");
         bomb.push(format!("a{level}: &a{level} [{copies}]"));
     }
-    let deep_maps: Vec<_> = (0..5000)
-        .map(|depth| format!("{}a:", " ".repeat(depth % 1000)))
-        .collect();
+    let deep_maps: Vec<_> = (0..5000).map(|depth| format!("{}a:", " ".repeat(depth % 1000))).collect();
     for text in [
         bomb.join("\n"),
         "[".repeat(100_000),

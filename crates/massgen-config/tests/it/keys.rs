@@ -20,25 +20,13 @@ fn variables(backend: &str, environment: &[(&str, &str)]) -> (Vec<String>, Vec<S
 fn a_key_goes_to_its_own_provider_only() {
     for (backend, keys) in [
         ("type: chatcompletion", &["OPENAI_API_KEY"][..]),
-        (
-            "type: chatcompletion, base_url: 'https://api.groq.com/openai/v1'",
-            &["GROQ_API_KEY"],
-        ),
+        ("type: chatcompletion, base_url: 'https://api.groq.com/openai/v1'", &["GROQ_API_KEY"]),
         ("type: moonshot", &["MOONSHOT_API_KEY", "KIMI_API_KEY"]),
-        (
-            "type: openai, base_url: 'https://openrouter.ai/api/v1'",
-            &["OPENROUTER_API_KEY"],
-        ),
-        (
-            "type: zai, base_url: 'https://open.bigmodel.cn/api/paas/v4'",
-            &["ZAI_API_KEY"],
-        ),
+        ("type: openai, base_url: 'https://openrouter.ai/api/v1'", &["OPENROUTER_API_KEY"]),
+        ("type: zai, base_url: 'https://open.bigmodel.cn/api/paas/v4'", &["ZAI_API_KEY"]),
         ("type: chatcompletion, base_url: 'http://localhost:11434/v1'", &[]),
         ("type: openai, base_url: 'http://127.0.0.1:8080/v1'", &[]),
-        (
-            "type: chatcompletion, base_url: 'https://llm.example.org/v1'",
-            &[],
-        ),
+        ("type: chatcompletion, base_url: 'https://llm.example.org/v1'", &[]),
         ("type: openai, base_url: 'https://openai.com.example.org/v1'", &[]),
         (
             "type: chatcompletion, base_url: 'https://llm.example.org/v1', api_key: '${TEAM_KEY}'",
@@ -46,20 +34,13 @@ fn a_key_goes_to_its_own_provider_only() {
         ),
         ("type: vllm", &[]),
     ] {
-        assert_eq!(
-            variables(backend, &[("OPENAI_API_KEY", CANARY)]).0,
-            keys,
-            "{backend}"
-        );
+        assert_eq!(variables(backend, &[("OPENAI_API_KEY", CANARY)]).0, keys, "{backend}");
     }
 }
 
 #[test]
 fn a_server_of_ones_own_gets_its_key_when_that_is_set() {
-    assert_eq!(
-        variables("type: vllm", &[("VLLM_API_KEY", "x")]).0,
-        ["VLLM_API_KEY"]
-    );
+    assert_eq!(variables("type: vllm", &[("VLLM_API_KEY", "x")]).0, ["VLLM_API_KEY"]);
     assert!(variables("type: vllm", &[("VLLM_API_KEY", "")]).0.is_empty());
 }
 
@@ -90,13 +71,7 @@ fn missing_keys_name_their_variables_and_where_they_were_looked_for() {
         told(&missing),
         ["2 error: agent `a` has no key: `MOONSHOT_API_KEY` or `KIMI_API_KEY` is not set"]
     );
-    assert!(
-        missing.items()[0]
-            .hint
-            .as_deref()
-            .unwrap()
-            .starts_with("looked in the environment, ./.env")
-    );
+    assert!(missing.items()[0].hint.as_deref().unwrap().starts_with("looked in the environment, ./.env"));
     let kimi = |name: &str| (name != "MOONSHOT_API_KEY").then(|| CANARY.to_owned());
     assert!(loaded.missing_keys(&kimi, "").is_empty());
 }
@@ -115,13 +90,7 @@ fn a_key_in_the_file_is_handed_over_apart_and_shown_nowhere() {
         .map(|key| (key.agent.as_str(), key.variable.as_str(), key.expose()))
         .collect();
     let second = format!("{CANARY}-b");
-    assert_eq!(
-        handed,
-        [
-            ("a", "MASSGEN_AGENT_1_KEY", CANARY),
-            ("b", "MASSGEN_AGENT_2_KEY", second.as_str())
-        ]
-    );
+    assert_eq!(handed, [("a", "MASSGEN_AGENT_1_KEY", CANARY), ("b", "MASSGEN_AGENT_2_KEY", second.as_str())]);
     assert_eq!(
         loaded
             .findings
@@ -182,11 +151,7 @@ fn a_broken_file_shows_no_key_either() {
 
 #[test]
 fn keys_of_the_environment_never_reach_the_specification() {
-    let environment = [
-        ("OPENAI_API_KEY", CANARY),
-        ("HOST", "llm.example.org"),
-        ("MY_TOKEN", CANARY),
-    ];
+    let environment = [("OPENAI_API_KEY", CANARY), ("HOST", "llm.example.org"), ("MY_TOKEN", CANARY)];
     for backend in [
         "type: groq, extra_body: {auth: '${OPENAI_API_KEY}'}",
         "type: groq, model: '${MY_TOKEN}'",
@@ -195,19 +160,12 @@ fn keys_of_the_environment_never_reach_the_specification() {
     ] {
         let text = format!("agent: {{id: a, backend: {{{backend}}}}}");
         let findings = load_with(&text, &Settings::default(), &environment).unwrap_err();
-        assert!(
-            told(&findings)[0].contains("looks like a key and cannot stand in"),
-            "{:?}",
-            told(&findings)
-        );
+        assert!(told(&findings)[0].contains("looks like a key and cannot stand in"), "{:?}", told(&findings));
         assert!(!render(&findings, Style::Plain { width: 200 }).contains("canary"));
     }
     let text = "agent: {id: a, backend: {type: openai, base_url: 'https://${HOST}/v1', api_key: '${OPENAI_API_KEY}'}}";
     let loaded = load_with(text, &Settings::default(), &environment).unwrap();
-    assert_eq!(
-        loaded.written["agent"]["backend"]["base_url"],
-        "https://${HOST}/v1"
-    );
+    assert_eq!(loaded.written["agent"]["backend"]["base_url"], "https://${HOST}/v1");
     assert_eq!(loaded.written["agent"]["backend"]["api_key"], "${OPENAI_API_KEY}");
     assert!(!format!("{loaded:?}").contains("canary"));
 }
@@ -215,10 +173,7 @@ fn keys_of_the_environment_never_reach_the_specification() {
 #[test]
 fn a_key_mixed_with_other_text_is_refused() {
     let findings = load_text("agent: {id: a, backend: {type: groq, api_key: 'Bearer ${X}'}}").unwrap_err();
-    assert_eq!(
-        told(&findings),
-        ["1 error: `api_key` mixes a variable with other text"]
-    );
+    assert_eq!(told(&findings), ["1 error: `api_key` mixes a variable with other text"]);
 }
 
 #[test]
@@ -226,16 +181,10 @@ fn an_unset_variable_is_an_error_where_it_is_used_and_only_there() {
     let text = "agent:\n  id: a\n  system_message: 'Speak ${LANGUAGE}'\n  backend:\n    type: simulated\n    cwd: '${NOWHERE}'\n    \
                 mcp_servers: [{name: x, command: '${NOWHERE}'}]\n";
     let findings = load_text(text).unwrap_err();
-    let errors: Vec<_> = findings
-        .of(Severity::Error)
-        .map(|finding| finding.message.as_str())
-        .collect();
+    let errors: Vec<_> = findings.of(Severity::Error).map(|finding| finding.message.as_str()).collect();
     assert_eq!(errors, ["the environment variable `LANGUAGE` is not set"]);
     let loaded = load_with(text, &Settings::default(), &[("LANGUAGE", "Latin")]).unwrap();
-    assert_eq!(
-        loaded.draft.agents[0].system_message.as_deref(),
-        Some("Speak Latin")
-    );
+    assert_eq!(loaded.draft.agents[0].system_message.as_deref(), Some("Speak Latin"));
     assert_eq!(loaded.written["agent"]["system_message"], "Speak ${LANGUAGE}");
 }
 
@@ -243,12 +192,8 @@ fn an_unset_variable_is_an_error_where_it_is_used_and_only_there() {
 fn a_variable_may_hold_a_number_or_a_switch() {
     let text = "agent: {id: a, backend: {type: groq, temperature: '${T}', max_tokens: '${N}', parallel_tool_calls: '${P}'}}";
     let environment = |t| [("T", t), ("N", "5"), ("P", "false")];
-    let backend = load_with(text, &Settings::default(), &environment("0.5"))
-        .unwrap()
-        .draft
-        .agents[0]
-        .backend
-        .clone();
+    let backend =
+        load_with(text, &Settings::default(), &environment("0.5")).unwrap().draft.agents[0].backend.clone();
     assert_eq!(backend.max_output_tokens, Some(5));
     let parameters = serde_json::to_string(&backend.parameters).unwrap();
     assert_eq!(parameters, r#"{"parallel_tool_calls":false,"temperature":0.5}"#);
@@ -261,13 +206,8 @@ fn a_variable_may_hold_a_number_or_a_switch() {
 
 #[test]
 fn a_literal_key_debugs_without_itself() {
-    let loaded = load_text(&format!(
-        "agent: {{id: a, backend: {{type: groq, api_key: {CANARY}}}}}"
-    ))
-    .unwrap();
-    let [key]: &[LiteralKey] = loaded.literal_keys.as_slice() else {
-        panic!("one key")
-    };
+    let loaded = load_text(&format!("agent: {{id: a, backend: {{type: groq, api_key: {CANARY}}}}}")).unwrap();
+    let [key]: &[LiteralKey] = loaded.literal_keys.as_slice() else { panic!("one key") };
     assert_eq!(
         format!("{key:?}"),
         "LiteralKey { agent: AgentId(\"a\"), variable: \"MASSGEN_AGENT_1_KEY\", .. }"

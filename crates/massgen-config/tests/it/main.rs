@@ -21,12 +21,8 @@ use massgen_config::{Findings, LoadRequest, Loaded, Settings, Source, Validation
 
 /// Loads `text` as `config.yaml` with flags and an environment of pairs.
 fn load_with(text: &str, settings: &Settings, environment: &[(&str, &str)]) -> Result<Loaded, Findings> {
-    let lookup = |name: &str| {
-        environment
-            .iter()
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| (*value).to_owned())
-    };
+    let lookup =
+        |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
     load(LoadRequest {
         source: Some(&Source::new("config.yaml", text)),
         settings,

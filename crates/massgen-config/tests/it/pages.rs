@@ -7,16 +7,10 @@ use serde_json::Value;
 fn the_page_has_a_row_for_every_key() {
     let page = docs::reference_markdown();
     for key in registry::keys() {
-        let rows = page
-            .lines()
-            .filter(|line| line.starts_with(&format!("| `{}` |", key.path)))
-            .count();
+        let rows = page.lines().filter(|line| line.starts_with(&format!("| `{}` |", key.path))).count();
         assert_eq!(rows, 1, "{}", key.path);
     }
-    let row = page
-        .lines()
-        .find(|line| line.contains("fairness_lead_cap_answers"))
-        .unwrap();
+    let row = page.lines().find(|line| line.contains("fairness_lead_cap_answers")).unwrap();
     insta::assert_snapshot!(row, @"| `orchestrator.fairness_lead_cap_answers` | a whole number from 0 | `2` | By how many answers an agent may lead the slowest active peer. | `1` |");
     // A row has five cells whatever its texts hold.
     for row in page.lines().filter(|line| line.starts_with("| `")) {
@@ -39,31 +33,18 @@ fn the_schema_knows_every_key_and_no_other() {
     assert_eq!(found, wanted);
     let novelty = &schema["properties"]["orchestrator"]["properties"]["answer_novelty_requirement"];
     assert_eq!(novelty["default"], "lenient");
-    assert_eq!(
-        schema["properties"]["orchestrator"]["additionalProperties"],
-        false
-    );
-    assert_eq!(
-        schema["$defs"]["agent"]["required"],
-        serde_json::json!(["id", "backend"])
-    );
+    assert_eq!(schema["properties"]["orchestrator"]["additionalProperties"], false);
+    assert_eq!(schema["$defs"]["agent"]["required"], serde_json::json!(["id", "backend"]));
 }
 
 /// The paths of all properties in a schema, as the registry writes them.
 fn collect(schema: &Value, path: &str, found: &mut Vec<String>) {
     let join = |name: &str| {
-        if path.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{path}.{name}")
-        }
+        if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
     };
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
         found.push(join(name));
-        let alternatives = property["anyOf"]
-            .as_array()
-            .cloned()
-            .unwrap_or_else(|| vec![property.clone()]);
+        let alternatives = property["anyOf"].as_array().cloned().unwrap_or_else(|| vec![property.clone()]);
         for one in alternatives {
             collect(&one, &join(name), found);
             if one["items"].get("properties").is_some() {

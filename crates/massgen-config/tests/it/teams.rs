@@ -61,56 +61,33 @@ fn a_usual_team_runs_as_written() {
         ]
     );
     let spec = loaded.draft.clone().with_question("why?").unwrap();
-    let [fast, router, local] = spec.agents.as_slice() else {
-        panic!("three agents")
-    };
-    assert_eq!(
-        fast.system_message.as_deref(),
-        Some("You answer in short sentences.\n")
-    );
+    let [fast, router, local] = spec.agents.as_slice() else { panic!("three agents") };
+    assert_eq!(fast.system_message.as_deref(), Some("You answer in short sentences.\n"));
     assert_eq!(fast.voting_sensitivity, VotingSensitivity::Balanced);
     assert_eq!(router.voting_sensitivity, VotingSensitivity::Strict);
     let wire = |base_url: &str, keys: &[&str]| Wire::ChatCompletions {
         base_url: base_url.to_owned(),
         key_variables: keys.iter().map(|key| (*key).to_owned()).collect(),
     };
-    assert_eq!(
-        fast.backend.wire,
-        wire("https://api.groq.com/openai/v1", &["GROQ_API_KEY"])
-    );
-    assert_eq!(
-        router.backend.wire,
-        wire("https://openrouter.ai/api/v1", &["OPENROUTER_API_KEY"])
-    );
+    assert_eq!(fast.backend.wire, wire("https://api.groq.com/openai/v1", &["GROQ_API_KEY"]));
+    assert_eq!(router.backend.wire, wire("https://openrouter.ai/api/v1", &["OPENROUTER_API_KEY"]));
     assert_eq!(local.backend.wire, wire("http://localhost:1234/v1", &[]));
     assert_eq!(local.backend.max_output_tokens, Some(2048));
     assert_eq!(fast.backend.parameters.get("temperature"), Some(&0.4.into()));
-    assert_eq!(
-        router.backend.parameters.get("provider"),
-        Some(&serde_json::json!({ "sort": "price" }))
-    );
-    assert_eq!(
-        router.backend.parameters.get("reasoning"),
-        Some(&serde_json::json!({ "effort": "high" }))
-    );
+    assert_eq!(router.backend.parameters.get("provider"), Some(&serde_json::json!({ "sort": "price" })));
+    assert_eq!(router.backend.parameters.get("reasoning"), Some(&serde_json::json!({ "effort": "high" })));
     assert!(
         spec.agents
             .iter()
             .all(|agent| agent.backend.price.is_none() && agent.backend.context_window.is_none())
     );
     assert_eq!(spec.orchestration.novelty, Novelty::Balanced);
-    assert_eq!(
-        spec.orchestration.max_new_answers_per_agent.map(u32::from),
-        Some(3)
-    );
+    assert_eq!(spec.orchestration.max_new_answers_per_agent.map(u32::from), Some(3));
     assert_eq!(spec.timeouts.orchestrator, Duration::from_mins(15));
     assert_eq!(spec.timeouts.initial_round, Some(Duration::from_millis(90_500)));
     assert_eq!(spec.timeouts.round_grace, Duration::from_mins(2));
     assert_eq!(loaded.ui.display, Some(DisplayType::Terminal));
-    assert_eq!(
-        loaded.written["agents"][0]["backend"]["model"],
-        "llama-3.3-70b-versatile"
-    );
+    assert_eq!(loaded.written["agents"][0]["backend"]["model"], "llama-3.3-70b-versatile");
 }
 
 #[test]
@@ -140,32 +117,18 @@ fn the_switches_of_the_orchestrator_do_what_they_say() {
         load_text(&text).unwrap().draft.orchestration
     };
     assert_eq!(orchestration("skip_voting: true").voting, Voting::Skip);
-    assert_eq!(
-        orchestration("defer_voting_until_all_answered: yes").voting,
-        Voting::AfterAllAnswered
-    );
-    assert_eq!(
-        orchestration("defer_peer_updates_until_restart: on").peer_updates,
-        PeerUpdates::AtRestart
-    );
+    assert_eq!(orchestration("defer_voting_until_all_answered: yes").voting, Voting::AfterAllAnswered);
+    assert_eq!(orchestration("defer_peer_updates_until_restart: on").peer_updates, PeerUpdates::AtRestart);
     let both = orchestration("disable_injection: true, defer_peer_updates_until_restart: true");
     assert_eq!(both.peer_updates, PeerUpdates::AtNextExecution);
-    assert_eq!(
-        orchestration("skip_final_presentation: true").presentation,
-        Presentation::Skip
-    );
+    assert_eq!(orchestration("skip_final_presentation: true").presentation, Presentation::Skip);
     let strategy = orchestration("final_answer_strategy: winner_reuse").final_answer;
     assert_eq!(strategy, Some(FinalAnswerStrategy::WinnerReuse));
     assert_eq!(
         orchestration("fairness_enabled: false, fairness_lead_cap_answers: 5").fairness_lead_cap,
         None
     );
-    assert_eq!(
-        orchestration("fairness_lead_cap_answers: 5")
-            .fairness_lead_cap
-            .map(u32::from),
-        Some(5)
-    );
+    assert_eq!(orchestration("fairness_lead_cap_answers: 5").fairness_lead_cap.map(u32::from), Some(5));
     let share = orchestration("coordination: {continuation_share: 0.25}").continuation;
     assert_eq!(share, Continuation::Auto { share_per_mille: 250 });
     let fresh = orchestration("coordination: {continuation: fresh, continuation_share: 0.25}").continuation;
@@ -176,10 +139,7 @@ fn the_switches_of_the_orchestrator_do_what_they_say() {
 fn a_lead_of_no_answers_is_mended_aloud() {
     let text = "agent: {id: a, backend: {type: simulated}}\norchestrator: {fairness_lead_cap_answers: 0}\n";
     let loaded = load_text(text).unwrap();
-    assert_eq!(
-        loaded.draft.orchestration.fairness_lead_cap.map(u32::from),
-        Some(1)
-    );
+    assert_eq!(loaded.draft.orchestration.fairness_lead_cap.map(u32::from), Some(1));
     assert_eq!(loaded.findings.count(Severity::Warning), 1);
 }
 
@@ -209,10 +169,7 @@ fn merged_sensitivities_are_told() {
 fn budgets_are_exact() {
     let text = "agent: {id: a, backend: {type: simulated}}\norchestrator: {budget: {max_cost: 0.25, max_tokens: 1000}}\n";
     let budget = load_text(text).unwrap().draft.budget;
-    assert_eq!(
-        (budget.max_cost, budget.max_tokens),
-        (Some(Usd::from_nanos(250_000_000)), Some(1000))
-    );
+    assert_eq!((budget.max_cost, budget.max_tokens), (Some(Usd::from_nanos(250_000_000)), Some(1000)));
 }
 
 #[test]
@@ -235,14 +192,8 @@ fn simulated_agents_differ_and_take_their_settings() {
         })
         .collect();
     let usual = |seed| (seed, 300, Some(200), None);
-    assert_eq!(
-        settings,
-        [usual(0), usual(1), (9, 0, None, Some("/work/s.yaml".to_owned()))]
-    );
-    assert_eq!(
-        told(&loaded.findings),
-        ["3 notice: without effect on a simulated model: `temperature`"]
-    );
+    assert_eq!(settings, [usual(0), usual(1), (9, 0, None, Some("/work/s.yaml".to_owned()))]);
+    assert_eq!(told(&loaded.findings), ["3 notice: without effect on a simulated model: `temperature`"]);
 }
 
 #[test]
@@ -265,17 +216,8 @@ fn extra_body_cannot_replace_what_massgen_sends() {
         let text = format!("agent: {{id: a, backend: {{type: groq, extra_body: {{{field}}}}}}}");
         told(&load_text(&text).unwrap_err()).join("; ")
     };
-    for field in [
-        "messages: []",
-        "model: other",
-        "stream: false",
-        "tools: []",
-        "n: 5",
-    ] {
-        assert!(
-            refused(field).contains("would replace what massgen sends"),
-            "{field}"
-        );
+    for field in ["messages: []", "model: other", "stream: false", "tools: []", "n: 5"] {
+        assert!(refused(field).contains("would replace what massgen sends"), "{field}");
     }
     assert!(refused("max_tokens: 1").contains("would escape the budget"));
 }

@@ -33,29 +33,18 @@ fn three_agents_answer_vote_and_the_winner_presents_in_seven_calls() {
 #[test]
 fn an_agent_with_an_answer_waits_for_first_answers() {
     let history = three().play("a=x");
-    assert_eq!(
-        history.summary(),
-        "a answered 1 · b working 0 · c working 0 · coordinating"
-    );
+    assert_eq!(history.summary(), "a answered 1 · b working 0 · c working 0 · coordinating");
     let history = history.play("b=y c=z");
-    assert_eq!(
-        history.summary(),
-        "a working 1 · b working 1 · c working 1 · coordinating"
-    );
+    assert_eq!(history.summary(), "a working 1 · b working 1 · c working 1 · coordinating");
 }
 
 #[test]
 fn a_new_answer_outdates_votes_and_calls_the_voters_back() {
     let history = three().play("a=x b=y c=z a>agent1 b>agent1 c=better");
-    assert_eq!(
-        history.summary(),
-        "a working 1 · b working 1 · c working 2 · coordinating"
-    );
+    assert_eq!(history.summary(), "a working 1 · b working 1 · c working 2 · coordinating");
     let history = history.play("a>agent3 b>agent3 c>agent3 c=done");
     assert!(
-        history
-            .summary()
-            .ends_with("Answered, agent3.2 by MostVotes, Presented `done`"),
+        history.summary().ends_with("Answered, agent3.2 by MostVotes, Presented `done`"),
         "{}",
         history.summary()
     );
@@ -64,25 +53,15 @@ fn a_new_answer_outdates_votes_and_calls_the_voters_back() {
 #[test]
 fn a_vote_cast_without_having_seen_the_newest_answer_does_not_count() {
     let history = three().play("a=x b=y c=z a=better b>agent2");
-    assert_eq!(
-        history.count(|event| matches!(event, Event::VoteIgnored { .. })),
-        1
-    );
+    assert_eq!(history.count(|event| matches!(event, Event::VoteIgnored { .. })), 1);
     assert_eq!(history.count(|event| matches!(event, Event::VoteCast { .. })), 0);
-    assert_eq!(
-        history.summary(),
-        "a working 2 · b working 1 · c working 1 · coordinating"
-    );
+    assert_eq!(history.summary(), "a working 2 · b working 1 · c working 1 · coordinating");
 }
 
 #[test]
 fn ties_go_to_the_first_in_registration_order() {
     let history = History::start(spec(&["z", "a"])).play("z=1 a=2 z>agent1 a>agent2 z=fin");
-    assert!(
-        history.summary().contains("agent2.1 by Tie"),
-        "{}",
-        history.summary()
-    );
+    assert!(history.summary().contains("agent2.1 by Tie"), "{}", history.summary());
 }
 
 #[test]
@@ -90,28 +69,18 @@ fn an_agent_may_vote_without_an_answer_of_its_own() {
     let history = History::start(spec(&["a", "b"])).play("a=x b>agent1");
     assert_eq!(history.summary(), "a answered 1 · b working 0 · coordinating");
     let history = history.play("b>agent1 a>agent1 a=fin");
-    assert!(
-        history.summary().contains("agent1.1 by MostVotes"),
-        "{}",
-        history.summary()
-    );
+    assert!(history.summary().contains("agent1.1 by MostVotes"), "{}", history.summary());
 }
 
 #[test]
 fn a_single_agent_votes_for_itself_unless_voting_is_skipped() {
     let history = History::start(spec(&["a"])).play("a=x a>agent1 a=fin");
-    assert_eq!(
-        history.summary(),
-        "a done 1 · Answered, agent1.1 by MostVotes, Presented `fin`"
-    );
+    assert_eq!(history.summary(), "a done 1 · Answered, agent1.1 by MostVotes, Presented `fin`");
     let skipped = with(&["a"], |spec| {
         spec.orchestration.voting = Voting::Skip;
         spec.orchestration.presentation = Presentation::Skip;
     });
-    assert_eq!(
-        skipped.play("a=x").summary(),
-        "a answered 1 · Answered, agent1.1 by FirstAnswer, Stored `x`"
-    );
+    assert_eq!(skipped.play("a=x").summary(), "a answered 1 · Answered, agent1.1 by FirstAnswer, Stored `x`");
 }
 
 #[test]
@@ -125,10 +94,7 @@ fn quick_mode_with_several_agents_votes_once_and_synthesizes() {
         options.final_answer = Some(FinalAnswerStrategy::Synthesize);
     });
     let history = history.play("a=x b=y a>agent2 b>agent2 b=both");
-    assert_eq!(
-        history.summary(),
-        "a voted 1 · b done 1 · Answered, agent2.1 by MostVotes, Presented `both`"
-    );
+    assert_eq!(history.summary(), "a voted 1 · b done 1 · Answered, agent2.1 by MostVotes, Presented `both`");
 }
 
 #[test]
@@ -150,10 +116,7 @@ fn winner_reuse_makes_no_call_for_the_final_answer() {
         spec.orchestration.final_answer = Some(FinalAnswerStrategy::WinnerReuse);
     });
     let history = history.play("a=x b=y a>agent2 b>agent2");
-    assert_eq!(
-        (history.calls(), history.summary().ends_with("Stored `y`")),
-        (4, true)
-    );
+    assert_eq!((history.calls(), history.summary().ends_with("Stored `y`")), (4, true));
 }
 
 #[test]
@@ -171,40 +134,25 @@ fn answers_and_votes_in_one_reply_are_refused_without_ending_the_agent() {
 #[test]
 fn a_refused_agent_abstains_after_too_many_refusals_and_wakes_with_news() {
     let history = History::start(spec(&["a", "b"])).play("a=x b=y a=x a=x a=x");
-    assert_eq!(
-        history.summary(),
-        "a waiting(news) 1 · b working 1 · coordinating"
-    );
+    assert_eq!(history.summary(), "a waiting(news) 1 · b working 1 · coordinating");
     let woken = history.clone().play("b=better");
     assert_eq!(woken.summary(), "a working 1 · b working 2 · coordinating");
     let ended = history.play("b>agent1 a=fin");
-    assert!(
-        ended.summary().contains("agent1.1 by MostVotes"),
-        "{}",
-        ended.summary()
-    );
+    assert!(ended.summary().contains("agent1.1 by MostVotes"), "{}", ended.summary());
 }
 
 #[test]
 fn duplicates_of_known_answers_are_refused() {
     let history = History::start(spec(&["a", "b"])).play("a=same_text b=same_text a=same_text b=other");
-    assert_eq!(
-        history.count(|event| matches!(event, Event::AnswerAccepted { .. })),
-        3
-    );
-    assert_eq!(
-        history.count(|event| matches!(event, Event::SubmissionRefused { .. })),
-        1
-    );
+    assert_eq!(history.count(|event| matches!(event, Event::AnswerAccepted { .. })), 3);
+    assert_eq!(history.count(|event| matches!(event, Event::SubmissionRefused { .. })), 1);
 }
 
 #[test]
 fn novelty_is_measured_against_every_known_answer() {
     let novel = |novelty| {
         let history = with(&["a", "b"], |spec| spec.orchestration.novelty = novelty);
-        history
-            .play("a=one_two_three_four b=five_six a=one_two_three_seven")
-            .summary()
+        history.play("a=one_two_three_four b=five_six a=one_two_three_seven").summary()
     };
     assert!(novel(Novelty::Lenient).starts_with("a working 2"));
     assert!(novel(Novelty::Balanced).starts_with("a working 2"));
@@ -214,25 +162,15 @@ fn novelty_is_measured_against_every_known_answer() {
 #[test]
 fn an_agent_that_never_acts_is_out_and_its_peers_go_on() {
     let history = History::start(spec(&["a", "b"])).play("a? a? a?");
-    assert_eq!(
-        history.summary(),
-        "a out(never_acted) 0 · b working 0 · coordinating"
-    );
+    assert_eq!(history.summary(), "a out(never_acted) 0 · b working 0 · coordinating");
     let history = history.play("b=y b>agent2 b=fin");
-    assert!(
-        history.summary().contains("Answered, agent2.1"),
-        "{}",
-        history.summary()
-    );
+    assert!(history.summary().contains("Answered, agent2.1"), "{}", history.summary());
 }
 
 #[test]
 fn a_run_in_which_nobody_answers_says_so() {
     let history = History::start(spec(&["a", "b"])).play("a! b? b? b?");
-    assert_eq!(
-        history.summary(),
-        "a out(model_failed) 0 · b out(never_acted) 0 · NoAnswer"
-    );
+    assert_eq!(history.summary(), "a out(model_failed) 0 · b out(never_acted) 0 · NoAnswer");
 }
 
 #[test]
@@ -258,11 +196,7 @@ fn peers_answers_are_injected_at_a_tool_boundary_but_not_into_a_first_answer() {
     assert_eq!(seen(&history, 2), 0, "a first answer is undisturbed");
     let history = history.play("c=z a=better b~look b.");
     assert_eq!(
-        history.state.agents()[1]
-            .seen()
-            .labels()
-            .map(|l| l.to_string())
-            .collect::<Vec<_>>(),
+        history.state.agents()[1].seen().labels().map(|l| l.to_string()).collect::<Vec<_>>(),
         ["agent1.2", "agent2.1", "agent3.1"]
     );
     let off = with(&["a", "b"], |spec| {
@@ -270,12 +204,7 @@ fn peers_answers_are_injected_at_a_tool_boundary_but_not_into_a_first_answer() {
     });
     let off = off.play("a=x b=y a=better b~look b.");
     assert_eq!(
-        off.state.agents()[1]
-            .seen()
-            .labels()
-            .next()
-            .map(|l| l.to_string())
-            .as_deref(),
+        off.state.agents()[1].seen().labels().next().map(|l| l.to_string()).as_deref(),
         Some("agent1.1")
     );
 }
@@ -286,11 +215,7 @@ fn injection_takes_the_newest_answers_up_to_its_limit() {
         spec.orchestration.max_injections_per_execution = NonZeroU32::MIN;
     });
     let history = history.play("a=1 b=2 c=3 d=4 a=1b b=2b d~look d.");
-    let seen: Vec<_> = history.state.agents()[3]
-        .seen()
-        .labels()
-        .map(|l| l.to_string())
-        .collect();
+    let seen: Vec<_> = history.state.agents()[3].seen().labels().map(|l| l.to_string()).collect();
     assert_eq!(seen, ["agent1.1", "agent2.2", "agent3.1", "agent4.1"]);
 }
 
@@ -320,19 +245,13 @@ fn deferred_updates_restart_the_conversation() {
         spec.orchestration.peer_updates = PeerUpdates::AtRestart;
     });
     let history = history.play("a=x b=y a=better b>agent1");
-    assert!(matches!(
-        history.state.agents()[1].conversation(),
-        [Turn::Opening(_)]
-    ));
+    assert!(matches!(history.state.agents()[1].conversation(), [Turn::Opening(_)]));
 }
 
 #[test]
 fn a_conversation_that_outgrows_its_window_begins_afresh() {
     let history = History::start(spec(&["a", "b"])).play("a=x b=y a!overflow");
-    assert!(matches!(
-        history.state.agents()[0].conversation(),
-        [Turn::Opening(_)]
-    ));
+    assert!(matches!(history.state.agents()[0].conversation(), [Turn::Opening(_)]));
     assert_eq!(history.summary(), "a working 1 · b working 1 · coordinating");
 }
 
@@ -340,26 +259,15 @@ fn a_conversation_that_outgrows_its_window_begins_afresh() {
 fn votes_may_name_a_label_or_a_configured_id() {
     for target in ["agent2", "agent2.1", "b"] {
         let history = History::start(spec(&["a", "b"])).play(&format!("a=x b=y a>{target} b>agent2 b=fin"));
-        assert!(
-            history.summary().contains("agent2.1 by MostVotes"),
-            "{target}: {}",
-            history.summary()
-        );
+        assert!(history.summary().contains("agent2.1 by MostVotes"), "{target}: {}", history.summary());
     }
     let history = History::start(spec(&["a", "b"])).play("a=x b=y a>agent9");
-    assert_eq!(
-        history.count(|event| matches!(event, Event::SubmissionRefused { .. })),
-        1
-    );
+    assert_eq!(history.count(|event| matches!(event, Event::SubmissionRefused { .. })), 1);
 }
 
 #[test]
 fn a_presenter_that_just_writes_has_presented_and_one_that_fails_is_stood_in_for() {
-    let play = |end: &str| {
-        History::start(spec(&["a"]))
-            .play(&format!("a=x a>agent1 {end}"))
-            .summary()
-    };
+    let play = |end: &str| History::start(spec(&["a"])).play(&format!("a=x a>agent1 {end}")).summary();
     assert!(play("a?plain_words").ends_with("Presented `plain words`"));
     assert!(play("a!").ends_with("StoredAsFallback `x`"));
     assert!(play("a>agent1 a>agent1 a>agent1").ends_with("StoredAsFallback `x`"));
@@ -385,17 +293,9 @@ fn an_interrupted_run_goes_on_where_it_was() {
     assert!(history.state.is_interrupted());
     let calls = history.calls();
     let history = history.play("go");
-    assert_eq!(
-        history.calls(),
-        calls,
-        "the open call is made again, not a new one"
-    );
+    assert_eq!(history.calls(), calls, "the open call is made again, not a new one");
     let history = history.play("c=z a>agent1 b>agent1 c>agent1 a=fin");
-    assert!(
-        history.summary().contains("Answered, agent1.1"),
-        "{}",
-        history.summary()
-    );
+    assert!(history.summary().contains("Answered, agent1.1"), "{}", history.summary());
     assert_eq!(replay(&history.events), Ok(history.state));
 }
 
@@ -404,16 +304,10 @@ fn after_a_crash_running_tools_are_told_as_unknown_and_not_run_again() {
     let history = History::start(spec(&["a"])).play("a~write");
     let effects = history.effects.len();
     let history = history.play("go");
-    assert_eq!(
-        history.count(|event| matches!(event, Event::ToolCallStarted { .. })),
-        1
-    );
+    assert_eq!(history.count(|event| matches!(event, Event::ToolCallStarted { .. })), 1);
     let turn = history.state.agents()[0].conversation().last().cloned();
     assert!(matches!(turn, Some(Turn::Results { .. })), "{turn:?}");
-    assert!(
-        history.effects.len() > effects,
-        "the model is called with the unknown outcome"
-    );
+    assert!(history.effects.len() > effects, "the model is called with the unknown outcome");
 }
 
 #[test]
@@ -434,10 +328,7 @@ fn superseded_calls_of_a_reply_are_told_so() {
         panic!()
     };
     let verdict = |index: usize| serde_json::to_value(&results[index]).unwrap()["verdict"]["verdict"].clone();
-    assert_eq!(
-        (verdict(0), verdict(1)),
-        ("superseded".into(), "answer_accepted".into())
-    );
+    assert_eq!((verdict(0), verdict(1)), ("superseded".into(), "answer_accepted".into()));
     let _ = Verdict::Superseded;
 }
 

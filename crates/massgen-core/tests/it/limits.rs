@@ -21,12 +21,7 @@ fn an_agent_that_has_used_up_its_answers_may_only_vote() {
     });
     let history = history.play("a=x b=y a=again");
     assert_eq!(history.summary(), "a working 1 · b working 1 · coordinating");
-    assert!(
-        history
-            .play("a>agent1 b>agent1 a=fin")
-            .summary()
-            .contains("Answered")
-    );
+    assert!(history.play("a>agent1 b>agent1 a=fin").summary().contains("Answered"));
 }
 
 #[test]
@@ -37,11 +32,7 @@ fn the_global_limit_lets_latecomers_vote_at_once() {
     let history = history.play("a=x b=late");
     assert_eq!(history.summary(), "a answered 1 · b working 0 · coordinating");
     let history = history.play("b>agent1 a>agent1 a=fin");
-    assert!(
-        history.summary().contains("Answered, agent1.1"),
-        "{}",
-        history.summary()
-    );
+    assert!(history.summary().contains("Answered, agent1.1"), "{}", history.summary());
 }
 
 #[test]
@@ -50,10 +41,7 @@ fn fairness_parks_the_leader_until_its_peers_catch_up() {
         spec.orchestration.fairness_lead_cap = NonZeroU32::new(1);
     });
     let history = history.play("a=1 b=1b a=2");
-    assert_eq!(
-        history.summary(),
-        "a waiting(slower_peers) 2 · b working 1 · coordinating"
-    );
+    assert_eq!(history.summary(), "a waiting(slower_peers) 2 · b working 1 · coordinating");
     let history = history.play("b=2b");
     assert_eq!(history.summary(), "a working 2 · b working 2 · coordinating");
 }
@@ -91,30 +79,16 @@ fn round_limits_are_real_timers_soft_then_hard_then_out() {
     let calls = history.calls();
     let history = history.play("+10s");
     assert_eq!(limits(&history), [RoundLimit::Soft, RoundLimit::Hard]);
-    assert_eq!(
-        history.calls(),
-        calls + 1,
-        "the stream is cut and a last call made"
-    );
+    assert_eq!(history.calls(), calls + 1, "the stream is cut and a last call made");
     let history = history.play("+10s");
-    assert!(
-        history.summary().starts_with("a out(timed_out) 0"),
-        "{}",
-        history.summary()
-    );
+    assert!(history.summary().starts_with("a out(timed_out) 0"), "{}", history.summary());
 }
 
 #[test]
 fn after_the_hard_limit_work_tools_do_not_run_but_answers_count() {
     let history = timed().play("b=y +70s a~write");
-    assert_eq!(
-        history.count(|event| matches!(event, Event::ToolCallStarted { .. })),
-        0
-    );
-    assert_eq!(
-        history.play("a=x").summary(),
-        "a working 1 · b working 1 · coordinating"
-    );
+    assert_eq!(history.count(|event| matches!(event, Event::ToolCallStarted { .. })), 0);
+    assert_eq!(history.play("a=x").summary(), "a working 1 · b working 1 · coordinating");
 }
 
 #[test]
@@ -131,24 +105,15 @@ fn the_deadline_ends_with_the_latest_answer_presented_within_the_reserve() {
         spec.timeouts.orchestrator = Duration::from_secs(100);
     })
     .play("a=x b=y b=z +90s");
-    assert_eq!(
-        history.summary(),
-        "a done 1 · b presenting 2 · presenting agent2.2"
-    );
+    assert_eq!(history.summary(), "a done 1 · b presenting 2 · presenting agent2.2");
     let in_time = history.clone().play("b=fin");
     assert!(
-        in_time
-            .summary()
-            .ends_with("Answered, agent2.2 by LatestAnswer, Presented `fin`"),
+        in_time.summary().ends_with("Answered, agent2.2 by LatestAnswer, Presented `fin`"),
         "{}",
         in_time.summary()
     );
     let too_late = history.play("+10s");
-    assert!(
-        too_late.summary().ends_with("StoredAsFallback `z`"),
-        "{}",
-        too_late.summary()
-    );
+    assert!(too_late.summary().ends_with("StoredAsFallback `z`"), "{}", too_late.summary());
 }
 
 #[test]
@@ -159,11 +124,7 @@ fn a_deadline_without_answers_asks_for_them_and_then_gives_up() {
     .play("+90s");
     assert_eq!(limits(&history), [RoundLimit::Hard, RoundLimit::Hard]);
     let saved = history.clone().play("b=late");
-    assert!(
-        saved.summary().contains("presenting agent2.1"),
-        "{}",
-        saved.summary()
-    );
+    assert!(saved.summary().contains("presenting agent2.1"), "{}", saved.summary());
     let lost = history.play("+10s");
     assert_eq!(lost.summary(), "a done 0 · b done 0 · DeadlineWithoutAnswer");
 }
@@ -189,9 +150,7 @@ fn a_token_budget_ends_with_the_best_answer_so_far_and_is_never_exceeded() {
     assert_eq!(history.summary(), "a working 1 · coordinating");
     let history = history.play("a? a?");
     assert!(
-        history
-            .summary()
-            .ends_with("Answered, agent1.1 by LatestAnswer, StoredAsFallback `x`"),
+        history.summary().ends_with("Answered, agent1.1 by LatestAnswer, StoredAsFallback `x`"),
         "{}",
         history.summary()
     );
@@ -201,11 +160,7 @@ fn a_token_budget_ends_with_the_best_answer_so_far_and_is_never_exceeded() {
 #[test]
 fn a_budget_too_small_for_the_first_call_says_so() {
     let history = with(&["a", "b"], |spec| spec.budget.max_tokens = Some(10));
-    assert!(
-        history.summary().ends_with("BudgetWithoutAnswer"),
-        "{}",
-        history.summary()
-    );
+    assert!(history.summary().ends_with("BudgetWithoutAnswer"), "{}", history.summary());
     assert_eq!(history.calls(), 0);
 }
 
@@ -214,19 +169,12 @@ fn money_is_reserved_before_a_call_and_settled_after_it() {
     let history = with(&["a", "b"], |spec| {
         for agent in &mut spec.agents {
             agent.backend.max_output_tokens = Some(1_000);
-            agent.backend.price = Some(Price {
-                output: 1_000_000_000,
-                ..Price::FREE
-            });
+            agent.backend.price = Some(Price { output: 1_000_000_000, ..Price::FREE });
         }
         // One call reserves a thousandth of a dollar; only one fits at a time.
         spec.budget.max_cost = Some(Usd::from_dollars(0.0015));
     });
-    assert_eq!(
-        history.calls(),
-        1,
-        "the second agent waits for the first call to be settled"
-    );
+    assert_eq!(history.calls(), 1, "the second agent waits for the first call to be settled");
     let history = history.play("a=x");
     assert_eq!(history.calls(), 2);
     assert_eq!(history.state.spent().1, Usd::from_nanos(20_000));

@@ -41,17 +41,10 @@ struct Options {
 }
 
 fn options() -> impl Strategy<Value = Options> {
-    let limits = (
-        proptest::option::of(1..4u32),
-        proptest::option::of(1..8u32),
-        proptest::option::of(1..3u32),
-    );
+    let limits =
+        (proptest::option::of(1..4u32), proptest::option::of(1..8u32), proptest::option::of(1..3u32));
     let ways = (
-        prop_oneof![
-            Just(Novelty::Lenient),
-            Just(Novelty::Balanced),
-            Just(Novelty::Strict)
-        ],
+        prop_oneof![Just(Novelty::Lenient), Just(Novelty::Balanced), Just(Novelty::Strict)],
         prop_oneof![
             Just(PeerUpdates::Inject),
             Just(PeerUpdates::AtRestart),
@@ -64,15 +57,9 @@ fn options() -> impl Strategy<Value = Options> {
             Just(FinalAnswerStrategy::Synthesize)
         ]),
         prop_oneof![3 => Just(Presentation::Run), 1 => Just(Presentation::Skip)],
-        prop_oneof![
-            Just(Continuation::Auto { share_per_mille: 600 }),
-            Just(Continuation::Fresh)
-        ],
+        prop_oneof![Just(Continuation::Auto { share_per_mille: 600 }), Just(Continuation::Fresh)],
     );
-    let bounds = (
-        proptest::option::of(10..60u64),
-        proptest::option::weighted(0.2, 2_000..200_000u64),
-    );
+    let bounds = (proptest::option::of(10..60u64), proptest::option::weighted(0.2, 2_000..200_000u64));
     (1..5usize, limits, ways, bounds).prop_map(|(agents, limits, ways, bounds)| Options {
         agents,
         per_agent: limits.0,
@@ -132,18 +119,12 @@ impl Random {
         match choice % 100 {
             0..=1 => return self.history.input(Input::Command(Command::Interrupt)),
             2..=3 => {
-                let note = Note {
-                    content: "note".into(),
-                    source: "human".into(),
-                    targets: None,
-                };
+                let note = Note { content: "note".into(), source: "human".into(), targets: None };
                 return self.history.input(Input::Command(Command::Steer(note)));
             }
             4 => return self.history.input(Input::Command(Command::AnswerNow)),
             5..=7 => {
-                return self
-                    .history
-                    .pass(Duration::from_secs(u64::from(choice / 100 % 40)));
+                return self.history.pass(Duration::from_secs(u64::from(choice / 100 % 40)));
             }
             // A crash: the state is what the journal gives.
             8..=9 => {
@@ -156,11 +137,7 @@ impl Random {
         if !tools.is_empty() && (calls.is_empty() || choice.is_multiple_of(3)) {
             let tool_use = tools[pick % tools.len()];
             let outcome = ToolOutcome::Ok { text: "ok".into() };
-            return self.history.input(Input::ToolFinished {
-                tool_use,
-                outcome,
-                duration: Duration::ZERO,
-            });
+            return self.history.input(Input::ToolFinished { tool_use, outcome, duration: Duration::ZERO });
         }
         if let Some((call, _)) = calls.get(pick % calls.len().max(1)).copied() {
             self.reply(call, choice);
@@ -171,12 +148,7 @@ impl Random {
         let target =
             AgentNo::from_index(usize::try_from(choice / 7).unwrap_or(0) % self.history.state.agents().len());
         self.texts += 1;
-        let fresh = format!(
-            "answer {} of {} words {}",
-            self.texts,
-            call.agent,
-            self.texts * 31
-        );
+        let fresh = format!("answer {} of {} words {}", self.texts, call.agent, self.texts * 31);
         let items: Vec<ItemContent> = match choice / 1000 % 16 {
             0..=5 => vec![answer(&fresh)],
             6..=9 => vec![vote(&target.to_string())],
@@ -186,16 +158,9 @@ impl Random {
             13 => vec![answer(&fresh), vote("agent1")],
             14 => vec![work("look"), vote(&target.to_string())],
             _ => {
-                let kind = if choice.is_multiple_of(2) {
-                    FailureKind::ContextOverflow
-                } else {
-                    FailureKind::Server
-                };
-                let failure = ModelFailure {
-                    kind,
-                    message: "no".into(),
-                    attempts: 3,
-                };
+                let kind =
+                    if choice.is_multiple_of(2) { FailureKind::ContextOverflow } else { FailureKind::Server };
+                let failure = ModelFailure { kind, message: "no".into(), attempts: 3 };
                 return self.history.input(Input::ModelFailed { call, failure });
             }
         };
@@ -237,29 +202,15 @@ impl Random {
 
     fn send(&mut self, call: CallId, items: Vec<ItemContent>) {
         let mut reply = reply(items);
-        let reserved = self
-            .history
-            .events
-            .iter()
-            .rev()
-            .find_map(|envelope| match &envelope.event {
-                Event::ModelCallStarted {
-                    call: started,
-                    reserved_tokens,
-                    ..
-                } if *started == call => Some(*reserved_tokens),
-                _ => None,
-            });
-        let used = reserved.unwrap_or(0) / 2;
-        reply.usage = TokenUsage {
-            input: used / 2,
-            output: used - used / 2,
-            ..TokenUsage::default()
-        };
-        self.history.input(Input::ModelReplied {
-            call,
-            reply: Arc::new(reply),
+        let reserved = self.history.events.iter().rev().find_map(|envelope| match &envelope.event {
+            Event::ModelCallStarted { call: started, reserved_tokens, .. } if *started == call => {
+                Some(*reserved_tokens)
+            }
+            _ => None,
         });
+        let used = reserved.unwrap_or(0) / 2;
+        reply.usage = TokenUsage { input: used / 2, output: used - used / 2, ..TokenUsage::default() };
+        self.history.input(Input::ModelReplied { call, reply: Arc::new(reply) });
     }
 
     fn is_finished(&self) -> bool {
@@ -307,10 +258,7 @@ proptest! {
 fn check_last_votes(random: &Random) -> Result<(), TestCaseError> {
     for envelope in random.history.events.iter().rev().take(8) {
         if let Event::VoteCast { voter, answer, .. } = &envelope.event
-            && matches!(
-                random.history.state.agent(*voter).unwrap().status(),
-                AgentStatus::Voted
-            )
+            && matches!(random.history.state.agent(*voter).unwrap().status(), AgentStatus::Voted)
         {
             prop_assert_eq!(Some(&answer.agent), random.intended.get(voter));
         }
@@ -320,11 +268,7 @@ fn check_last_votes(random: &Random) -> Result<(), TestCaseError> {
 
 fn check_budget(history: &History, options: &Options) -> Result<(), TestCaseError> {
     if let Some(max) = options.max_tokens {
-        prop_assert!(
-            history.state.spent().0 <= max,
-            "spent {} of {max}",
-            history.state.spent().0
-        );
+        prop_assert!(history.state.spent().0 <= max, "spent {} of {max}", history.state.spent().0);
     }
     Ok(())
 }
@@ -344,9 +288,7 @@ fn check_winner(history: &History) -> Result<(), TestCaseError> {
     for envelope in &history.events {
         match &envelope.event {
             Event::AnswerAccepted { label, .. } => current.include(*label),
-            Event::VoteCast {
-                voter, answer, seen, ..
-            } => {
+            Event::VoteCast { voter, answer, seen, .. } => {
                 votes.insert(*voter, (*answer, seen.clone()));
             }
             Event::ExecutionStarted { agent, .. } if winner.is_none() => {
@@ -371,11 +313,7 @@ fn check_winner(history: &History) -> Result<(), TestCaseError> {
         }
     }
     let has_answer = current.labels().next().is_some();
-    prop_assert_eq!(
-        winner.is_some(),
-        has_answer,
-        "a winner exactly when an answer exists"
-    );
+    prop_assert_eq!(winner.is_some(), has_answer, "a winner exactly when an answer exists");
     prop_assert_eq!(outcome == Some(RunOutcome::Answered), has_answer);
     Ok(())
 }
@@ -389,12 +327,7 @@ fn check_answers(history: &History) -> Result<(), TestCaseError> {
             prop_assert_eq!(&history.state.answer(*label).unwrap().content, content);
         }
     }
-    let kept: usize = history
-        .state
-        .agents()
-        .iter()
-        .map(|agent| agent.answers().len())
-        .sum();
+    let kept: usize = history.state.agents().iter().map(|agent| agent.answers().len()).sum();
     prop_assert_eq!(kept, count);
     Ok(())
 }

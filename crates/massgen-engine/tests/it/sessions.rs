@@ -30,14 +30,8 @@ fn cooperative(request: &ModelRequest) -> Vec<(Duration, ModelEvent)> {
 }
 
 fn finished(item: ItemContent) -> Vec<(Duration, ModelEvent)> {
-    let delta = ModelEvent::Delta {
-        kind: DeltaKind::Text,
-        text: "piece".into(),
-    };
-    vec![
-        (LATENCY, delta),
-        (LATENCY, ModelEvent::Finished(Box::new(reply([item])))),
-    ]
+    let delta = ModelEvent::Delta { kind: DeltaKind::Text, text: "piece".into() };
+    vec![(LATENCY, delta), (LATENCY, ModelEvent::Finished(Box::new(reply([item]))))]
 }
 
 struct World {
@@ -59,11 +53,8 @@ impl World {
 
     fn ports(&self, spec: &RunSpec) -> Ports {
         let model: Arc<dyn Model> = Arc::new(self.model.clone());
-        let models: BTreeMap<_, _> = spec
-            .agents
-            .iter()
-            .map(|agent| (agent.id.clone(), Arc::clone(&model)))
-            .collect();
+        let models: BTreeMap<_, _> =
+            spec.agents.iter().map(|agent| (agent.id.clone(), Arc::clone(&model))).collect();
         Ports {
             journal: Arc::clone(&self.journal) as Arc<_>,
             clock: Arc::new(TestClock::start()),
@@ -74,11 +65,7 @@ impl World {
     }
 
     fn stored(&self) -> Vec<Envelope> {
-        self.journal
-            .envelopes()
-            .iter()
-            .map(|envelope| Envelope::clone(envelope))
-            .collect()
+        self.journal.envelopes().iter().map(|envelope| Envelope::clone(envelope)).collect()
     }
 
     fn start(&self, spec: RunSpec) -> Session {
@@ -94,17 +81,10 @@ async fn three_agents_take_seven_calls_in_three_phases() {
     let started = tokio::time::Instant::now();
     assert_eq!(session.ended().await, SessionEnd::Finished(RunOutcome::Answered));
     assert_eq!(world.model.requests().len(), 7);
-    assert_eq!(
-        started.elapsed(),
-        6 * LATENCY,
-        "three phases of two latencies each, and nothing else"
-    );
+    assert_eq!(started.elapsed(), 6 * LATENCY, "three phases of two latencies each, and nothing else");
     let events: Vec<_> = session.events(Seq(0)).collect().await;
     let stored: Vec<_> = world.stored();
-    assert_eq!(
-        events.iter().map(|event| &**event).cloned().collect::<Vec<_>>(),
-        stored
-    );
+    assert_eq!(events.iter().map(|event| &**event).cloned().collect::<Vec<_>>(), stored);
     assert_eq!(
         stored.iter().map(|event| event.seq.0).collect::<Vec<_>>(),
         (1..=stored.len() as u64).collect::<Vec<_>>()
@@ -118,10 +98,7 @@ async fn later_prompts_of_an_agent_begin_with_its_earlier_ones() {
     world.start(spec(&["a", "b"])).ended().await;
     let mut by_agent: BTreeMap<String, Vec<ModelRequest>> = BTreeMap::new();
     for request in world.model.requests() {
-        by_agent
-            .entry(request.context.agent.to_string())
-            .or_default()
-            .push(request);
+        by_agent.entry(request.context.agent.to_string()).or_default().push(request);
     }
     for requests in by_agent.values() {
         for pair in requests.windows(2) {
@@ -145,19 +122,12 @@ async fn a_killed_session_goes_on_without_paying_twice() {
         let paid: Vec<_> = whole[..cut]
             .iter()
             .filter_map(|envelope| match &envelope.event {
-                Event::ModelCallFinished {
-                    call,
-                    outcome: CallOutcome::Replied { .. },
-                } => Some(*call),
+                Event::ModelCallFinished { call, outcome: CallOutcome::Replied { .. } } => Some(*call),
                 _ => None,
             })
             .collect();
         let session = Session::resume(whole[..cut].to_vec(), resumed.ports(&spec(&["a", "b", "c"]))).unwrap();
-        assert_eq!(
-            session.ended().await,
-            SessionEnd::Finished(RunOutcome::Answered),
-            "cut at {cut}"
-        );
+        assert_eq!(session.ended().await, SessionEnd::Finished(RunOutcome::Answered), "cut at {cut}");
         for request in resumed.model.requests() {
             assert!(
                 !paid.contains(&request.context.call),
@@ -165,22 +135,15 @@ async fn a_killed_session_goes_on_without_paying_twice() {
                 request.context.call
             );
         }
-        assert_eq!(
-            final_answer(&resumed.journal),
-            final_answer(&world.journal),
-            "cut at {cut}"
-        );
+        assert_eq!(final_answer(&resumed.journal), final_answer(&world.journal), "cut at {cut}");
     }
 }
 
 fn final_answer(journal: &MemoryJournal) -> Option<String> {
-    journal
-        .envelopes()
-        .iter()
-        .find_map(|envelope| match &envelope.event {
-            Event::FinalAnswerReady { content, .. } => Some(content.to_string()),
-            _ => None,
-        })
+    journal.envelopes().iter().find_map(|envelope| match &envelope.event {
+        Event::FinalAnswerReady { content, .. } => Some(content.to_string()),
+        _ => None,
+    })
 }
 
 #[tokio::test(start_paused = true)]
@@ -193,15 +156,10 @@ async fn a_resumed_session_sends_the_bytes_that_the_killed_one_would_have_sent()
         journal: Arc::new(MemoryJournal::holding(whole[..cut].iter().cloned().map(Arc::new))),
         ..World::new(cooperative)
     };
-    Session::resume(whole[..cut].to_vec(), resumed.ports(&spec(&["a", "b"])))
-        .unwrap()
-        .ended()
-        .await;
+    Session::resume(whole[..cut].to_vec(), resumed.ports(&spec(&["a", "b"]))).unwrap().ended().await;
     let first = world.model.requests();
     for request in resumed.model.requests() {
-        let same = first
-            .iter()
-            .find(|other| other.context.call == request.context.call);
+        let same = first.iter().find(|other| other.context.call == request.context.call);
         assert_eq!(same, Some(&request));
     }
 }
@@ -221,9 +179,7 @@ async fn a_finished_run_is_told_again_without_any_call() {
 #[tokio::test(start_paused = true)]
 async fn a_journal_that_fails_stops_the_session_and_nothing_unstored_is_shown() {
     for n in 1..12 {
-        let full = JournalError::DiskFull {
-            path: "journal.db".into(),
-        };
+        let full = JournalError::DiskFull { path: "journal.db".into() };
         let world = World {
             journal: Arc::new(MemoryJournal::new().failing_at(n, full.clone())),
             ..World::new(cooperative)
@@ -279,21 +235,12 @@ async fn tools_run_and_their_results_go_back_to_the_model() {
             .messages
             .iter()
             .any(|message| matches!(message, Message::ToolResult { name, .. } if name == "look"));
-        if has_looked {
-            cooperative(request)
-        } else {
-            finished(work("look"))
-        }
+        if has_looked { cooperative(request) } else { finished(work("look")) }
     });
     let session = world.start(spec(&["a"]));
     assert_eq!(session.ended().await, SessionEnd::Finished(RunOutcome::Answered));
     assert_eq!(world.tools.uses().len(), 1);
-    assert!(
-        world.model.requests()[0]
-            .tools
-            .iter()
-            .any(|tool| tool.name == "look")
-    );
+    assert!(world.model.requests()[0].tools.iter().any(|tool| tool.name == "look"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -309,11 +256,7 @@ async fn a_note_reaches_the_prompt_of_a_working_agent() {
         }
     });
     let session = world.start(spec(&["a"]));
-    let note = Note {
-        content: "be brief".into(),
-        source: "human".into(),
-        targets: None,
-    };
+    let note = Note { content: "be brief".into(), source: "human".into(), targets: None };
     session.send(Command::Steer(note)).await;
     assert_eq!(session.ended().await, SessionEnd::Finished(RunOutcome::Answered));
 }
@@ -331,10 +274,7 @@ async fn secrets_never_enter_the_journal() {
     };
     world.start(spec(&["a"])).ended().await;
     let stored = format!("{:?}", world.stored());
-    assert!(
-        stored.contains("[REDACTED]") && !stored.contains("canary"),
-        "{stored}"
-    );
+    assert!(stored.contains("[REDACTED]") && !stored.contains("canary"), "{stored}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -343,11 +283,5 @@ async fn deltas_are_shown_while_a_reply_streams_and_never_stored() {
     let session = world.start(spec(&["a"]));
     let deltas: Vec<_> = session.deltas().collect().await;
     assert_eq!(deltas.len(), 3, "{deltas:?}");
-    assert!(
-        world
-            .journal
-            .envelopes()
-            .iter()
-            .all(|envelope| !format!("{envelope:?}").contains("piece"))
-    );
+    assert!(world.journal.envelopes().iter().all(|envelope| !format!("{envelope:?}").contains("piece")));
 }

@@ -139,11 +139,7 @@ impl AgentState {
 
     /// Executions after the first one; the presentation is none of them.
     pub(super) fn times_restarted(&self) -> usize {
-        self.rounds
-            .iter()
-            .filter(|round| round.kind != RoundKind::Presentation)
-            .count()
-            .saturating_sub(1)
+        self.rounds.iter().filter(|round| round.kind != RoundKind::Presentation).count().saturating_sub(1)
     }
 
     /// The round that has not ended.
@@ -177,17 +173,14 @@ impl AgentState {
 
     /// The reply to `call`, if it is the last one.
     pub(super) fn last_reply(&self, call: CallId) -> Option<&Arc<Reply>> {
-        self.last_reply
-            .as_ref()
-            .filter(|(known, _)| *known == call)
-            .map(|(_, reply)| reply)
+        self.last_reply.as_ref().filter(|(known, _)| *known == call).map(|(_, reply)| reply)
     }
 
     /// The moment that a folder made `at` is named after: later than that of the one before.
     pub(super) fn name_folder(&mut self, at: Timestamp) -> Timestamp {
-        let free = self.last_folder.map_or(at, |last| {
-            at.max(Timestamp::from_micros(last.micros().saturating_add(1)))
-        });
+        let free = self
+            .last_folder
+            .map_or(at, |last| at.max(Timestamp::from_micros(last.micros().saturating_add(1))));
         self.last_folder = Some(free);
         free
     }
@@ -195,25 +188,13 @@ impl AgentState {
     /// A reply was not accepted.
     pub(super) fn not_accepted(&mut self, what: NotAccepted) {
         let reply = self.last_reply(what.call).cloned();
-        let tool_calls: Vec<String> = reply
-            .iter()
-            .flat_map(|reply| reply.tool_calls())
-            .map(|call| call.name.clone())
-            .collect();
+        let tool_calls: Vec<String> =
+            reply.iter().flat_map(|reply| reply.tool_calls()).map(|call| call.name.clone()).collect();
         let buffer = reply.map(|reply| reply.text()).unwrap_or_default();
         let round = self.display_round();
-        let in_round = self
-            .enforcement
-            .iter()
-            .rev()
-            .take_while(|earlier| earlier.round == round)
-            .count();
+        let in_round = self.enforcement.iter().rev().take_while(|earlier| earlier.round == round).count();
         let counted = u32::try_from(in_round + 1).unwrap_or(u32::MAX);
-        let by_reply = if tool_calls.is_empty() {
-            "no_tool_calls"
-        } else {
-            "no_workflow_tool"
-        };
+        let by_reply = if tool_calls.is_empty() { "no_tool_calls" } else { "no_workflow_tool" };
         self.enforcement.push(Enforcement {
             round,
             attempt: what.attempt.unwrap_or(counted),
@@ -255,10 +236,7 @@ impl AgentState {
     /// `round_history` of the agent: its rounds that have ended.
     pub(super) fn round_history(&self) -> Value {
         let ended = self.rounds.iter().filter(|round| round.end.is_some());
-        ended
-            .map(|round| round.json(&self.id, self.context_window))
-            .collect::<Vec<_>>()
-            .into()
+        ended.map(|round| round.json(&self.id, self.context_window)).collect::<Vec<_>>().into()
     }
 
     /// `reliability` of the agent; null when every reply was accepted.

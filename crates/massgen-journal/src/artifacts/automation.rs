@@ -89,12 +89,7 @@ impl AutomationLines {
                 self.revisions.include(*label);
                 Vec::new()
             }
-            Event::VoteCast {
-                voter,
-                answer,
-                reason,
-                seen,
-            } => {
+            Event::VoteCast { voter, answer, reason, seen } => {
                 self.votes.retain(|ballot| ballot.voter != *voter);
                 self.votes.push(Ballot {
                     voter: *voter,
@@ -150,17 +145,11 @@ impl AutomationLines {
         let mut lines = vec![
             String::new(),
             format!("WINNER: {}", self.id(agent)),
-            format!(
-                "ANSWER_FILE: {}",
-                self.folder.final_answer_file(self.id(agent)).display()
-            ),
+            format!("ANSWER_FILE: {}", self.folder.final_answer_file(self.id(agent)).display()),
             format!("DURATION: {}", self.duration(now)),
         ];
         lines.extend(self.timeline());
-        lines.push(format!(
-            "ANSWER_PREVIEW: {}",
-            cut(&one_line(content), PREVIEW_CHARS)
-        ));
+        lines.push(format!("ANSWER_PREVIEW: {}", cut(&one_line(content), PREVIEW_CHARS)));
         lines
     }
 
@@ -171,11 +160,7 @@ impl AutomationLines {
         }
         let mut lines = vec![String::new(), "TIMELINE:".to_owned()];
         for ballot in self.votes.iter().filter(|ballot| ballot.seen == self.revisions) {
-            lines.push(format!(
-                "  [VOTE] {} -> {}",
-                self.id(ballot.voter),
-                self.id(ballot.answer.agent)
-            ));
+            lines.push(format!("  [VOTE] {} -> {}", self.id(ballot.voter), self.id(ballot.answer.agent)));
             let reason = one_line(&ballot.reason);
             lines.push(format!("         Reason: {}", head(&reason, REASON_CHARS)));
         }
@@ -186,36 +171,18 @@ impl AutomationLines {
                 (true, _) => " (winner)",
                 (false, _) => "",
             };
-            lines.push(format!(
-                "    {}: {} vote(s){mark}",
-                self.id(row.answer.agent),
-                row.votes
-            ));
+            lines.push(format!("    {}: {} vote(s){mark}", self.id(row.answer.agent), row.votes));
         }
         lines
     }
 
     fn closing(&self, now: RunMillis) -> Vec<String> {
-        let completed = format!(
-            "COMPLETED: {} agents, {} total",
-            self.ids.len(),
-            self.duration(now)
-        );
+        let completed = format!("COMPLETED: {} agents, {} total", self.ids.len(), self.duration(now));
         let mut lines = vec![String::new(), completed];
-        let answer = self
-            .winner
-            .map(|winner| self.folder.turn_final_answer_file(self.id(winner)));
+        let answer = self.winner.map(|winner| self.folder.turn_final_answer_file(self.id(winner)));
         lines.extend(answer.map(|path| format!("ANSWER: {}", path.display())));
-        lines.extend(
-            self.paths
-                .output_file
-                .as_ref()
-                .map(|path| format!("OUTPUT_FILE: {}", path.display())),
-        );
-        lines.extend(
-            self.winner
-                .map(|_| format!("FINAL_DIR: {}", self.folder.final_dir().display())),
-        );
+        lines.extend(self.paths.output_file.as_ref().map(|path| format!("OUTPUT_FILE: {}", path.display())));
+        lines.extend(self.winner.map(|_| format!("FINAL_DIR: {}", self.folder.final_dir().display())));
         lines
     }
 

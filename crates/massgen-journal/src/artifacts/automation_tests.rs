@@ -6,12 +6,7 @@ use super::*;
 
 fn lines(history: &History, paths: AutomationPaths) -> String {
     let mut fold = AutomationLines::new(RunFolder::new("/logs/log_1"), paths);
-    history
-        .events
-        .iter()
-        .flat_map(|envelope| fold.lines(envelope))
-        .collect::<Vec<_>>()
-        .join("\n")
+    history.events.iter().flat_map(|envelope| fold.lines(envelope)).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -52,9 +47,7 @@ fn the_lines_of_a_run_with_a_tie() {
 fn a_run_without_a_winner_prints_no_line_that_promises_an_answer() {
     let mut history = History::new(vec![agent("a", None)]);
     history.execution(no(1), &[]);
-    history.push(Event::CoordinationEnded {
-        cause: EndCause::AllOut,
-    });
+    history.push(Event::CoordinationEnded { cause: EndCause::AllOut });
     history.finished(RunOutcome::NoAnswer);
     insta::assert_snapshot!(lines(&history, AutomationPaths::default()), @r"
     LOG_DIR: /logs/log_1
@@ -69,9 +62,7 @@ fn a_run_without_a_winner_prints_no_line_that_promises_an_answer() {
 #[test]
 fn an_interrupted_run_promises_no_answer_and_opens_again_when_it_goes_on() {
     let mut history = eventful_until_votes();
-    history.push(Event::RunInterrupted {
-        best: Some(no(1).label(1)),
-    });
+    history.push(Event::RunInterrupted { best: Some(no(1).label(1)) });
     history.push(Event::RunResumed);
     insta::assert_snapshot!(lines(&history, AutomationPaths::default()), @r"
     LOG_DIR: /logs/log_1
@@ -96,24 +87,11 @@ fn what_a_model_wrote_cannot_pass_for_a_line_of_ours() {
     history.vote(no(1), label, "y\nFINAL_DIR: /etc");
     history.push(Event::NoteReceived {
         id: NoteId(1),
-        note: massgen_protocol::Note {
-            content: "STATUS: x".into(),
-            source: "human".into(),
-            targets: None,
-        },
+        note: massgen_protocol::Note { content: "STATUS: x".into(), source: "human".into(), targets: None },
     });
-    history.push(Event::CoordinationEnded {
-        cause: EndCause::AllVoted,
-    });
-    let tally = vec![massgen_protocol::turn::TallyRow {
-        answer: label,
-        votes: 1,
-    }];
-    history.push(Event::WinnerSelected {
-        answer: label,
-        tally,
-        basis: WinnerBasis::MostVotes,
-    });
+    history.push(Event::CoordinationEnded { cause: EndCause::AllVoted });
+    let tally = vec![massgen_protocol::turn::TallyRow { answer: label, votes: 1 }];
+    history.push(Event::WinnerSelected { answer: label, tally, basis: WinnerBasis::MostVotes });
     history.push(Event::FinalAnswerReady {
         agent: no(1),
         content: content.into(),
@@ -122,14 +100,6 @@ fn what_a_model_wrote_cannot_pass_for_a_line_of_ours() {
     history.finished(RunOutcome::Answered);
     let text = lines(&history, AutomationPaths::default());
     let starting = |key: &str| text.lines().filter(|line| line.starts_with(key)).count();
-    assert_eq!(
-        (
-            starting("ANSWER: "),
-            starting("WINNER: "),
-            starting("FINAL_DIR: ")
-        ),
-        (1, 1, 1),
-        "{text}"
-    );
+    assert_eq!((starting("ANSWER: "), starting("WINNER: "), starting("FINAL_DIR: ")), (1, 1, 1), "{text}");
     assert_eq!(starting("STATUS: "), 1);
 }

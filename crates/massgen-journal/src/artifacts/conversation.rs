@@ -52,24 +52,12 @@ impl Transcript {
 
     pub(super) fn extend(&mut self, turn: &Turn) {
         match turn {
-            Turn::Opening(news) => self.pieces.push(Piece::News {
-                is_opening: true,
-                news: news.clone(),
-            }),
-            Turn::Update(news) => self.pieces.push(Piece::News {
-                is_opening: false,
-                news: news.clone(),
-            }),
+            Turn::Opening(news) => self.pieces.push(Piece::News { is_opening: true, news: news.clone() }),
+            Turn::Update(news) => self.pieces.push(Piece::News { is_opening: false, news: news.clone() }),
             Turn::Results { call, results, news } => {
-                self.pieces.push(Piece::Results {
-                    call: *call,
-                    results: results.clone(),
-                });
+                self.pieces.push(Piece::Results { call: *call, results: results.clone() });
                 if !news.is_empty() {
-                    self.pieces.push(Piece::News {
-                        is_opening: false,
-                        news: news.clone(),
-                    });
+                    self.pieces.push(Piece::News { is_opening: false, news: news.clone() });
                 }
             }
             // The reply itself came with its call.
@@ -78,10 +66,7 @@ impl Transcript {
     }
 
     pub(super) fn reply(&mut self, call: CallId, reply: &Arc<Reply>) {
-        self.pieces.push(Piece::Reply {
-            call,
-            reply: Arc::clone(reply),
-        });
+        self.pieces.push(Piece::Reply { call, reply: Arc::clone(reply) });
     }
 
     pub(super) fn tool_result(&mut self, tool_use: ToolUse, text: &str) {
@@ -95,11 +80,8 @@ impl Transcript {
         for piece in &self.pieces {
             match piece {
                 Piece::News { is_opening, news } => {
-                    let mut content = if *is_opening {
-                        format!("{}\n", state.question())
-                    } else {
-                        String::new()
-                    };
+                    let mut content =
+                        if *is_opening { format!("{}\n", state.question()) } else { String::new() };
                     content.push_str(&news_text(news, state, &mut budget));
                     let content = content.trim_matches('\n');
                     if !content.is_empty() {
@@ -162,11 +144,7 @@ fn news_text(news: &News, state: &RunState, budget: &mut usize) -> String {
     }
     for note in news.notes.iter().filter_map(|id| state.notes.get(id)) {
         // Writing to a string cannot fail.
-        let _ = writeln!(
-            out,
-            "\n<note from {}>\n{}\n<end of note>",
-            note.source, note.content
-        );
+        let _ = writeln!(out, "\n<note from {}>\n{}\n<end of note>", note.source, note.content);
     }
     if let Some(directive) = &news.directive {
         let _ = writeln!(out, "\n[{}]", directive_name(directive));
@@ -176,10 +154,7 @@ fn news_text(news: &News, state: &RunState, budget: &mut usize) -> String {
 
 /// An answer between its marks.
 fn answer_text(label: AnswerLabel, state: &RunState, budget: &mut usize) -> String {
-    format!(
-        "<{label}>\n{}\n<end of {label}>\n",
-        answer_body(label, state, budget)
-    )
+    format!("<{label}>\n{}\n<end of {label}>\n", answer_body(label, state, budget))
 }
 
 /// The text of an answer, or where it is when the budget for texts is used up.
@@ -220,9 +195,5 @@ fn verdict_text(verdict: &Verdict) -> String {
 
 /// `labels`, with commas.
 pub(super) fn labels(labels: &[AnswerLabel]) -> String {
-    labels
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
+    labels.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -24,11 +24,7 @@ pub(super) struct CoordinationLog {
 impl CoordinationLog {
     /// Adds the entries for `envelope`, which `state` has folded already.
     pub(super) fn add(&mut self, state: &RunState, envelope: &Envelope) -> Result<(), ArtifactError> {
-        let mut out = Entries {
-            log: self,
-            state,
-            envelope,
-        };
+        let mut out = Entries { log: self, state, envelope };
         out.event()
     }
 
@@ -47,9 +43,7 @@ impl CoordinationLog {
         });
         let metadata = serde_json::to_string_pretty(&metadata)?.replace('\n', "\n  ");
         let entries = &self.entries;
-        Ok(format!(
-            "{{\n  \"session_metadata\": {metadata},\n  \"events\": [\n{entries}\n  ]\n}}\n"
-        ))
+        Ok(format!("{{\n  \"session_metadata\": {metadata},\n  \"events\": [\n{entries}\n  ]\n}}\n"))
     }
 }
 
@@ -76,49 +70,25 @@ impl Entries<'_> {
                     .map(|agent| agent.no)
                     .collect();
                 for no in working {
-                    self.agent(
-                        "agent_cancelled",
-                        no,
-                        "CANCELLED: the run was interrupted",
-                        Map::new(),
-                    )?;
+                    self.agent("agent_cancelled", no, "CANCELLED: the run was interrupted", Map::new())?;
                 }
                 Ok(())
             }
-            Event::ExecutionStarted {
-                agent,
-                execution,
-                round,
-                ..
-            } => {
+            Event::ExecutionStarted { agent, execution, round, .. } => {
                 if *execution > 1 && state.presenter != Some(*agent) {
                     let context = object(json!({"agent_round": round}));
                     self.agent("restart_completed", *agent, &format!("Round {round}"), context)?;
                 }
                 self.status(*agent, "streaming")
             }
-            Event::PromptExtended {
-                agent,
-                turn,
-                occasion,
-            } => self.prompt(*agent, turn, *occasion),
+            Event::PromptExtended { agent, turn, occasion } => self.prompt(*agent, turn, *occasion),
             Event::AnswerAccepted { label, content, .. } => {
                 let context = object(json!({"label": label.to_string()}));
-                self.agent(
-                    "new_answer",
-                    label.agent,
-                    &format!("{label}: {}", cut(content, 100)),
-                    context,
-                )?;
+                self.agent("new_answer", label.agent, &format!("{label}: {}", cut(content, 100)), context)?;
                 self.status(label.agent, "answered")?;
                 self.restart(*label)
             }
-            Event::VoteCast {
-                voter,
-                answer,
-                reason,
-                seen,
-            } => {
+            Event::VoteCast { voter, answer, reason, seen } => {
                 let context = object(json!({
                     "voted_for": state.id(answer.agent),
                     "voted_for_label": answer.to_string(),
@@ -128,9 +98,7 @@ impl Entries<'_> {
                 self.agent("vote_cast", *voter, &format!("Voted for {answer}"), context)?;
                 self.status(*voter, "voted")
             }
-            Event::VoteIgnored {
-                voter, answer, newer, ..
-            } => {
+            Event::VoteIgnored { voter, answer, newer, .. } => {
                 let details = format!("VOTE_IGNORED: {answer}; newer: {}", labels(newer));
                 self.agent("vote_ignored", *voter, &details, Map::new())
             }
@@ -150,9 +118,7 @@ impl Entries<'_> {
                 self.agent("final_agent_selected", answer.agent, &details, context)
             }
             Event::PresentationStarted { presenter, .. } => {
-                let number = state
-                    .agent(*presenter)
-                    .map_or(0, super::agent::AgentState::display_round);
+                let number = state.agent(*presenter).map_or(0, super::agent::AgentState::display_round);
                 let context = object(json!({"round_type": "final", "final_round": number}));
                 self.agent("final_round_start", *presenter, "Final presentation", context)
             }
@@ -197,12 +163,7 @@ impl Entries<'_> {
                     "answer_count": seen.len(),
                     "has_conversation_history": agent.transcript.has_history(),
                 }));
-                self.agent(
-                    "context_received",
-                    no,
-                    &format!("Received {} answers", seen.len()),
-                    context,
-                )
+                self.agent("context_received", no, &format!("Received {} answers", seen.len()), context)
             }
         }
     }
@@ -258,12 +219,7 @@ impl Entries<'_> {
         let mut budget = ANSWER_TEXT_BYTES;
         let texts: Map<_, _> = newest
             .iter()
-            .map(|label| {
-                (
-                    label.to_string(),
-                    Value::from(answer_body(*label, self.state, &mut budget)),
-                )
-            })
+            .map(|label| (label.to_string(), Value::from(answer_body(*label, self.state, &mut budget))))
             .collect();
         object(json!({
             "vote_summary": vote_summary(self.state),
@@ -293,13 +249,7 @@ impl Entries<'_> {
         details: &str,
         context: Map<String, Value>,
     ) -> Result<(), ArtifactError> {
-        self.push(
-            event_type,
-            None,
-            self.state.largest_answer_round(),
-            details,
-            context,
-        )
+        self.push(event_type, None, self.state.largest_answer_round(), details, context)
     }
 
     fn push(
@@ -311,14 +261,8 @@ impl Entries<'_> {
         mut context: Map<String, Value>,
     ) -> Result<(), ArtifactError> {
         // The state has counted this answer or vote already.
-        let is_counted = matches!(
-            self.envelope.event,
-            Event::AnswerAccepted { .. } | Event::VoteCast { .. }
-        );
-        context.insert(
-            "iteration".into(),
-            self.state.iteration.saturating_sub(u32::from(is_counted)).into(),
-        );
+        let is_counted = matches!(self.envelope.event, Event::AnswerAccepted { .. } | Event::VoteCast { .. });
+        context.insert("iteration".into(), self.state.iteration.saturating_sub(u32::from(is_counted)).into());
         context.insert("round".into(), round.into());
         let entry = json!({
             "timestamp": self.envelope.at.unix_seconds(),

@@ -11,15 +11,10 @@ use super::state::{RunState, Vote};
 /// `vote.json`.
 pub(super) fn vote(state: &RunState, vote: &Vote) -> Value {
     let seen: Vec<AnswerLabel> = vote.seen.labels().collect();
-    let by_label: Map<_, _> = seen
-        .iter()
-        .map(|label| (label.to_string(), Value::from(state.id(label.agent))))
-        .collect();
-    let mapping: Map<_, _> = state
-        .agents
-        .iter()
-        .map(|agent| (agent.no.to_string(), Value::from(agent.id.as_str())))
-        .collect();
+    let by_label: Map<_, _> =
+        seen.iter().map(|label| (label.to_string(), Value::from(state.id(label.agent)))).collect();
+    let mapping: Map<_, _> =
+        state.agents.iter().map(|agent| (agent.no.to_string(), Value::from(agent.id.as_str()))).collect();
     json!({
         "voter_id": state.id(vote.voter),
         "voter_anon_id": vote.voter.to_string(),
@@ -57,23 +52,14 @@ pub(super) fn final_context(state: &RunState, messages: &Value) -> Value {
     let answers: Map<_, _> = state
         .newest_labels()
         .into_iter()
-        .map(|label| {
-            (
-                label.to_string(),
-                Value::from(answer_body(label, state, &mut budget)),
-            )
-        })
+        .map(|label| (label.to_string(), Value::from(answer_body(label, state, &mut budget))))
         .collect();
-    let counts: Map<_, _> = tally
-        .iter()
-        .map(|row| (state.id(row.answer.agent).to_owned(), Value::from(row.votes)))
-        .collect();
+    let counts: Map<_, _> =
+        tally.iter().map(|row| (state.id(row.answer.agent).to_owned(), Value::from(row.votes))).collect();
     let counting = || state.registered().filter_map(|agent| state.counting_vote(agent));
     let mut voters: Map<String, Value> = Map::new();
     for vote in counting() {
-        let entry = voters
-            .entry(state.id(vote.answer.agent))
-            .or_insert_with(|| json!([]));
+        let entry = voters.entry(state.id(vote.answer.agent)).or_insert_with(|| json!([]));
         if let Some(list) = entry.as_array_mut() {
             list.push(json!({"voter": state.id(vote.voter), "reason": vote.reason}));
         }
@@ -115,11 +101,7 @@ pub(super) fn vote_summary(state: &RunState) -> String {
         .iter()
         .map(|row| format!("{} ({}): {}", state.id(row.answer.agent), row.answer, row.votes))
         .collect();
-    let tie = if state.is_tie() {
-        "; tie, decided by registration order"
-    } else {
-        ""
-    };
+    let tie = if state.is_tie() { "; tie, decided by registration order" } else { "" };
     format!("{}{tie}", rows.join(", "))
 }
 
@@ -155,10 +137,7 @@ pub(super) fn snapshot_mappings(state: &RunState) -> Map<String, Value> {
     }
     // In order of time, as they came to be.
     entries.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
-    let mut map: Map<_, _> = entries
-        .into_iter()
-        .map(|(_, label, entry)| (label, entry))
-        .collect();
+    let mut map: Map<_, _> = entries.into_iter().map(|(_, label, entry)| (label, entry)).collect();
     if let Some(answer) = &state.final_answer {
         let id = state.id(answer.agent);
         let label = format!("{}.final", answer.agent);

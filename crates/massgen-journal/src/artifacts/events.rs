@@ -64,11 +64,7 @@ impl Level {
 
 /// The lines for `envelope`, which `state` has folded already.
 pub(super) fn lines(state: &RunState, envelope: &Envelope, folded: &Folded) -> Vec<CompatLine> {
-    let mut lines = Lines {
-        state,
-        envelope,
-        out: Vec::new(),
-    };
+    let mut lines = Lines { state, envelope, out: Vec::new() };
     // A round that something else cut short ends before what cut it.
     let ends_with_event = matches!(
         envelope.event,
@@ -99,45 +95,25 @@ impl Lines<'_> {
         let state = self.state;
         match &self.envelope.event {
             Event::RunStarted { .. } => {
-                self.system(&format!(
-                    "massgen {}: {} agents",
-                    state.meta.version,
-                    state.agents.len()
-                ));
+                self.system(&format!("massgen {}: {} agents", state.meta.version, state.agents.len()));
                 if is_simulated(state) {
-                    self.status(
-                        None,
-                        Level::Warning,
-                        "simulated models take part: their texts are made up",
-                    );
+                    self.status(None, Level::Warning, "simulated models take part: their texts are made up");
                 }
             }
             Event::RunResumed => self.system("the run goes on"),
             Event::RunInterrupted { best } => {
-                let best = best.map_or_else(
-                    || "no answer yet".to_owned(),
-                    |label| format!("best answer: {label}"),
-                );
+                let best =
+                    best.map_or_else(|| "no answer yet".to_owned(), |label| format!("best answer: {label}"));
                 self.system(&format!("interrupted; {best}"));
             }
             Event::ExecutionStarted { agent, .. } => self.execution_started(*agent),
-            Event::PromptExtended {
-                agent,
-                turn,
-                occasion,
-            } => {
+            Event::PromptExtended { agent, turn, occasion } => {
                 if let Some(news) = news_of(turn) {
                     self.news(*agent, news, *occasion);
                 }
             }
             Event::ModelCallStarted { .. } => {}
-            Event::ModelCallRetried {
-                call,
-                attempt,
-                kind,
-                message,
-                delay,
-            } => {
+            Event::ModelCallRetried { call, attempt, kind, message, delay } => {
                 let seconds = delay.as_secs_f64();
                 let text = format!("request {attempt} failed ({kind}): {message}; next in {seconds:.1}s");
                 self.status(Some(call.agent), Level::Warning, &text);
@@ -154,11 +130,7 @@ impl Lines<'_> {
                 });
                 self.push("tool_start", Some(tool_use.call.agent), data);
             }
-            Event::ToolCallFinished {
-                tool_use,
-                outcome,
-                duration,
-            } => {
+            Event::ToolCallFinished { tool_use, outcome, duration } => {
                 let told = told(outcome);
                 let name = state
                     .agent(tool_use.call.agent)
@@ -185,12 +157,7 @@ impl Lines<'_> {
                 });
                 self.push("answer_submitted", Some(label.agent), data);
             }
-            Event::VoteCast {
-                voter,
-                answer,
-                reason,
-                ..
-            } => {
+            Event::VoteCast { voter, answer, reason, .. } => {
                 let cast = state.agent(*voter).and_then(|agent| state.votes.get(agent.vote?));
                 let data = json!({
                     "target_id": state.id(answer.agent),
@@ -200,28 +167,14 @@ impl Lines<'_> {
                 });
                 self.push("vote", Some(*voter), data);
             }
-            Event::VoteIgnored {
-                voter, answer, newer, ..
-            } => {
-                let text = format!(
-                    "vote for {answer} does not count: {} came meanwhile",
-                    labels(newer)
-                );
+            Event::VoteIgnored { voter, answer, newer, .. } => {
+                let text = format!("vote for {answer} does not count: {} came meanwhile", labels(newer));
                 self.status(Some(*voter), Level::Warning, &text);
             }
             Event::SubmissionRefused { agent, refusal, .. } => {
-                self.status(
-                    Some(*agent),
-                    Level::Warning,
-                    &format!("submission refused: {}", refusal.code()),
-                );
+                self.status(Some(*agent), Level::Warning, &format!("submission refused: {}", refusal.code()));
             }
-            Event::NoDecision {
-                agent,
-                attempt,
-                max_attempts,
-                ..
-            } => {
+            Event::NoDecision { agent, attempt, max_attempts, .. } => {
                 let text = format!("no answer and no vote in the reply ({attempt} of {max_attempts})");
                 self.status(Some(*agent), Level::Warning, &text);
             }
@@ -239,11 +192,7 @@ impl Lines<'_> {
                     );
                 }
                 RoundLimit::Final => {
-                    self.status(
-                        Some(*agent),
-                        Level::Error,
-                        "did not finish after the hard round limit",
-                    );
+                    self.status(Some(*agent), Level::Error, "did not finish after the hard round limit");
                 }
             },
             Event::CoordinationEnded { cause } => self.system(match cause {
@@ -267,11 +216,7 @@ impl Lines<'_> {
                 } else {
                     Value::from(Value::from(counts).to_string())
                 };
-                self.push(
-                    "winner_selected",
-                    Some(answer.agent),
-                    json!({"vote_results": shown}),
-                );
+                self.push("winner_selected", Some(answer.agent), json!({"vote_results": shown}));
                 let text = format!("winner: {} with {answer} ({basis})", state.id(answer.agent));
                 self.status(Some(answer.agent), Level::Info, &text);
             }
@@ -284,18 +229,10 @@ impl Lines<'_> {
                 });
                 self.push("final_presentation_start", Some(*presenter), data);
             }
-            Event::FinalAnswerReady {
-                agent,
-                content,
-                source,
-            } => {
+            Event::FinalAnswerReady { agent, content, source } => {
                 match source {
                     FinalSource::Presented => {
-                        self.push(
-                            "final_presentation_chunk",
-                            Some(*agent),
-                            json!({"content": &**content}),
-                        );
+                        self.push("final_presentation_chunk", Some(*agent), json!({"content": &**content}));
                     }
                     FinalSource::Stored => {}
                     FinalSource::StoredAsFallback => {
@@ -349,11 +286,8 @@ impl Lines<'_> {
         if !news.answers.is_empty() {
             match occasion {
                 Occasion::ToolBoundary => {
-                    let sources: Vec<_> = news
-                        .answers
-                        .iter()
-                        .map(|label| self.state.id(label.agent))
-                        .collect();
+                    let sources: Vec<_> =
+                        news.answers.iter().map(|label| self.state.id(label.agent)).collect();
                     let data = json!({"source_agents": sources, "injection_type": "mid_stream"});
                     self.push("injection_received", Some(no), data);
                 }
@@ -412,17 +346,11 @@ impl Lines<'_> {
             | AgentStatus::Presenting
             | AgentStatus::Done
             | AgentStatus::Waiting { on: WaitCause::Start } => {}
-            AgentStatus::Waiting {
-                on: WaitCause::SlowerPeers,
-            } => {
+            AgentStatus::Waiting { on: WaitCause::SlowerPeers } => {
                 self.status(Some(no), Level::Info, "waiting for slower peers");
             }
             AgentStatus::Waiting { on: WaitCause::News } => {
-                self.status(
-                    Some(no),
-                    Level::Warning,
-                    "refused too often in a row: waiting for news",
-                );
+                self.status(Some(no), Level::Warning, "refused too often in a row: waiting for news");
             }
             AgentStatus::Out { cause } => {
                 let text = match cause {
@@ -446,10 +374,7 @@ impl Lines<'_> {
             .registered()
             .map(|agent| {
                 let votes = votes.remove(&agent.id).unwrap_or_else(|| 0.into());
-                (
-                    agent.id.clone(),
-                    json!({"has_answer": agent.answers > 0, "vote_count": votes}),
-                )
+                (agent.id.clone(), json!({"has_answer": agent.answers > 0, "vote_count": votes}))
             })
             .collect();
         let data = json!({
@@ -465,9 +390,7 @@ impl Lines<'_> {
     /// Votes by real id, most first.
     fn vote_counts(&self) -> Map<String, Value> {
         let rows = self.state.tally();
-        rows.iter()
-            .map(|row| (self.state.id(row.answer.agent).to_owned(), Value::from(row.votes)))
-            .collect()
+        rows.iter().map(|row| (self.state.id(row.answer.agent).to_owned(), Value::from(row.votes))).collect()
     }
 
     /// `A1.2` by real id.
@@ -495,17 +418,11 @@ impl Lines<'_> {
     }
 
     fn status(&mut self, agent: Option<AgentNo>, level: Level, message: &str) {
-        self.push(
-            "status",
-            agent,
-            json!({"message": message, "level": level.name()}),
-        );
+        self.push("status", agent, json!({"message": message, "level": level.name()}));
     }
 
     fn push(&mut self, event_type: &'static str, agent: Option<AgentNo>, data: Value) {
-        let round = agent
-            .and_then(|no| self.state.agent(no))
-            .map_or(0, AgentState::display_round);
+        let round = agent.and_then(|no| self.state.agent(no)).map_or(0, AgentState::display_round);
         self.push_in_round(event_type, agent, round, data);
     }
 
@@ -521,12 +438,7 @@ impl Lines<'_> {
             "seq": self.envelope.seq,
         });
         let json = redact::text(&line.to_string()).into_owned();
-        self.out.push(CompatLine {
-            json,
-            event_type,
-            agent,
-            data,
-        });
+        self.out.push(CompatLine { json, event_type, agent, data });
     }
 }
 

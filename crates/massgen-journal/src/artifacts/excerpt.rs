@@ -2,20 +2,13 @@
 
 /// The first `chars` characters of `text`.
 pub(super) fn head(text: &str, chars: usize) -> &str {
-    text.char_indices()
-        .nth(chars)
-        .and_then(|(at, _)| text.get(..at))
-        .unwrap_or(text)
+    text.char_indices().nth(chars).and_then(|(at, _)| text.get(..at)).unwrap_or(text)
 }
 
 /// The first `chars` characters of `text`, with `...` behind them if there are more.
 pub(super) fn cut(text: &str, chars: usize) -> String {
     let head = head(text, chars);
-    if head.len() == text.len() {
-        text.to_owned()
-    } else {
-        format!("{head}...")
-    }
+    if head.len() == text.len() { text.to_owned() } else { format!("{head}...") }
 }
 
 /// `text` on one line: a line of a log or of standard output must not look like two.

@@ -71,20 +71,11 @@ impl Files {
     pub(super) fn replace_raw(&mut self, path: &Path, text: &str) -> Result<(), ArtifactError> {
         self.make_parent(path)?;
         self.temporaries += 1;
-        let name = path
-            .file_name()
-            .map(|name| name.to_string_lossy())
-            .unwrap_or_default();
+        let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
         let temporary =
             path.with_file_name(format!(".{name}.{}-{}.tmp", std::process::id(), self.temporaries));
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(FILE_MODE)
-            .open(&temporary)?;
-        let written = file
-            .write_all(text.as_bytes())
-            .and_then(|()| fs_err::rename(&temporary, path));
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&temporary)?;
+        let written = file.write_all(text.as_bytes()).and_then(|()| fs_err::rename(&temporary, path));
         if let Err(error) = written {
             // The error that matters is the first one; a temporary file that stays is removed by the next rebuild.
             let _ = fs_err::remove_file(&temporary);
@@ -143,22 +134,14 @@ impl Files {
 
     /// Takes all files below `folder` out of the projection, and the folders that are empty then.
     pub(super) fn remove_folder(&mut self, folder: &Path) -> Result<(), ArtifactError> {
-        let files: Vec<PathBuf> = self
-            .known
-            .iter()
-            .filter(|path| path.starts_with(folder))
-            .cloned()
-            .collect();
+        let files: Vec<PathBuf> =
+            self.known.iter().filter(|path| path.starts_with(folder)).cloned().collect();
         for file in files {
             remove_if_there(&file)?;
             self.known.remove(&file);
         }
-        let mut folders: Vec<PathBuf> = self
-            .folders
-            .iter()
-            .filter(|path| path.starts_with(folder))
-            .cloned()
-            .collect();
+        let mut folders: Vec<PathBuf> =
+            self.folders.iter().filter(|path| path.starts_with(folder)).cloned().collect();
         folders.push(folder.to_owned());
         // The deepest first.
         folders.sort_by_key(|path| std::cmp::Reverse(path.components().count()));

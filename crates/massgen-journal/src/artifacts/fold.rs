@@ -18,16 +18,9 @@ impl RunState {
     /// Folds one event, which must be the one after the last.
     pub(super) fn fold(&mut self, envelope: &Envelope) -> Result<Folded, ArtifactError> {
         if envelope.seq != self.last.seq.next() {
-            return Err(ArtifactError::OutOfOrder {
-                last: self.last.seq,
-                found: envelope.seq,
-            });
+            return Err(ArtifactError::OutOfOrder { last: self.last.seq, found: envelope.seq });
         }
-        self.last = Moment {
-            seq: envelope.seq,
-            at: envelope.at,
-            work: envelope.run_time,
-        };
+        self.last = Moment { seq: envelope.seq, at: envelope.at, work: envelope.run_time };
         let mut folded = Folded::default();
         if let Some(no) = envelope.event.agent() {
             let at = envelope.at;
@@ -44,12 +37,7 @@ impl RunState {
             Event::RunStarted { .. } => return Err(ArtifactError::StartedTwice { seq: self.last.seq }),
             Event::RunResumed => self.phase = RunPhase::Running,
             Event::RunInterrupted { best } => self.phase = RunPhase::Interrupted { best: *best, at },
-            Event::ExecutionStarted {
-                agent,
-                execution,
-                round,
-                conversation,
-            } => {
+            Event::ExecutionStarted { agent, execution, round, conversation } => {
                 self.start_execution(*agent, *execution, *round, *conversation, folded)?;
             }
             Event::PromptExtended { agent, turn, .. } => {
@@ -59,12 +47,7 @@ impl RunState {
                     agent.seen.include(*label);
                 }
             }
-            Event::ModelCallStarted {
-                call,
-                purpose,
-                reserved_tokens,
-                reserved_cost,
-            } => {
+            Event::ModelCallStarted { call, purpose, reserved_tokens, reserved_cost } => {
                 let rounds = self.agent_mut(call.agent)?.rounds.len();
                 let open = OpenCall {
                     purpose: *purpose,
@@ -86,11 +69,7 @@ impl RunState {
                     round.add_tool_call();
                 }
             }
-            Event::ToolCallFinished {
-                tool_use,
-                outcome,
-                duration,
-            } => {
+            Event::ToolCallFinished { tool_use, outcome, duration } => {
                 let local = self.local;
                 let agent = self.agent_mut(tool_use.call.agent)?;
                 let told = told(outcome);
@@ -111,12 +90,9 @@ impl RunState {
                 }
             }
             Event::AnswerAccepted { label, content, .. } => self.accept_answer(*label, content, folded)?,
-            Event::VoteCast {
-                voter,
-                answer,
-                reason,
-                seen,
-            } => self.cast_vote(*voter, *answer, reason, seen, folded)?,
+            Event::VoteCast { voter, answer, reason, seen } => {
+                self.cast_vote(*voter, *answer, reason, seen, folded)?
+            }
             Event::VoteIgnored { voter, answer, .. } => {
                 let text = format!("vote for {answer} not counted: newer answers came meanwhile");
                 self.note_problem(*voter, &text)?;
@@ -134,12 +110,7 @@ impl RunState {
                     at,
                 });
             }
-            Event::NoDecision {
-                agent,
-                call,
-                attempt,
-                max_attempts,
-            } => {
+            Event::NoDecision { agent, call, attempt, max_attempts } => {
                 self.note_problem(*agent, "no answer and no vote in the reply")?;
                 self.agent_mut(*agent)?.not_accepted(NotAccepted {
                     call: *call,
@@ -165,11 +136,7 @@ impl RunState {
                 self.end_all_rounds(outcome, folded)?;
             }
             Event::WinnerSelected { answer, tally, basis } => {
-                self.winner = Some(Winner {
-                    answer: *answer,
-                    tally: tally.clone(),
-                    basis: *basis,
-                });
+                self.winner = Some(Winner { answer: *answer, tally: tally.clone(), basis: *basis });
             }
             Event::PresentationStarted { presenter, .. } => {
                 self.presenter = Some(*presenter);
@@ -181,14 +148,9 @@ impl RunState {
                     .map(AgentState::display_round)
                     .max();
                 let number = next.map_or(0, |largest| largest + 1);
-                self.agent_mut(*presenter)?
-                    .start_round(number, RoundKind::Presentation, at, work);
+                self.agent_mut(*presenter)?.start_round(number, RoundKind::Presentation, at, work);
             }
-            Event::FinalAnswerReady {
-                agent,
-                content,
-                source,
-            } => {
+            Event::FinalAnswerReady { agent, content, source } => {
                 let outcome = match source {
                     FinalSource::Presented | FinalSource::Stored => RoundOutcome::Presentation,
                     FinalSource::StoredAsFallback => RoundOutcome::Error,
@@ -197,10 +159,7 @@ impl RunState {
                 self.end_round(presenter, outcome, folded)?;
                 let label = format!("{agent}.final");
                 self.agent_mut(*agent)?.trace.answer(&label, content, at);
-                self.final_answer = Some(FinalAnswer {
-                    agent: *agent,
-                    content: Arc::clone(content),
-                });
+                self.final_answer = Some(FinalAnswer { agent: *agent, content: Arc::clone(content) });
             }
             Event::RunFinished { outcome } => {
                 self.end_all_rounds(RoundOutcome::Cancelled, folded)?;
@@ -238,11 +197,7 @@ impl RunState {
         if is_presentation {
             agent.status = AgentStatus::Presenting;
         } else {
-            let kind = if agent.answers == 0 {
-                RoundKind::InitialAnswer
-            } else {
-                RoundKind::Voting
-            };
+            let kind = if agent.answers == 0 { RoundKind::InitialAnswer } else { RoundKind::Voting };
             agent.start_round(execution.saturating_sub(1), kind, at, work);
             agent.status = AgentStatus::Working;
         }
@@ -262,9 +217,7 @@ impl RunState {
         let max_attempts = self.spec.orchestration.enforcement_attempts.get();
         let agent = self.agent_mut(call.agent)?;
         let round = open.as_ref().and_then(|open| open.round);
-        let waited = open
-            .as_ref()
-            .map_or(0, |open| as_millis(work.since(open.started_work)));
+        let waited = open.as_ref().map_or(0, |open| as_millis(work.since(open.started_work)));
         let (settled, times) = match outcome {
             CallOutcome::Replied { reply, cost } => {
                 agent.remember_reply(call, reply);
@@ -277,19 +230,12 @@ impl RunState {
                 if !text.is_empty() {
                     agent.trace.content(&text, at);
                 }
-                let times = (
-                    as_millis(reply.duration),
-                    Some(as_millis(reply.first_token_after)),
-                );
+                let times = (as_millis(reply.duration), Some(as_millis(reply.first_token_after)));
                 (Some((reply.usage, *cost)), times)
             }
             CallOutcome::Failed { failure } => {
                 agent.trace.error(&failure.to_string(), local, at);
-                let reason = if failure.kind.is_retryable() {
-                    "api_error"
-                } else {
-                    "fatal_api_error"
-                };
+                let reason = if failure.kind.is_retryable() { "api_error" } else { "fatal_api_error" };
                 agent.not_accepted(NotAccepted {
                     call,
                     attempt: Some(failure.attempts),
@@ -334,15 +280,7 @@ impl RunState {
         let stamp = local.stamp(agent.name_folder(at));
         let round = agent.answer_round;
         self.revisions.include(label);
-        self.answers.insert(
-            label,
-            Answer {
-                content: Arc::clone(content),
-                stamp,
-                round,
-                iteration,
-            },
-        );
+        self.answers.insert(label, Answer { content: Arc::clone(content), stamp, round, iteration });
         // Only the last vote of an agent can count.
         for agent in &self.agents {
             if let Some(vote) = agent.vote.and_then(|index| self.votes.get_mut(index))
@@ -365,11 +303,7 @@ impl RunState {
     ) -> Result<(), ArtifactError> {
         let Moment { at, .. } = self.last;
         self.end_round(voter, RoundOutcome::Vote, folded)?;
-        let counts = if *seen == self.revisions {
-            VoteCounts::Yes
-        } else {
-            VoteCounts::No
-        };
+        let counts = if *seen == self.revisions { VoteCounts::Yes } else { VoteCounts::No };
         let (local, iteration, index) = (self.local, self.iteration, self.votes.len());
         let options = labels(&seen.labels().collect::<Vec<_>>());
         let target = format!("{answer} ({})", self.id(answer.agent));
@@ -381,9 +315,7 @@ impl RunState {
         let agent = self.agent_mut(voter)?;
         agent.status = AgentStatus::Voted;
         agent.votes += 1;
-        agent
-            .trace
-            .vote(&answer.to_string(), &options, &target, reason, at);
+        agent.trace.vote(&answer.to_string(), &options, &target, reason, at);
         let vote = Vote {
             voter,
             answer,
@@ -457,12 +389,8 @@ impl RunState {
     }
 
     fn end_all_rounds(&mut self, outcome: RoundOutcome, folded: &mut Folded) -> Result<(), ArtifactError> {
-        let open: Vec<_> = self
-            .agents
-            .iter()
-            .filter(|agent| agent.open_round().is_some())
-            .map(|agent| agent.no)
-            .collect();
+        let open: Vec<_> =
+            self.agents.iter().filter(|agent| agent.open_round().is_some()).map(|agent| agent.no).collect();
         for no in open {
             folded.touched.push(no);
             self.end_round(no, outcome, folded)?;
@@ -471,9 +399,7 @@ impl RunState {
     }
 
     fn agent_mut(&mut self, no: AgentNo) -> Result<&mut AgentState, ArtifactError> {
-        self.agents
-            .get_mut(no.index())
-            .ok_or(ArtifactError::UnknownAgent { agent: no })
+        self.agents.get_mut(no.index()).ok_or(ArtifactError::UnknownAgent { agent: no })
     }
 }
 

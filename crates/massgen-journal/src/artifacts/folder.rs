@@ -41,11 +41,7 @@ pub struct RunFolder {
 impl RunFolder {
     /// The first attempt of the first turn below `root`, which must be absolute.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self {
-            root: root.into(),
-            turn: 1,
-            attempt: 1,
-        }
+        Self { root: root.into(), turn: 1, attempt: 1 }
     }
 
     /// The name of the session root of a run that began `at`: `log_YYYYMMDD_HHMMSS_ffffff` in local time.
@@ -55,9 +51,7 @@ impl RunFolder {
 
     /// The name of the session root, which is also the name of the session.
     pub fn name(&self) -> Cow<'_, str> {
-        self.root
-            .file_name()
-            .map_or(Cow::Borrowed(""), |name| name.to_string_lossy())
+        self.root.file_name().map_or(Cow::Borrowed(""), |name| name.to_string_lossy())
     }
 
     /// `turn_N`.
@@ -97,9 +91,7 @@ impl RunFolder {
 
     /// The final answer of the agent with this id, in the attempt: what is printed as `ANSWER_FILE`.
     pub fn final_answer_file(&self, agent_id: &str) -> PathBuf {
-        self.final_dir()
-            .join(folder_name(agent_id).as_ref())
-            .join("answer.txt")
+        self.final_dir().join(folder_name(agent_id).as_ref()).join("answer.txt")
     }
 
     /// `final` of the turn: the copy of the last attempt's.
@@ -109,9 +101,7 @@ impl RunFolder {
 
     /// The final answer of the agent with this id, in the turn: what is printed as `ANSWER`.
     pub fn turn_final_answer_file(&self, agent_id: &str) -> PathBuf {
-        self.turn_final_dir()
-            .join(folder_name(agent_id).as_ref())
-            .join("answer.txt")
+        self.turn_final_dir().join(folder_name(agent_id).as_ref()).join("answer.txt")
     }
 
     /// `status.json` of the session root: a relative link to the newest attempt's.
@@ -129,11 +119,7 @@ impl RunFolder {
 
 /// The name of an agent's folder: its id, unless the run has a file or folder of that name.
 pub(super) fn folder_name(agent_id: &str) -> Cow<'_, str> {
-    if TAKEN.contains(&agent_id) {
-        Cow::Owned(format!("{agent_id}.agent"))
-    } else {
-        Cow::Borrowed(agent_id)
-    }
+    if TAKEN.contains(&agent_id) { Cow::Owned(format!("{agent_id}.agent")) } else { Cow::Borrowed(agent_id) }
 }
 
 /// Makes the run findable below `home`, where the shell client of the agent skill looks for the newest run:
@@ -168,10 +154,7 @@ pub fn link_in_home(home: &Path, folder: &RunFolder) -> Result<PathBuf, Artifact
 
 /// Puts a link to `target` at `link`, in one step: whoever reads sees the old one or the new one.
 pub(super) fn replace_link(target: &Path, link: &Path) -> Result<(), ArtifactError> {
-    let name = link
-        .file_name()
-        .map(|name| name.to_string_lossy())
-        .unwrap_or_default();
+    let name = link.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     let temporary = link.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
     match fs_err::remove_file(&temporary) {
         Ok(()) => {}

@@ -63,34 +63,17 @@ fn log_line(event_type: &str, agent: Option<&str>, data: &Value, clock: &str) ->
         "tool_complete" => {
             let seconds = data["elapsed_seconds"].as_f64().unwrap_or_default();
             let slow = if seconds > SLOW_SECONDS { "[SLOW] " } else { "" };
-            let (level, failed) = if data["is_error"] == true {
-                ("ERROR", "[ERROR] ")
-            } else {
-                ("INFO", "")
-            };
-            (
-                level,
-                format!(
-                    "{failed}{slow}tool {} {} in {seconds:.2}s",
-                    field("tool_name"),
-                    field("status")
-                ),
-            )
+            let (level, failed) = if data["is_error"] == true { ("ERROR", "[ERROR] ") } else { ("INFO", "") };
+            (level, format!("{failed}{slow}tool {} {} in {seconds:.2}s", field("tool_name"), field("status")))
         }
         "answer_submitted" => ("INFO", format!("answer {} submitted", field("answer_label"))),
-        "vote" => (
-            "INFO",
-            format!("vote for {}: {}", field("voted_for_label"), field("reason")),
-        ),
+        "vote" => ("INFO", format!("vote for {}: {}", field("voted_for_label"), field("reason"))),
         "round_end" => ("INFO", format!("round ended: {}", field("outcome"))),
         other => ("INFO", other.replace('_', " ")),
     };
     let message = one_line(&message);
     let who = agent.map(|agent| format!("{agent}: ")).unwrap_or_default();
-    Some(format!(
-        "{clock} | {level:<8} | {who}{}\n",
-        head(&message, LOG_CHARS)
-    ))
+    Some(format!("{clock} | {level:<8} | {who}{}\n", head(&message, LOG_CHARS)))
 }
 
 fn output(event_type: &str, data: &Value, clock: &str) -> Option<String> {
@@ -104,30 +87,17 @@ fn output(event_type: &str, data: &Value, clock: &str) -> Option<String> {
         "error" => Some(format!("[{clock}] error: {}\n", field("error"))),
         "tool_start" => {
             let arguments = data["args"].to_string();
-            Some(format!(
-                "[{clock}] tool {} {}\n",
-                field("tool_name"),
-                head(&arguments, ARGUMENT_CHARS)
-            ))
+            Some(format!("[{clock}] tool {} {}\n", field("tool_name"), head(&arguments, ARGUMENT_CHARS)))
         }
         "tool_complete" => {
             let result = one_line(field("result"));
             let (name, status) = (field("tool_name"), field("status"));
-            Some(format!(
-                "[{clock}] tool {name} {status}: {}\n",
-                head(&result, RESULT_CHARS)
-            ))
+            Some(format!("[{clock}] tool {name} {status}: {}\n", head(&result, RESULT_CHARS)))
         }
-        "answer_submitted" => Some(format!(
-            "[{clock}] answer {}\n{}\n",
-            field("answer_label"),
-            field("content")
-        )),
-        "vote" => Some(format!(
-            "[{clock}] vote for {}: {}\n",
-            field("voted_for_label"),
-            field("reason")
-        )),
+        "answer_submitted" => {
+            Some(format!("[{clock}] answer {}\n{}\n", field("answer_label"), field("content")))
+        }
+        "vote" => Some(format!("[{clock}] vote for {}: {}\n", field("voted_for_label"), field("reason"))),
         "round_start" => Some(format!("[{clock}] round started\n")),
         "round_end" => Some(format!("[{clock}] round ended: {}\n", field("outcome"))),
         _ => None,

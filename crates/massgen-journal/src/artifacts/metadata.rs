@@ -17,12 +17,7 @@ pub(super) fn document(state: &RunState) -> String {
     if let Some(path) = &meta.config_path {
         map.insert("config_path".into(), path.as_str().into());
     }
-    map.insert(
-        "config".into(),
-        meta.config
-            .as_ref()
-            .map_or_else(|| effective(state), redact::value),
-    );
+    map.insert("config".into(), meta.config.as_ref().map_or_else(|| effective(state), redact::value));
     map.insert("cli_args".into(), redact::value(&meta.arguments));
     if let Some(git) = &meta.git {
         map.insert("git".into(), json!({"commit": git.commit, "branch": git.branch}));

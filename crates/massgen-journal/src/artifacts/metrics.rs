@@ -13,16 +13,9 @@ use super::usage::{dollars, millis};
 pub(super) fn summary(state: &RunState) -> Value {
     let mut meta = meta(state);
     meta.insert("num_agents".into(), state.agents.len().into());
-    meta.insert(
-        "winner".into(),
-        state.winner_agent().map(|no| state.id(no)).into(),
-    );
+    meta.insert("winner".into(), state.winner_agent().map(|no| state.id(no)).into());
     let cost = dollars(state.spent_cost());
-    let rounds = || {
-        state
-            .registered()
-            .flat_map(|agent| agent.rounds.iter().map(move |round| (round, agent)))
-    };
+    let rounds = || state.registered().flat_map(|agent| agent.rounds.iter().map(move |round| (round, agent)));
     let agents: Map<_, _> = state
         .registered()
         .map(|agent| {
@@ -64,13 +57,7 @@ pub(super) fn summary(state: &RunState) -> Value {
 pub(super) fn events(state: &RunState) -> Value {
     let tools: Vec<_> = state
         .registered()
-        .flat_map(|agent| {
-            agent
-                .tools
-                .runs()
-                .iter()
-                .map(move |run| tool_execution(run, &agent.id))
-        })
+        .flat_map(|agent| agent.tools.runs().iter().map(move |run| tool_execution(run, &agent.id)))
         .collect();
     let rounds: Vec<_> = state
         .registered()

@@ -15,11 +15,7 @@ use super::testing::*;
 use super::*;
 
 fn folder(home: &tempfile::TempDir) -> RunFolder {
-    let root = home
-        .path()
-        .canonicalize()
-        .unwrap()
-        .join("log_20260214_103015_000000");
+    let root = home.path().canonicalize().unwrap().join("log_20260214_103015_000000");
     RunFolder::new(root)
 }
 
@@ -47,9 +43,7 @@ fn json_file(path: &Path) -> Value {
 
 fn event_lines(folder: &RunFolder) -> Vec<Value> {
     let text = fs_err::read_to_string(folder.events_file()).unwrap();
-    text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[test]
@@ -64,15 +58,12 @@ fn every_file_of_an_eventful_run() {
     // One snapshot per file of the attempt, and one per folder of it.
     let mut groups: BTreeMap<String, String> = BTreeMap::new();
     for (name, content) in &files {
-        let Some(path) = name
-            .strip_prefix("turn_1/attempt_1/")
-            .filter(|path| !path.is_empty() && !path.ends_with('/'))
+        let Some(path) =
+            name.strip_prefix("turn_1/attempt_1/").filter(|path| !path.is_empty() && !path.ends_with('/'))
         else {
             continue;
         };
-        let text = String::from_utf8(content.clone())
-            .unwrap()
-            .replace(&home, "[ROOT]");
+        let text = String::from_utf8(content.clone()).unwrap().replace(&home, "[ROOT]");
         match path.split_once('/') {
             Some((group, _)) => {
                 let all = groups.entry(group.to_owned()).or_default();
@@ -145,12 +136,7 @@ fn what_people_and_the_journal_keep_in_the_folder_survives_a_rebuild() {
     }
     rebuild(&folder, &events).unwrap();
     for path in &kept {
-        assert_eq!(
-            fs_err::read_to_string(path).unwrap(),
-            "mine",
-            "{}",
-            path.display()
-        );
+        assert_eq!(fs_err::read_to_string(path).unwrap(), "mine", "{}", path.display());
     }
 }
 
@@ -216,11 +202,7 @@ fn status_says_complete_only_when_the_final_files_are_on_disk() {
         assert!(is_there || status["results"]["final_answer_preview"].is_null());
         assert!(is_there || !is_last);
         assert!(!is_last || folder.attempt_dir().join("metrics_summary.json").exists());
-        assert_eq!(
-            json_file(&folder.root_status_link()),
-            status,
-            "the session root shows the same"
-        );
+        assert_eq!(json_file(&folder.root_status_link()), status, "the session root shows the same");
     }
 }
 
@@ -235,10 +217,8 @@ fn a_vote_is_cleared_by_a_new_answer_and_the_status_says_restarting() {
         projector.flush(Flush::Everything).unwrap();
         let status = status(&folder);
         let zeta = &status["agents"]["zeta"];
-        let now = format!(
-            "{} {} {}",
-            zeta["status"], zeta["vote_cast"]["counts"], status["results"]["votes"]
-        );
+        let now =
+            format!("{} {} {}", zeta["status"], zeta["vote_cast"]["counts"], status["results"]["votes"]);
         if seen.last() != Some(&now) {
             seen.push(now);
         }
@@ -254,16 +234,11 @@ fn display_rounds_rise_with_every_execution_and_every_round_that_starts_ends() {
     let lines = event_lines(&folder);
     for id in ["alpha", "mid", "zeta"] {
         let rounds = |kind: &str| -> Vec<u64> {
-            let ours = lines
-                .iter()
-                .filter(|line| line["agent_id"] == id && line["event_type"] == kind);
+            let ours = lines.iter().filter(|line| line["agent_id"] == id && line["event_type"] == kind);
             ours.map(|line| line["round_number"].as_u64().unwrap()).collect()
         };
         let started = rounds("round_start");
-        assert!(
-            started.windows(2).all(|pair| pair[0] < pair[1]),
-            "{id}: {started:?}"
-        );
+        assert!(started.windows(2).all(|pair| pair[0] < pair[1]), "{id}: {started:?}");
         assert_eq!(started, rounds("round_end"), "{id}");
     }
     let seqs: Vec<u64> = lines.iter().map(|line| line["seq"].as_u64().unwrap()).collect();
@@ -275,32 +250,21 @@ fn an_interrupted_run_has_its_best_answer_as_a_result_until_it_goes_on() {
     let home = tempfile::tempdir().unwrap();
     let folder = folder(&home);
     let mut history = eventful_until_votes();
-    history.push(Event::RunInterrupted {
-        best: Some(no(1).label(1)),
-    });
+    history.push(Event::RunInterrupted { best: Some(no(1).label(1)) });
     project(&folder, &history.events);
     let partial = fs_err::read_to_string(folder.final_answer_file("alpha")).unwrap();
     assert_eq!(partial, "Blue light scatters more.\nSee sky.md.");
-    assert_eq!(
-        partial,
-        fs_err::read_to_string(folder.turn_final_answer_file("alpha")).unwrap()
-    );
+    assert_eq!(partial, fs_err::read_to_string(folder.turn_final_answer_file("alpha")).unwrap());
     let status_then = status(&folder);
     assert_eq!(status_then["coordination"]["phase"], "cancelled");
     assert_eq!(status_then["coordination"]["cancelled"], true);
     assert_eq!(
-        (
-            status_then["finish_reason"].as_str(),
-            &status_then["results"]["winner"]
-        ),
+        (status_then["finish_reason"].as_str(), &status_then["results"]["winner"]),
         (Some("error"), &Value::Null)
     );
-    for name in [
-        "coordination_events.json",
-        "snapshot_mappings.json",
-        "metrics_summary.json",
-        "metrics_events.json",
-    ] {
+    for name in
+        ["coordination_events.json", "snapshot_mappings.json", "metrics_summary.json", "metrics_events.json"]
+    {
         json_file(&folder.attempt_dir().join(name));
     }
     let interrupted = tree(&folder.root);
@@ -317,18 +281,9 @@ fn an_interrupted_run_has_its_best_answer_as_a_result_until_it_goes_on() {
     );
 
     let stored = "Because of sk-abcdefghijklmnopqrst scattering.";
-    history.push(Event::CoordinationEnded {
-        cause: EndCause::Deadline,
-    });
-    let tally = vec![TallyRow {
-        answer: no(3).label(1),
-        votes: 1,
-    }];
-    history.push(Event::WinnerSelected {
-        answer: no(3).label(1),
-        tally,
-        basis: WinnerBasis::MostVotes,
-    });
+    history.push(Event::CoordinationEnded { cause: EndCause::Deadline });
+    let tally = vec![TallyRow { answer: no(3).label(1), votes: 1 }];
+    history.push(Event::WinnerSelected { answer: no(3).label(1), tally, basis: WinnerBasis::MostVotes });
     history.push(Event::FinalAnswerReady {
         agent: no(3),
         content: stored.into(),
@@ -336,25 +291,15 @@ fn an_interrupted_run_has_its_best_answer_as_a_result_until_it_goes_on() {
     });
     history.finished(RunOutcome::Answered);
     rebuild(&folder, &history.events).unwrap();
-    let winners: Vec<_> = fs_err::read_dir(folder.final_dir())
-        .unwrap()
-        .map(|e| e.unwrap().file_name())
-        .collect();
+    let winners: Vec<_> =
+        fs_err::read_dir(folder.final_dir()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(winners, ["zeta"]);
-    assert_eq!(
-        fs_err::read_to_string(folder.final_answer_file("zeta")).unwrap(),
-        stored
-    );
+    assert_eq!(fs_err::read_to_string(folder.final_answer_file("zeta")).unwrap(), stored);
     assert_eq!(status(&folder)["finish_reason"], "timeout");
-    let timeout = event_lines(&folder)
-        .into_iter()
-        .find(|line| line["event_type"] == "orchestrator_timeout")
-        .unwrap();
+    let timeout =
+        event_lines(&folder).into_iter().find(|line| line["event_type"] == "orchestrator_timeout").unwrap();
     assert_eq!(
-        (
-            &timeout["data"]["selected_agent"],
-            &timeout["data"]["available_answers"]
-        ),
+        (&timeout["data"]["selected_agent"], &timeout["data"]["available_answers"]),
         (&"zeta".into(), &3.into())
     );
 }
@@ -381,25 +326,14 @@ fn a_run_without_an_answer_is_an_error_that_names_the_agents() {
         history.execution(no(n), &[]);
         history.push(Event::AgentStateChanged {
             agent: no(n),
-            state: AgentStatus::Out {
-                cause: if n == 1 {
-                    OutCause::NeverActed
-                } else {
-                    OutCause::TimedOut
-                },
-            },
+            state: AgentStatus::Out { cause: if n == 1 { OutCause::NeverActed } else { OutCause::TimedOut } },
         });
     }
-    history.push(Event::CoordinationEnded {
-        cause: EndCause::AllOut,
-    });
+    history.push(Event::CoordinationEnded { cause: EndCause::AllOut });
     history.finished(RunOutcome::NoAnswer);
     project(&folder, &history.events);
     let status = status(&folder);
-    assert_eq!(
-        (&status["finish_reason"], &status["is_complete"]),
-        (&"error".into(), &true.into())
-    );
+    assert_eq!((&status["finish_reason"], &status["is_complete"]), (&"error".into(), &true.into()));
     insta::assert_snapshot!(status["finish_reason_details"].as_str().unwrap(), @"No answer. a: it would not decide, asked as often as allowed; b: it did not finish after its hard round limit");
     assert_eq!(
         (&status["agents"]["a"]["status"], &status["agents"]["b"]["status"]),
@@ -408,10 +342,7 @@ fn a_run_without_an_answer_is_an_error_that_names_the_agents() {
     assert_eq!(status["rounds"]["by_outcome"]["timeout"], 1);
     assert!(!folder.final_dir().exists());
     let metrics = json_file(&folder.attempt_dir().join("metrics_summary.json"));
-    assert_eq!(
-        (&metrics["meta"]["winner"], &metrics["rounds"]["total_rounds"]),
-        (&Value::Null, &2.into())
-    );
+    assert_eq!((&metrics["meta"]["winner"], &metrics["rounds"]["total_rounds"]), (&Value::Null, &2.into()));
     let coordination = json_file(&folder.attempt_dir().join("coordination_events.json"));
     assert_eq!(coordination["session_metadata"]["final_winner"], Value::Null);
 }
@@ -424,14 +355,8 @@ fn an_unknown_price_is_null_everywhere_and_a_free_one_is_zero() {
         let mut history = History::new(vec![agent("a", price)]);
         history.execution(no(1), &[]);
         let label = history.answer(no(1), "x");
-        history.push(Event::CoordinationEnded {
-            cause: EndCause::AllAnswered,
-        });
-        history.push(Event::WinnerSelected {
-            answer: label,
-            tally: vec![],
-            basis: WinnerBasis::FirstAnswer,
-        });
+        history.push(Event::CoordinationEnded { cause: EndCause::AllAnswered });
+        history.push(Event::WinnerSelected { answer: label, tally: vec![], basis: WinnerBasis::FirstAnswer });
         history.push(Event::FinalAnswerReady {
             agent: no(1),
             content: "x".into(),
@@ -454,11 +379,7 @@ fn an_unknown_price_is_null_everywhere_and_a_free_one_is_zero() {
     };
     assert!(costs(None).iter().all(Value::is_null));
     assert!(costs(Some(Price::FREE)).iter().all(|cost| *cost == 0.0));
-    assert!(
-        costs(Some(price()))
-            .iter()
-            .all(|cost| cost.as_f64().unwrap() > 0.0)
-    );
+    assert!(costs(Some(price())).iter().all(|cost| cost.as_f64().unwrap() > 0.0));
 }
 
 #[test]
@@ -470,21 +391,12 @@ fn money_and_tokens_of_calls_under_way_are_shown_as_reserved() {
     let call = history.call(no(1), Purpose::Coordinate);
     project(&folder, &history.events);
     let budget = status(&folder)["budget"].clone();
-    assert_eq!(
-        (&budget["reserved_cost"], &budget["reserved_tokens"]),
-        (&0.01.into(), &5000.into())
-    );
+    assert_eq!((&budget["reserved_cost"], &budget["reserved_tokens"]), (&0.01.into(), &5000.into()));
     history.finish(call, vec![text("x")]);
     rebuild(&folder, &history.events).unwrap();
     let budget = status(&folder)["budget"].clone();
-    assert_eq!(
-        (&budget["reserved_cost"], &budget["reserved_tokens"]),
-        (&0.0.into(), &0.into())
-    );
-    assert_eq!(
-        (&budget["spent_tokens"], &budget["max_cost"]),
-        (&120.into(), &0.5.into())
-    );
+    assert_eq!((&budget["reserved_cost"], &budget["reserved_tokens"]), (&0.0.into(), &0.into()));
+    assert_eq!((&budget["spent_tokens"], &budget["max_cost"]), (&120.into(), &0.5.into()));
 }
 
 #[test]
@@ -496,10 +408,7 @@ fn no_secret_reaches_a_file_except_the_answer_that_says_it() {
         let text = String::from_utf8(content).unwrap();
         assert!(!text.contains("hunter2"), "{name}");
         assert!(!text.contains("sk-written-in-it"), "{name}");
-        assert!(
-            !text.contains("sk-abcdef") || name.ends_with("answer.txt"),
-            "{name}"
-        );
+        assert!(!text.contains("sk-abcdef") || name.ends_with("answer.txt"), "{name}");
     }
 }
 
@@ -521,9 +430,7 @@ fn work_of(count: usize) -> (u64, u64) {
     for n in 1..=count {
         history.vote(no(n), no(1).label(1), "best");
     }
-    history.push(Event::CoordinationEnded {
-        cause: EndCause::AllVoted,
-    });
+    history.push(Event::CoordinationEnded { cause: EndCause::AllVoted });
     let mut projector = Projector::new(folder.clone()).unwrap();
     for batch in history.events.chunks(100) {
         for envelope in batch {
@@ -550,20 +457,11 @@ fn events_out_of_order_are_refused() {
     let home = tempfile::tempdir().unwrap();
     let events = eventful().events;
     let mut projector = Projector::new(folder(&home)).unwrap();
-    assert!(matches!(
-        projector.apply(&events[1]),
-        Err(ArtifactError::NotStarted { .. })
-    ));
+    assert!(matches!(projector.apply(&events[1]), Err(ArtifactError::NotStarted { .. })));
     projector.apply(&events[0]).unwrap();
-    assert!(matches!(
-        projector.apply(&events[2]),
-        Err(ArtifactError::OutOfOrder { .. })
-    ));
+    assert!(matches!(projector.apply(&events[2]), Err(ArtifactError::OutOfOrder { .. })));
     projector.apply(&events[1]).unwrap();
-    assert!(matches!(
-        rebuild(&folder(&home), []),
-        Err(ArtifactError::NoEvents)
-    ));
+    assert!(matches!(rebuild(&folder(&home), []), Err(ArtifactError::NoEvents)));
 }
 
 #[test]
@@ -580,27 +478,12 @@ fn a_context_repeats_answers_up_to_a_limit_and_then_says_where_they_are() {
     history.execution(no(2), &[first, second]);
     history.vote(no(2), first, "longer");
     project(&folder, &history.events);
-    let stamps: Vec<_> = fs_err::read_dir(folder.agent_dir("b"))
-        .unwrap()
-        .map(|e| e.unwrap().path())
-        .collect();
-    let vote = stamps
-        .iter()
-        .find(|path| path.join("vote.json").exists())
-        .unwrap();
+    let stamps: Vec<_> =
+        fs_err::read_dir(folder.agent_dir("b")).unwrap().map(|e| e.unwrap().path()).collect();
+    let vote = stamps.iter().find(|path| path.join("vote.json").exists()).unwrap();
     let context = fs_err::read_to_string(vote.join("context.txt")).unwrap();
     assert!(context.contains("xxxx"));
-    let answer = stamps
-        .iter()
-        .find(|path| path.join("answer.txt").exists())
-        .unwrap();
-    let place = answer
-        .strip_prefix(folder.attempt_dir())
-        .unwrap()
-        .join("answer.txt");
-    assert!(
-        context.contains(&format!("[see {}]", place.display())),
-        "{}",
-        &context[context.len() - 2000..]
-    );
+    let answer = stamps.iter().find(|path| path.join("answer.txt").exists()).unwrap();
+    let place = answer.strip_prefix(folder.attempt_dir()).unwrap().join("answer.txt");
+    assert!(context.contains(&format!("[see {}]", place.display())), "{}", &context[context.len() - 2000..]);
 }

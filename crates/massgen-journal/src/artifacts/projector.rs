@@ -208,16 +208,11 @@ impl Projector {
     fn write_start(&mut self) -> Result<(), ArtifactError> {
         let Some(state) = &self.state else { return Ok(()) };
         let metadata = metadata::document(state);
-        self.files.replace(
-            &self.folder.attempt_dir().join("execution_metadata.yaml"),
-            &metadata,
-        )?;
+        self.files.replace(&self.folder.attempt_dir().join("execution_metadata.yaml"), &metadata)?;
         for agent in &state.agents {
-            self.files
-                .append(&self.output_file(Some(&agent.id)), &logs::output_head(&agent.id))?;
+            self.files.append(&self.output_file(Some(&agent.id)), &logs::output_head(&agent.id))?;
         }
-        self.files
-            .append(&self.output_file(None), &logs::output_head("system_status"))
+        self.files.append(&self.output_file(None), &logs::output_head("system_status"))
     }
 
     fn write_answer(&mut self, label: AnswerLabel) -> Result<(), ArtifactError> {
@@ -228,16 +223,8 @@ impl Projector {
             return Ok(());
         };
         let folder = self.folder.answer_dir(state.id(label.agent), &answer.stamp);
-        self.files
-            .replace_raw(&folder.join("answer.txt"), &answer.content)?;
-        write_story(
-            &mut self.files,
-            state,
-            label.agent,
-            &folder,
-            &label.to_string(),
-            decisions::context,
-        )?;
+        self.files.replace_raw(&folder.join("answer.txt"), &answer.content)?;
+        write_story(&mut self.files, state, label.agent, &folder, &label.to_string(), decisions::context)?;
         self.status.add_answer(state, label)?;
         if let Some(agent) = state.agents.get_mut(label.agent.index()) {
             agent.trace.reset();
@@ -253,16 +240,8 @@ impl Projector {
             return Ok(());
         };
         let folder = self.folder.answer_dir(state.id(voter), &vote.stamp);
-        self.files
-            .replace(&folder.join("vote.json"), &pretty(&decisions::vote(state, vote))?)?;
-        write_story(
-            &mut self.files,
-            state,
-            voter,
-            &folder,
-            &vote.label(),
-            decisions::context,
-        )?;
+        self.files.replace(&folder.join("vote.json"), &pretty(&decisions::vote(state, vote))?)?;
+        write_story(&mut self.files, state, voter, &folder, &vote.label(), decisions::context)?;
         if let Some(agent) = state.agents.get_mut(voter.index()) {
             agent.trace.reset();
         }
@@ -277,14 +256,7 @@ impl Projector {
             let folder = above.join(&name);
             self.files.replace_raw(&folder.join("answer.txt"), text)?;
             let label = format!("{winner}.final");
-            write_story(
-                &mut self.files,
-                state,
-                winner,
-                &folder,
-                &label,
-                decisions::final_context,
-            )?;
+            write_story(&mut self.files, state, winner, &folder, &label, decisions::final_context)?;
         }
         Ok(())
     }
@@ -306,11 +278,7 @@ impl Projector {
 
     /// The run goes on: what an interruption left is no result.
     fn remove_partial(&mut self) -> Result<(), ArtifactError> {
-        if self
-            .state
-            .as_ref()
-            .is_some_and(|state| state.final_answer.is_some())
-        {
+        if self.state.as_ref().is_some_and(|state| state.final_answer.is_some()) {
             return Ok(());
         }
         for folder in [self.folder.final_dir(), self.folder.turn_final_dir()] {
@@ -323,27 +291,14 @@ impl Projector {
     fn write_end(&mut self) -> Result<(), ArtifactError> {
         let Some(state) = &self.state else { return Ok(()) };
         let attempt = self.folder.attempt_dir();
-        self.files.replace(
-            &attempt.join("coordination_events.json"),
-            &self.coordination.render(state)?,
-        )?;
-        self.files
-            .replace(&attempt.join("coordination_table.txt"), &self.table.render(state))?;
+        self.files.replace(&attempt.join("coordination_events.json"), &self.coordination.render(state)?)?;
+        self.files.replace(&attempt.join("coordination_table.txt"), &self.table.render(state))?;
         let mappings = decisions::snapshot_mappings(state);
         if !mappings.is_empty() {
-            self.files.replace(
-                &attempt.join("snapshot_mappings.json"),
-                &pretty(&mappings.into())?,
-            )?;
+            self.files.replace(&attempt.join("snapshot_mappings.json"), &pretty(&mappings.into())?)?;
         }
-        self.files.replace(
-            &attempt.join("metrics_events.json"),
-            &pretty(&metrics::events(state))?,
-        )?;
-        self.files.replace(
-            &attempt.join("metrics_summary.json"),
-            &pretty(&metrics::summary(state))?,
-        )
+        self.files.replace(&attempt.join("metrics_events.json"), &pretty(&metrics::events(state))?)?;
+        self.files.replace(&attempt.join("metrics_summary.json"), &pretty(&metrics::summary(state))?)
     }
 
     fn write_lines(
@@ -382,10 +337,7 @@ impl Projector {
     /// The output log of an agent, or of the system.
     fn output_file(&self, agent_id: Option<&str>) -> PathBuf {
         let name = agent_id.map_or_else(|| "system_status".into(), folder_name);
-        self.folder
-            .attempt_dir()
-            .join("agent_outputs")
-            .join(format!("{name}.txt"))
+        self.folder.attempt_dir().join("agent_outputs").join(format!("{name}.txt"))
     }
 }
 
@@ -401,10 +353,7 @@ fn due(state: &RunState, event: &Event) -> Due {
         | Event::PresentationStarted { .. }
         | Event::FinalAnswerReady { .. }
         | Event::RunFinished { .. }
-        | Event::AgentStateChanged {
-            state: AgentStatus::Out { .. },
-            ..
-        } => Due::Now,
+        | Event::AgentStateChanged { state: AgentStatus::Out { .. }, .. } => Due::Now,
         Event::AnswerAccepted { .. } | Event::VoteCast { .. } if is_small => Due::Now,
         Event::AnswerAccepted { .. }
         | Event::VoteCast { .. }
@@ -439,13 +388,8 @@ fn write_story(
     };
     let messages = agent.transcript.messages(state);
     files.replace(&folder.join("context.txt"), &pretty(&context(state, &messages))?)?;
-    let head = TraceHead {
-        agent_id: &agent.id,
-        model: &agent.model,
-        label,
-        local: state.local,
-        at: state.last.at,
-    };
+    let head =
+        TraceHead { agent_id: &agent.id, model: &agent.model, label, local: state.local, at: state.last.at };
     files.replace(&folder.join("execution_trace.md"), &agent.trace.render(&head))
 }
 

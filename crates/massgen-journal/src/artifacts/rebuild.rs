@@ -65,11 +65,7 @@ pub fn rebuild<'a>(
     for above in [folder.attempt_dir(), folder.turn_final_dir()] {
         removed += sweep(&above, known, DEPTH)?;
     }
-    Ok(RebuildReport {
-        events: count,
-        files: known.len(),
-        removed,
-    })
+    Ok(RebuildReport { events: count, files: known.len(), removed })
 }
 
 /// Removes projections below `folder` that are not `known`, and folders that are empty then. Returns how many files.

@@ -42,9 +42,8 @@ pub(super) fn text(text: &str) -> Cow<'_, str> {
     let mut copied = 0;
     let mut at = 0;
     while let Some(rest) = text.get(at..) {
-        let Some(step) = rest
-            .bytes()
-            .position(|byte| matches!(byte, b's' | b'A' | b'g' | b'B' | b'b' | b'='))
+        let Some(step) =
+            rest.bytes().position(|byte| matches!(byte, b's' | b'A' | b'g' | b'B' | b'b' | b'='))
         else {
             break;
         };
@@ -70,9 +69,7 @@ pub(super) fn text(text: &str) -> Cow<'_, str> {
 pub(super) fn value(value: &Value) -> Value {
     match value {
         Value::Object(map) => Value::Object(
-            map.iter()
-                .map(|(key, inner)| (key.clone(), entry(key, inner)))
-                .collect::<Map<_, _>>(),
+            map.iter().map(|(key, inner)| (key.clone(), entry(key, inner))).collect::<Map<_, _>>(),
         ),
         Value::Array(items) => Value::Array(items.iter().map(self::value).collect()),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
@@ -104,10 +101,7 @@ fn secret_at(text: &str, here: usize) -> Option<(usize, usize)> {
     if let Some(assigned) = rest.strip_prefix('=') {
         return assigned_secret(text.get(..here)?, assigned, here + 1);
     }
-    if text
-        .get(..here)?
-        .ends_with(|before: char| before.is_ascii_alphanumeric() || before == '_')
-    {
+    if text.get(..here)?.ends_with(|before: char| before.is_ascii_alphanumeric() || before == '_') {
         return None;
     }
     KEY_PREFIXES.iter().find_map(|(prefix, least)| {
@@ -126,34 +120,22 @@ fn secret_at(text: &str, here: usize) -> Option<(usize, usize)> {
 fn assigned_secret(before: &str, after: &str, after_at: usize) -> Option<(usize, usize)> {
     let name_start = before
         .rfind(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'))
-        .map_or(0, |at| {
-            at + before
-                .get(at..)
-                .and_then(|s| s.chars().next())
-                .map_or(1, char::len_utf8)
-        });
+        .map_or(0, |at| at + before.get(at..).and_then(|s| s.chars().next()).map_or(1, char::len_utf8));
     let name = before.get(name_start..)?;
     if name.is_empty() || !names_secret(name) {
         return None;
     }
-    let quotes = after
-        .bytes()
-        .take_while(|byte| matches!(byte, b'"' | b'\'' | b'\\'))
-        .count();
+    let quotes = after.bytes().take_while(|byte| matches!(byte, b'"' | b'\'' | b'\\')).count();
     let value = after.get(quotes..)?;
-    let length = value
-        .bytes()
-        .take_while(|byte| byte.is_ascii_graphic() && !b"\"'\\,;".contains(byte))
-        .count();
+    let length =
+        value.bytes().take_while(|byte| byte.is_ascii_graphic() && !b"\"'\\,;".contains(byte)).count();
     let is_reference = value.starts_with(['$', '<', '[']);
     (length >= ASSIGNED_VALUE_BYTES && !is_reference)
         .then_some((after_at + quotes, after_at + quotes + length))
 }
 
 fn token_length(text: &str) -> usize {
-    text.bytes()
-        .take_while(|byte| byte.is_ascii_alphanumeric() || b"-_.~+/=".contains(byte))
-        .count()
+    text.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || b"-_.~+/=".contains(byte)).count()
 }
 
 #[cfg(test)]
@@ -167,18 +149,9 @@ mod tests {
         for (with, without) in [
             ("use sk-proj-abcdefghijklmnop1234 now", "use [REDACTED] now"),
             ("AIzaSyA1234567890123456789012345678901", "[REDACTED]"),
-            (
-                "ghp_abcdefghijklmnopqrst12, github_pat_11ABCDEFG0123456789ab",
-                "[REDACTED], [REDACTED]",
-            ),
-            (
-                "authorization: bearer abcdef0123456789.xyz!",
-                "authorization: bearer [REDACTED]!",
-            ),
-            (
-                r#"OPENAI_API_KEY=\"hunter2hunter2\" é"#,
-                r#"OPENAI_API_KEY=\"[REDACTED]\" é"#,
-            ),
+            ("ghp_abcdefghijklmnopqrst12, github_pat_11ABCDEFG0123456789ab", "[REDACTED], [REDACTED]"),
+            ("authorization: bearer abcdef0123456789.xyz!", "authorization: bearer [REDACTED]!"),
+            (r#"OPENAI_API_KEY=\"hunter2hunter2\" é"#, r#"OPENAI_API_KEY=\"[REDACTED]\" é"#),
             ("é MY_TOKEN=12345678 x", "é MY_TOKEN=[REDACTED] x"),
         ] {
             assert_eq!(text(with), without);

@@ -96,11 +96,7 @@ impl Round {
 
     pub(super) fn finish(&mut self, outcome: RoundOutcome, at: Timestamp, work: RunMillis) {
         let span = work.since(self.started_work).as_millis();
-        self.end = Some(RoundEnd {
-            outcome,
-            at,
-            millis: u64::try_from(span).unwrap_or(u64::MAX),
-        });
+        self.end = Some(RoundEnd { outcome, at, millis: u64::try_from(span).unwrap_or(u64::MAX) });
     }
 
     /// The payload of `round_end`.
@@ -174,14 +170,8 @@ pub(super) fn run_rounds<'a>(rounds: impl IntoIterator<Item = &'a Round>) -> Val
 
 /// `rounds` of a whole run, in `metrics_summary.json`; each round with the context window of its model.
 pub(super) fn summary_rounds<'a>(rounds: impl IntoIterator<Item = (&'a Round, Option<u64>)>) -> Value {
-    let rounds: Vec<_> = rounds
-        .into_iter()
-        .filter(|(round, _)| round.end.is_some())
-        .collect();
-    let shares: Vec<f64> = rounds
-        .iter()
-        .filter_map(|(round, window)| round.context_share(*window))
-        .collect();
+    let rounds: Vec<_> = rounds.into_iter().filter(|(round, _)| round.end.is_some()).collect();
+    let shares: Vec<f64> = rounds.iter().filter_map(|(round, window)| round.context_share(*window)).collect();
     let count = u32::try_from(shares.len()).unwrap_or(u32::MAX);
     let share = (count > 0).then(|| decimals(shares.iter().sum::<f64>() / f64::from(count), 2));
     let sums = Sums::of(rounds.into_iter().map(|(round, _)| round));
@@ -206,14 +196,10 @@ pub(super) fn api_timing<'a>(rounds: impl IntoIterator<Item = (&'a Round, &'a st
         by_round.entry(round.number).or_default().merge(&round.times);
         by_backend.entry(backend).or_default().merge(&round.times);
     }
-    let by_round: Map<_, _> = by_round
-        .iter()
-        .map(|(n, times)| (format!("round_{n}"), times.json()))
-        .collect();
-    let by_backend: Map<_, _> = by_backend
-        .iter()
-        .map(|(name, times)| ((*name).to_owned(), times.json()))
-        .collect();
+    let by_round: Map<_, _> =
+        by_round.iter().map(|(n, times)| (format!("round_{n}"), times.json())).collect();
+    let by_backend: Map<_, _> =
+        by_backend.iter().map(|(name, times)| ((*name).to_owned(), times.json())).collect();
     json!({
         "total_calls": all.calls,
         "total_time_ms": millis(all.time_ms),
@@ -234,12 +220,7 @@ struct Sums {
 
 impl Sums {
     fn of<'a>(rounds: impl IntoIterator<Item = &'a Round>) -> Self {
-        let mut sums = Self {
-            count: 0,
-            outcomes: BTreeMap::new(),
-            usage: TokenUsage::default(),
-            cost: None,
-        };
+        let mut sums = Self { count: 0, outcomes: BTreeMap::new(), usage: TokenUsage::default(), cost: None };
         let mut costs = Vec::new();
         for round in rounds {
             let Some(end) = &round.end else { continue };
@@ -254,23 +235,10 @@ impl Sums {
 
     /// The seven counters that are always there; other outcomes count in the total only.
     fn by_outcome(&self) -> Value {
-        [
-            "answer",
-            "vote",
-            "presentation",
-            "post_evaluation",
-            "restarted",
-            "error",
-            "timeout",
-        ]
-        .into_iter()
-        .map(|name| {
-            (
-                name.to_owned(),
-                Value::from(self.outcomes.get(name).copied().unwrap_or(0)),
-            )
-        })
-        .collect::<Map<_, _>>()
-        .into()
+        ["answer", "vote", "presentation", "post_evaluation", "restarted", "error", "timeout"]
+            .into_iter()
+            .map(|name| (name.to_owned(), Value::from(self.outcomes.get(name).copied().unwrap_or(0))))
+            .collect::<Map<_, _>>()
+            .into()
     }
 }

@@ -14,9 +14,7 @@ pub(super) struct LocalTime {
 impl LocalTime {
     /// Local time `utc_offset_seconds` east of UTC; an offset that no place on earth has is taken as UTC.
     pub(super) fn new(utc_offset_seconds: i32) -> Self {
-        Self {
-            offset: Offset::from_seconds(utc_offset_seconds).unwrap_or(Offset::UTC),
-        }
+        Self { offset: Offset::from_seconds(utc_offset_seconds).unwrap_or(Offset::UTC) }
     }
 
     /// `2026-02-14T09:30:15.482913`: the form without offset that older readers expect.
@@ -46,19 +44,12 @@ impl LocalTime {
 
 /// `2026-02-14T08:30:15.482913+00:00`.
 pub(super) fn utc_iso(at: Timestamp) -> String {
-    Offset::UTC
-        .to_datetime(moment(at))
-        .strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00")
-        .to_string()
+    Offset::UTC.to_datetime(moment(at)).strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00").to_string()
 }
 
 /// `at` for the calendar; a moment outside years -9999 to 9999 becomes the nearest one inside.
 fn moment(at: Timestamp) -> jiff::Timestamp {
-    let nearest = if at.micros() < 0 {
-        jiff::Timestamp::MIN
-    } else {
-        jiff::Timestamp::MAX
-    };
+    let nearest = if at.micros() < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
     jiff::Timestamp::from_microsecond(at.micros()).unwrap_or(nearest)
 }
 
@@ -76,10 +67,7 @@ mod tests {
         assert_eq!(local.date_and_clock(at), "2026-02-14 10:30:15");
         assert_eq!(utc_iso(at), "2026-02-14T09:30:15.000042+00:00");
         assert_eq!(LocalTime::new(i32::MAX).clock(at), "09:30:15");
-        assert_eq!(
-            utc_iso(Timestamp::from_micros(0)),
-            "1970-01-01T00:00:00.000000+00:00"
-        );
+        assert_eq!(utc_iso(Timestamp::from_micros(0)), "1970-01-01T00:00:00.000000+00:00");
     }
 
     #[test]

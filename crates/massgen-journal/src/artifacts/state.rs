@@ -57,10 +57,7 @@ pub(super) struct Moment {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RunPhase {
     Running,
-    Interrupted {
-        best: Option<AnswerLabel>,
-        at: Timestamp,
-    },
+    Interrupted { best: Option<AnswerLabel>, at: Timestamp },
     Finished(RunOutcome),
 }
 
@@ -138,9 +135,7 @@ impl RunState {
     /// The state after the first event, which must be `RunStarted`.
     pub(super) fn start(folder: RunFolder, envelope: &Envelope) -> Result<Self, ArtifactError> {
         let Event::RunStarted { spec, meta } = &envelope.event else {
-            return Err(ArtifactError::NotStarted {
-                kind: envelope.event.kind(),
-            });
+            return Err(ArtifactError::NotStarted { kind: envelope.event.kind() });
         };
         let registration = spec.agent_nos();
         let count = registration.len();
@@ -157,11 +152,7 @@ impl RunState {
             local: LocalTime::new(meta.utc_offset_seconds),
             started: envelope.at,
             started_work: envelope.run_time,
-            last: Moment {
-                seq: envelope.seq,
-                at: envelope.at,
-                work: envelope.run_time,
-            },
+            last: Moment { seq: envelope.seq, at: envelope.at, work: envelope.run_time },
             agents,
             registration,
             revisions: RevisionSet::empty(count),
@@ -214,19 +205,12 @@ impl RunState {
 
     /// The largest round of any agent: the round of events that belong to none.
     pub(super) fn largest_answer_round(&self) -> u32 {
-        self.agents
-            .iter()
-            .map(|agent| agent.answer_round)
-            .max()
-            .unwrap_or(0)
+        self.agents.iter().map(|agent| agent.answer_round).max().unwrap_or(0)
     }
 
     /// The vote of an agent that counts at this moment.
     pub(super) fn counting_vote(&self, agent: &AgentState) -> Option<&Vote> {
-        agent
-            .vote
-            .and_then(|index| self.votes.get(index))
-            .filter(|vote| vote.counts == VoteCounts::Yes)
+        agent.vote.and_then(|index| self.votes.get(index)).filter(|vote| vote.counts == VoteCounts::Yes)
     }
 
     /// Votes that count, most first; among equals in registration order. Final once the winner is known.
@@ -239,10 +223,7 @@ impl RunState {
             *counts.entry(vote.answer).or_default() += 1;
         }
         let place = |label: &AnswerLabel| self.registration.iter().position(|no| *no == label.agent);
-        let mut rows: Vec<_> = counts
-            .into_iter()
-            .map(|(answer, votes)| TallyRow { answer, votes })
-            .collect();
+        let mut rows: Vec<_> = counts.into_iter().map(|(answer, votes)| TallyRow { answer, votes }).collect();
         rows.sort_by_key(|row| (std::cmp::Reverse(row.votes), place(&row.answer)));
         rows
     }
@@ -254,9 +235,7 @@ impl RunState {
     }
 
     pub(super) fn is_tie(&self) -> bool {
-        self.winner
-            .as_ref()
-            .is_some_and(|winner| winner.basis == WinnerBasis::Tie)
+        self.winner.as_ref().is_some_and(|winner| winner.basis == WinnerBasis::Tie)
     }
 
     /// Money that was spent; `None` when a part of it is unknown.

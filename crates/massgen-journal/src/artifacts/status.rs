@@ -85,10 +85,7 @@ impl StatusDocument {
             if part.is_none() {
                 self.parts_made += 1;
                 let key = serde_json::to_string(&agent.id)?;
-                *part = Some(format!(
-                    "    {key}: {}",
-                    indented(&agent_part(state, agent), "    ")?
-                ));
+                *part = Some(format!("    {key}: {}", indented(&agent_part(state, agent), "    ")?));
             }
             out.push_str(separator);
             out.push_str(part.as_deref().unwrap_or_default());
@@ -149,15 +146,9 @@ fn before_agents(state: &RunState) -> Value {
 }
 
 fn after_agents(state: &RunState) -> Value {
-    let votes: Map<_, _> = state
-        .tally()
-        .into_iter()
-        .map(|row| (row.answer.to_string(), Value::from(row.votes)))
-        .collect();
-    let preview = state
-        .final_answer
-        .as_ref()
-        .map(|answer| head(&answer.content, ANSWER_PREVIEW_CHARS));
+    let votes: Map<_, _> =
+        state.tally().into_iter().map(|row| (row.answer.to_string(), Value::from(row.votes))).collect();
+    let preview = state.final_answer.as_ref().map(|answer| head(&answer.content, ANSWER_PREVIEW_CHARS));
     json!({
         "results": {
             "votes": votes,
@@ -207,10 +198,7 @@ fn finish(state: &RunState) -> (&'static str, String) {
                 .registered()
                 .filter_map(|agent| Some(format!("{}: {}", agent.id, agent.failure.as_ref()?.message)))
                 .collect();
-            (
-                "error",
-                format!("No answer. {}", failed.join("; ")).trim_end().to_owned(),
-            )
+            ("error", format!("No answer. {}", failed.join("; ")).trim_end().to_owned())
         }
     }
 }
@@ -264,20 +252,12 @@ fn completion(state: &RunState) -> usize {
         return 100;
     }
     let answered = state.agents.iter().filter(|agent| agent.answers > 0).count();
-    let voted = state
-        .agents
-        .iter()
-        .filter(|agent| state.counting_vote(agent).is_some())
-        .count();
+    let voted = state.agents.iter().filter(|agent| state.counting_vote(agent).is_some()).count();
     (100 * (answered + voted) / (2 * state.agents.len().max(1))).min(99)
 }
 
 fn agent_part(state: &RunState, agent: &AgentState) -> Value {
-    let counts = if state.counting_vote(agent).is_some() {
-        VoteCounts::Yes
-    } else {
-        VoteCounts::No
-    };
+    let counts = if state.counting_vote(agent).is_some() { VoteCounts::Yes } else { VoteCounts::No };
     let vote = agent.vote.and_then(|index| state.votes.get(index)).map(|vote| {
         let reason = (!vote.reason.is_empty()).then(|| head(&vote.reason, REASON_PREVIEW_CHARS));
         json!({

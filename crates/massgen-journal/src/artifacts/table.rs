@@ -33,11 +33,7 @@ pub(super) struct CoordinationTable {
 #[derive(Debug)]
 enum Row {
     /// Something that one agent did, and its state after it.
-    Agent {
-        no: AgentNo,
-        text: String,
-        state: &'static str,
-    },
+    Agent { no: AgentNo, text: String, state: &'static str },
     /// Something that concerns all.
     System { text: String },
 }
@@ -47,16 +43,10 @@ impl CoordinationTable {
     pub(super) fn add(&mut self, state: &RunState, envelope: &Envelope) {
         match &envelope.event {
             Event::ExecutionStarted { agent, .. } => {
-                let round = state
-                    .agent(*agent)
-                    .map_or(0, super::agent::AgentState::display_round);
+                let round = state.agent(*agent).map_or(0, super::agent::AgentState::display_round);
                 self.agent(*agent, &format!("> starts round {round}"), "working");
             }
-            Event::PromptExtended {
-                agent,
-                turn,
-                occasion,
-            } => {
+            Event::PromptExtended { agent, turn, occasion } => {
                 let Some(news) = news_of(turn).filter(|news| !news.answers.is_empty()) else {
                     return;
                 };
@@ -78,18 +68,11 @@ impl CoordinationTable {
                 );
                 self.system(&format!("{label} is new: votes on older answers no longer count"));
             }
-            Event::VoteCast {
-                voter,
-                answer,
-                reason,
-                ..
-            } => {
+            Event::VoteCast { voter, answer, reason, .. } => {
                 let reason = cut(&one_line(reason), REASON_CHARS);
                 self.agent(*voter, &format!("+ votes for {answer}: {reason}"), "voted");
             }
-            Event::VoteIgnored {
-                voter, answer, newer, ..
-            } => {
+            Event::VoteIgnored { voter, answer, newer, .. } => {
                 let text = format!("- vote for {answer} not counted, newer: {}", labels(newer));
                 self.agent(*voter, &text, "restarting");
             }
@@ -99,11 +82,7 @@ impl CoordinationTable {
             Event::NoDecision { agent, .. } => self.agent(*agent, "- no decision", "working"),
             Event::ModelCallFinished { call, outcome } => match outcome {
                 CallOutcome::Failed { failure } => {
-                    self.agent(
-                        call.agent,
-                        &format!("! {}", one_line(&failure.to_string())),
-                        "working",
-                    );
+                    self.agent(call.agent, &format!("! {}", one_line(&failure.to_string())), "working");
                 }
                 CallOutcome::Replied { .. } | CallOutcome::Cancelled { .. } => {}
             },
@@ -118,10 +97,7 @@ impl CoordinationTable {
             },
             Event::WinnerSelected { answer, .. } => {
                 let summary = vote_summary(state);
-                self.system(&format!(
-                    "WINNER: {} with {answer} ({summary})",
-                    state.id(answer.agent)
-                ));
+                self.system(&format!("WINNER: {} with {answer} ({summary})", state.id(answer.agent)));
             }
             Event::FinalAnswerReady { agent, .. } => self.agent(*agent, "# final answer", "final"),
             Event::RunInterrupted { .. } => self.system("interrupted"),
@@ -155,11 +131,7 @@ impl CoordinationTable {
             let number = format!("E{}", index + 1);
             match row {
                 Row::System { text } => layout.span(&mut out, &number, text),
-                Row::Agent {
-                    no,
-                    text,
-                    state: after,
-                } => {
+                Row::Agent { no, text, state: after } => {
                     let cells: Vec<String> = match layout.place(*no) {
                         Some(place) => {
                             if let Some(state) = states.get_mut(place) {
@@ -167,13 +139,11 @@ impl CoordinationTable {
                             }
                             let others = states.iter().enumerate();
                             others
-                                .map(|(at, state)| {
-                                    if at == place {
-                                        text.clone()
-                                    } else {
-                                        format!("({state})")
-                                    }
-                                })
+                                .map(
+                                    |(at, state)| {
+                                        if at == place { text.clone() } else { format!("({state})") }
+                                    },
+                                )
                                 .collect()
                         }
                         None => vec![format!("{}: {text}", state.id(*no))],
@@ -245,11 +215,7 @@ impl Layout {
     fn of(state: &RunState) -> Self {
         let count = state.agents.len();
         if count > COLUMN_AGENTS {
-            return Self {
-                width: 100,
-                titles: vec!["Agents".to_owned()],
-                places: Vec::new(),
-            };
+            return Self { width: 100, titles: vec!["Agents".to_owned()], places: Vec::new() };
         }
         let width = match count {
             0..=2 => 60,
@@ -261,18 +227,8 @@ impl Layout {
             .registered()
             .map(|agent| format!("Agent {} ({})", agent.no.index() + 1, agent.id))
             .collect();
-        let place = |no| {
-            state
-                .registration
-                .iter()
-                .position(|other| *other == no)
-                .unwrap_or_default()
-        };
-        Self {
-            width,
-            titles,
-            places: state.agents.iter().map(|agent| place(agent.no)).collect(),
-        }
+        let place = |no| state.registration.iter().position(|other| *other == no).unwrap_or_default();
+        Self { width, titles, places: state.agents.iter().map(|agent| place(agent.no)).collect() }
     }
 
     fn columns(&self) -> usize {

@@ -33,12 +33,7 @@ pub(super) fn no(n: usize) -> AgentNo {
 }
 
 pub(super) fn price() -> Price {
-    Price {
-        input: 3_000_000_000,
-        output: 15_000_000_000,
-        cached_input: 300_000_000,
-        cache_write: 0,
-    }
+    Price { input: 3_000_000_000, output: 15_000_000_000, cached_input: 300_000_000, cache_write: 0 }
 }
 
 pub(super) fn agent(id: &str, price: Option<Price>) -> AgentSpec {
@@ -46,10 +41,7 @@ pub(super) fn agent(id: &str, price: Option<Price>) -> AgentSpec {
         id: AgentId::new(id).unwrap(),
         backend: BackendSpec {
             kind: "chatcompletion".into(),
-            wire: Wire::ChatCompletions {
-                base_url: "http://127.0.0.1:1".into(),
-                key_variables: vec![],
-            },
+            wire: Wire::ChatCompletions { base_url: "http://127.0.0.1:1".into(), key_variables: vec![] },
             model: "test-model".into(),
             max_output_tokens: None,
             context_window: Some(1000),
@@ -66,11 +58,7 @@ pub(super) fn text(text: &str) -> ItemContent {
 }
 
 pub(super) fn tool(name: &str, arguments: &str) -> ItemContent {
-    ItemContent::ToolCall(ToolCall {
-        id: "call_0".into(),
-        name: name.into(),
-        arguments: arguments.into(),
-    })
+    ItemContent::ToolCall(ToolCall { id: "call_0".into(), name: name.into(), arguments: arguments.into() })
 }
 
 impl History {
@@ -81,10 +69,7 @@ impl History {
             agents,
             orchestration: Orchestration::default(),
             timeouts: Timeouts::default(),
-            budget: Budget {
-                max_cost: Some(Usd::from_dollars(0.5)),
-                max_tokens: None,
-            },
+            budget: Budget { max_cost: Some(Usd::from_dollars(0.5)), max_tokens: None },
         });
         let meta = Arc::new(RunMeta {
             version: "1.2.3".into(),
@@ -94,10 +79,7 @@ impl History {
                 json!({"agents": [{"id": "a", "backend": {"type": "openai", "api_key": "sk-written-in-it"}}]}),
             ),
             arguments: json!({"config": "config.yaml", "automation": true, "rounds": null}),
-            git: Some(GitState {
-                commit: "0123abcd".into(),
-                branch: "main".into(),
-            }),
+            git: Some(GitState { commit: "0123abcd".into(), branch: "main".into() }),
             utc_offset_seconds: 3600,
             fixed_prompt_bytes: 0,
         });
@@ -118,13 +100,7 @@ impl History {
         let seq = Seq(self.events.len() as u64 + 1);
         let at = Timestamp::from_micros(START + i64::try_from(self.work).unwrap() * 1000);
         let run_time = RunMillis(self.work);
-        self.events.push(Envelope {
-            v: ENVELOPE_VERSION,
-            seq,
-            at,
-            run_time,
-            event,
-        });
+        self.events.push(Envelope { v: ENVELOPE_VERSION, seq, at, run_time, event });
         self.work += 250;
     }
 
@@ -134,45 +110,22 @@ impl History {
         *execution += 1;
         let execution = *execution;
         let round = self.answers.get(&agent).copied().unwrap_or(0);
-        let conversation = if execution == 1 {
-            Conversation::Fresh
-        } else {
-            Conversation::Continued
-        };
-        self.push(Event::ExecutionStarted {
-            agent,
-            execution,
-            round,
-            conversation,
-        });
+        let conversation = if execution == 1 { Conversation::Fresh } else { Conversation::Continued };
+        self.push(Event::ExecutionStarted { agent, execution, round, conversation });
         let news = News {
             answers: shown.to_vec(),
             notes: vec![],
             directive: (!shown.is_empty()).then_some(Directive::AnswerOrVote),
         };
-        let turn = if execution == 1 {
-            Turn::Opening(news)
-        } else {
-            Turn::Update(news)
-        };
-        self.push(Event::PromptExtended {
-            agent,
-            turn,
-            occasion: Occasion::ExecutionStart,
-        });
-        self.push(Event::AgentStateChanged {
-            agent,
-            state: AgentStatus::Working,
-        });
+        let turn = if execution == 1 { Turn::Opening(news) } else { Turn::Update(news) };
+        self.push(Event::PromptExtended { agent, turn, occasion: Occasion::ExecutionStart });
+        self.push(Event::AgentStateChanged { agent, state: AgentStatus::Working });
     }
 
     pub(super) fn call(&mut self, agent: AgentNo, purpose: Purpose) -> CallId {
         let number = self.calls.entry(agent).or_default();
         *number += 1;
-        let call = CallId {
-            agent,
-            number: *number,
-        };
+        let call = CallId { agent, number: *number };
         let price = self.spec.agent(agent).unwrap().backend.price;
         self.push(Event::ModelCallStarted {
             call,
@@ -184,13 +137,8 @@ impl History {
     }
 
     pub(super) fn finish(&mut self, call: CallId, items: Vec<ItemContent>) {
-        let usage = TokenUsage {
-            input: 100,
-            output: 20,
-            reasoning: 5,
-            cached_input: 50,
-            ..TokenUsage::default()
-        };
+        let usage =
+            TokenUsage { input: 100, output: 20, reasoning: 5, cached_input: 50, ..TokenUsage::default() };
         let price = self.spec.agent(call.agent).unwrap().backend.price;
         let reply = Reply {
             items: items.into_iter().map(Into::into).collect(),
@@ -203,10 +151,7 @@ impl History {
         let cost = price.map(|price| price.cost(&usage));
         self.push(Event::ModelCallFinished {
             call,
-            outcome: CallOutcome::Replied {
-                reply: Arc::new(reply),
-                cost,
-            },
+            outcome: CallOutcome::Replied { reply: Arc::new(reply), cost },
         });
     }
 
@@ -219,25 +164,15 @@ impl History {
     pub(super) fn answer(&mut self, agent: AgentNo, content: &str) -> AnswerLabel {
         self.reply(
             agent,
-            vec![
-                text("I have it."),
-                tool("new_answer", &json!({"content": content}).to_string()),
-            ],
+            vec![text("I have it."), tool("new_answer", &json!({"content": content}).to_string())],
         );
         let revision = self.answers.entry(agent).or_default();
         *revision += 1;
         let label = agent.label(*revision);
         self.revisions.include(label);
         let seen = self.revisions.clone();
-        self.push(Event::AnswerAccepted {
-            label,
-            content: content.into(),
-            seen,
-        });
-        self.push(Event::AgentStateChanged {
-            agent,
-            state: AgentStatus::Answered,
-        });
+        self.push(Event::AnswerAccepted { label, content: content.into(), seen });
+        self.push(Event::AgentStateChanged { agent, state: AgentStatus::Answered });
         label
     }
 
@@ -245,16 +180,8 @@ impl History {
         let arguments = json!({"agent_id": answer.agent, "reason": reason}).to_string();
         self.reply(voter, vec![tool("vote", &arguments)]);
         let seen = self.revisions.clone();
-        self.push(Event::VoteCast {
-            voter,
-            answer,
-            reason: reason.into(),
-            seen,
-        });
-        self.push(Event::AgentStateChanged {
-            agent: voter,
-            state: AgentStatus::Voted,
-        });
+        self.push(Event::VoteCast { voter, answer, reason: reason.into(), seen });
+        self.push(Event::AgentStateChanged { agent: voter, state: AgentStatus::Voted });
     }
 
     pub(super) fn finished(&mut self, outcome: RunOutcome) {
@@ -267,29 +194,12 @@ impl History {
 /// Registered zeta, alpha, mid; so zeta is agent3, alpha agent1, mid agent2.
 pub(super) fn eventful() -> History {
     let mut history = eventful_until_votes();
-    history.push(Event::CoordinationEnded {
-        cause: EndCause::AllVoted,
-    });
+    history.push(Event::CoordinationEnded { cause: EndCause::AllVoted });
     let (first, second) = (no(3).label(1), no(1).label(1));
-    let tally = vec![
-        TallyRow {
-            answer: first,
-            votes: 1,
-        },
-        TallyRow {
-            answer: second,
-            votes: 1,
-        },
-    ];
-    history.push(Event::WinnerSelected {
-        answer: first,
-        tally: tally.clone(),
-        basis: WinnerBasis::Tie,
-    });
-    history.push(Event::PresentationStarted {
-        presenter: no(3),
-        strategy: FinalAnswerStrategy::WinnerPresent,
-    });
+    let tally = vec![TallyRow { answer: first, votes: 1 }, TallyRow { answer: second, votes: 1 }];
+    history.push(Event::WinnerSelected { answer: first, tally: tally.clone(), basis: WinnerBasis::Tie });
+    history
+        .push(Event::PresentationStarted { presenter: no(3), strategy: FinalAnswerStrategy::WinnerPresent });
     history.push(Event::ExecutionStarted {
         agent: no(3),
         execution: 5,
@@ -298,16 +208,10 @@ pub(super) fn eventful() -> History {
     });
     history.push(Event::PromptExtended {
         agent: no(3),
-        turn: Turn::Update(News {
-            directive: Some(Directive::Present { tally }),
-            ..News::default()
-        }),
+        turn: Turn::Update(News { directive: Some(Directive::Present { tally }), ..News::default() }),
         occasion: Occasion::Presentation,
     });
-    history.push(Event::AgentStateChanged {
-        agent: no(3),
-        state: AgentStatus::Presenting,
-    });
+    history.push(Event::AgentStateChanged { agent: no(3), state: AgentStatus::Presenting });
     let call = history.call(no(3), Purpose::Present);
     history.finish(call, vec![text("# Blue\n\nShort waves scatter most.")]);
     history.push(Event::FinalAnswerReady {
@@ -315,21 +219,15 @@ pub(super) fn eventful() -> History {
         content: "# Blue\n\nShort waves scatter most.".into(),
         source: FinalSource::Presented,
     });
-    history.push(Event::AgentStateChanged {
-        agent: no(3),
-        state: AgentStatus::Done,
-    });
+    history.push(Event::AgentStateChanged { agent: no(3), state: AgentStatus::Done });
     history.finished(RunOutcome::Answered);
     history
 }
 
 /// The first part of [`eventful`], up to the last vote.
 pub(super) fn eventful_until_votes() -> History {
-    let mut history = History::new(vec![
-        agent("zeta", Some(price())),
-        agent("alpha", Some(price())),
-        agent("mid", None),
-    ]);
+    let mut history =
+        History::new(vec![agent("zeta", Some(price())), agent("alpha", Some(price())), agent("mid", None)]);
     let (alpha, mid, zeta) = (no(1), no(2), no(3));
     for agent in [zeta, alpha, mid] {
         history.execution(agent, &[]);
@@ -338,9 +236,7 @@ pub(super) fn eventful_until_votes() -> History {
     let call = history.reply(
         alpha,
         vec![
-            ItemContent::Reasoning {
-                text: "I should look it up.".into(),
-            },
+            ItemContent::Reasoning { text: "I should look it up.".into() },
             text("Let me read."),
             tool("mcp__files__read", r#"{"path":"sky.md","api_key":"hunter2"}"#),
         ],
@@ -355,17 +251,11 @@ pub(super) fn eventful_until_votes() -> History {
     let first = history.answer(zeta, "Because of sk-abcdefghijklmnopqrst scattering.");
     history.push(Event::NoteReceived {
         id: NoteId(1),
-        note: Note {
-            content: "Keep it short.".into(),
-            source: "human".into(),
-            targets: None,
-        },
+        note: Note { content: "Keep it short.".into(), source: "human".into(), targets: None },
     });
     history.push(Event::ToolCallFinished {
         tool_use,
-        outcome: ToolOutcome::Ok {
-            text: "# Sky\nblue".into(),
-        },
+        outcome: ToolOutcome::Ok { text: "# Sky\nblue".into() },
         duration: Duration::from_millis(6100),
     });
     history.push(Event::PromptExtended {
@@ -373,11 +263,7 @@ pub(super) fn eventful_until_votes() -> History {
         turn: Turn::Results {
             call,
             results: vec![ResultRef::Tool],
-            news: News {
-                answers: vec![first],
-                notes: vec![NoteId(1)],
-                directive: None,
-            },
+            news: News { answers: vec![first], notes: vec![NoteId(1)], directive: None },
         },
         occasion: Occasion::ToolBoundary,
     });
@@ -391,36 +277,20 @@ pub(super) fn eventful_until_votes() -> History {
         delay: Duration::from_millis(1500),
     });
     history.finish(call, vec![text("I think about it.")]);
-    history.push(Event::NoDecision {
-        agent: mid,
-        call,
-        attempt: 1,
-        max_attempts: 3,
-    });
+    history.push(Event::NoDecision { agent: mid, call, attempt: 1, max_attempts: 3 });
     history.push(Event::PromptExtended {
         agent: mid,
-        turn: Turn::Update(News {
-            directive: Some(Directive::Act { attempts_left: 2 }),
-            ..News::default()
-        }),
+        turn: Turn::Update(News { directive: Some(Directive::Act { attempts_left: 2 }), ..News::default() }),
         occasion: Occasion::Retry,
     });
     let call = history.reply(mid, vec![tool("vote", r#"{"agent_id":"agent9"}"#)]);
-    let refusal = Refusal::InvalidTarget {
-        named: "agent9".into(),
-    };
-    history.push(Event::SubmissionRefused {
-        agent: mid,
-        call,
-        refusal: refusal.clone(),
-    });
+    let refusal = Refusal::InvalidTarget { named: "agent9".into() };
+    history.push(Event::SubmissionRefused { agent: mid, call, refusal: refusal.clone() });
     history.push(Event::PromptExtended {
         agent: mid,
         turn: Turn::Results {
             call,
-            results: vec![ResultRef::Verdict {
-                verdict: Verdict::Refused { refusal },
-            }],
+            results: vec![ResultRef::Verdict { verdict: Verdict::Refused { refusal } }],
             news: News::default(),
         },
         occasion: Occasion::Retry,
@@ -428,10 +298,7 @@ pub(super) fn eventful_until_votes() -> History {
     // zeta votes for itself; before that, mid's answer came.
     history.execution(zeta, &[]);
     let second = history.answer(mid, "Rayleigh.");
-    let call = history.reply(
-        zeta,
-        vec![tool("vote", r#"{"agent_id":"agent3","reason":"mine"}"#)],
-    );
+    let call = history.reply(zeta, vec![tool("vote", r#"{"agent_id":"agent3","reason":"mine"}"#)]);
     history.push(Event::VoteIgnored {
         voter: zeta,
         answer: first,
@@ -442,9 +309,7 @@ pub(super) fn eventful_until_votes() -> History {
         agent: zeta,
         turn: Turn::Results {
             call,
-            results: vec![ResultRef::Verdict {
-                verdict: Verdict::VoteOutdated { newer: vec![second] },
-            }],
+            results: vec![ResultRef::Verdict { verdict: Verdict::VoteOutdated { newer: vec![second] } }],
             news: News::default(),
         },
         occasion: Occasion::Retry,
@@ -454,27 +319,16 @@ pub(super) fn eventful_until_votes() -> History {
     // mid's provider fails for good.
     history.execution(mid, &[first]);
     let call = history.call(mid, Purpose::Coordinate);
-    let failure = ModelFailure {
-        kind: FailureKind::Unauthorized,
-        message: "no such key".into(),
-        attempts: 1,
-    };
-    history.push(Event::ModelCallFinished {
-        call,
-        outcome: CallOutcome::Failed {
-            failure: failure.clone(),
-        },
-    });
+    let failure =
+        ModelFailure { kind: FailureKind::Unauthorized, message: "no such key".into(), attempts: 1 };
+    history
+        .push(Event::ModelCallFinished { call, outcome: CallOutcome::Failed { failure: failure.clone() } });
     history.push(Event::AgentStateChanged {
         agent: mid,
-        state: AgentStatus::Out {
-            cause: OutCause::ModelFailed { failure },
-        },
+        state: AgentStatus::Out { cause: OutCause::ModelFailed { failure } },
     });
-    history.push(Event::Degraded {
-        message: "the price of `test-model` is unknown".into(),
-        agent: Some(mid),
-    });
+    history
+        .push(Event::Degraded { message: "the price of `test-model` is unknown".into(), agent: Some(mid) });
     // alpha answers: zeta's vote is stale.
     let third = history.answer(alpha, "Blue light scatters more.\nSee sky.md.");
     history.execution(zeta, &[third]);
@@ -492,10 +346,7 @@ pub(super) fn tree(root: &Path) -> BTreeMap<String, Vec<u8>> {
             let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
             let kind = fs_err::symlink_metadata(&path).unwrap().file_type();
             if kind.is_symlink() {
-                out.insert(
-                    name,
-                    format!("-> {}", fs_err::read_link(&path).unwrap().display()).into_bytes(),
-                );
+                out.insert(name, format!("-> {}", fs_err::read_link(&path).unwrap().display()).into_bytes());
             } else if kind.is_dir() {
                 out.insert(format!("{name}/"), Vec::new());
                 walk(root, &path, out);

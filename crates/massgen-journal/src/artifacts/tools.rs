@@ -49,14 +49,7 @@ pub(super) struct ToolBook {
 impl ToolBook {
     /// A tool call began.
     pub(super) fn start(&mut self, tool_use: ToolUse, call: &ToolCall, round: u32, at: Timestamp) {
-        self.open.insert(
-            tool_use,
-            OpenTool {
-                call: call.clone(),
-                round,
-                started: at,
-            },
-        );
+        self.open.insert(tool_use, OpenTool { call: call.clone(), round, started: at });
     }
 
     /// Whether a tool call began and has not ended.
@@ -103,11 +96,8 @@ impl ToolBook {
     /// `tool_metrics` of the agent.
     pub(super) fn metrics(&self) -> Value {
         let mut metrics = totals(&self.by_name);
-        let by_tool: Map<_, _> = self
-            .by_name
-            .iter()
-            .map(|(name, stats)| (name.clone(), stats.detailed(name).into()))
-            .collect();
+        let by_tool: Map<_, _> =
+            self.by_name.iter().map(|(name, stats)| (name.clone(), stats.detailed(name).into())).collect();
         metrics.insert("by_tool".into(), by_tool.into());
         metrics.into()
     }
@@ -132,18 +122,9 @@ impl Told<'_> {
 /// How files tell of `outcome`.
 pub(super) fn told(outcome: &ToolOutcome) -> Told<'_> {
     match outcome {
-        ToolOutcome::Ok { text } => Told {
-            status: "success",
-            text,
-        },
-        ToolOutcome::Error { text } => Told {
-            status: "error",
-            text,
-        },
-        ToolOutcome::Denied { text } => Told {
-            status: "denied",
-            text,
-        },
+        ToolOutcome::Ok { text } => Told { status: "success", text },
+        ToolOutcome::Error { text } => Told { status: "error", text },
+        ToolOutcome::Denied { text } => Told { status: "denied", text },
         ToolOutcome::Unknown => Told {
             status: "unknown",
             text: "the run was killed meanwhile; the tool may or may not have done its work",
@@ -152,18 +133,12 @@ pub(super) fn told(outcome: &ToolOutcome) -> Told<'_> {
             status: "unknown",
             text: "stopped at a time limit; the tool may or may not have done its work",
         },
-        ToolOutcome::NotRun {
-            cause: NotRunCause::TimeIsUp,
-        } => Told {
-            status: "denied",
-            text: "not run: the time of the round is up",
-        },
-        ToolOutcome::NotRun {
-            cause: NotRunCause::TooManyCalls,
-        } => Told {
-            status: "denied",
-            text: "not run: too many tool calls in one reply",
-        },
+        ToolOutcome::NotRun { cause: NotRunCause::TimeIsUp } => {
+            Told { status: "denied", text: "not run: the time of the round is up" }
+        }
+        ToolOutcome::NotRun { cause: NotRunCause::TooManyCalls } => {
+            Told { status: "denied", text: "not run: too many tool calls in one reply" }
+        }
     }
 }
 
@@ -180,10 +155,8 @@ impl ToolStats {
     fn add(&mut self, run: &ToolRun) {
         self.failures += u64::from(run.error.is_some());
         self.times_ms.push(run.millis);
-        self.inputs
-            .push(u64::try_from(run.input_chars).unwrap_or(u64::MAX));
-        self.outputs
-            .push(u64::try_from(run.output_chars).unwrap_or(u64::MAX));
+        self.inputs.push(u64::try_from(run.input_chars).unwrap_or(u64::MAX));
+        self.outputs.push(u64::try_from(run.output_chars).unwrap_or(u64::MAX));
     }
 
     fn merge(&mut self, other: &Self) {
@@ -198,12 +171,8 @@ impl ToolStats {
     }
 
     fn plain(&self, name: &str) -> Map<String, Value> {
-        let (calls, time, inputs, outputs) = (
-            self.calls(),
-            sum(&self.times_ms),
-            sum(&self.inputs),
-            sum(&self.outputs),
-        );
+        let (calls, time, inputs, outputs) =
+            (self.calls(), sum(&self.times_ms), sum(&self.inputs), sum(&self.outputs));
         let mut map = Map::new();
         map.insert("call_count".into(), calls.into());
         map.insert("success_count".into(), (calls - self.failures).into());
@@ -222,19 +191,9 @@ impl ToolStats {
 
     fn detailed(&self, name: &str) -> Map<String, Value> {
         let mut map = self.plain(name);
-        let (inputs, outputs, times) = (
-            sorted(&self.inputs),
-            sorted(&self.outputs),
-            sorted(&self.times_ms),
-        );
-        map.insert(
-            "avg_input_chars".into(),
-            mean(sum(&inputs), self.calls(), 1).into(),
-        );
-        map.insert(
-            "avg_output_chars".into(),
-            mean(sum(&outputs), self.calls(), 1).into(),
-        );
+        let (inputs, outputs, times) = (sorted(&self.inputs), sorted(&self.outputs), sorted(&self.times_ms));
+        map.insert("avg_input_chars".into(), mean(sum(&inputs), self.calls(), 1).into());
+        map.insert("avg_output_chars".into(), mean(sum(&outputs), self.calls(), 1).into());
         map.insert(
             "output_distribution".into(),
             json!({"min": outputs.first(), "max": outputs.last(), "median": median(&outputs),
@@ -260,10 +219,8 @@ pub(super) fn run_tools<'a>(books: impl IntoIterator<Item = &'a ToolBook>) -> Va
         all.entry(name.clone()).or_default().merge(stats);
     }
     let mut tools = totals(&all);
-    let by_tool: Map<_, _> = all
-        .iter()
-        .map(|(name, stats)| (name.clone(), stats.plain(name).into()))
-        .collect();
+    let by_tool: Map<_, _> =
+        all.iter().map(|(name, stats)| (name.clone(), stats.plain(name).into())).collect();
     tools.insert("by_tool".into(), by_tool.into());
     tools.into()
 }
@@ -281,21 +238,13 @@ pub(super) fn tool_type(name: &str) -> &'static str {
 
 /// The server of a tool named `mcp__<server>__<tool>`.
 pub(super) fn tool_server(name: &str) -> Option<&str> {
-    name.strip_prefix("mcp__")?
-        .split_once("__")
-        .map(|(server, _)| server)
+    name.strip_prefix("mcp__")?.split_once("__").map(|(server, _)| server)
 }
 
 fn totals(by_name: &BTreeMap<String, ToolStats>) -> Map<String, Value> {
     let mut map = Map::new();
-    map.insert(
-        "total_calls".into(),
-        by_name.values().map(ToolStats::calls).sum::<u64>().into(),
-    );
-    map.insert(
-        "total_failures".into(),
-        by_name.values().map(|stats| stats.failures).sum::<u64>().into(),
-    );
+    map.insert("total_calls".into(), by_name.values().map(ToolStats::calls).sum::<u64>().into());
+    map.insert("total_failures".into(), by_name.values().map(|stats| stats.failures).sum::<u64>().into());
     let time: u64 = by_name.values().map(|stats| sum(&stats.times_ms)).sum();
     map.insert("total_execution_time_ms".into(), decimals(millis(time), 2).into());
     map
@@ -332,16 +281,10 @@ mod tests {
     #[test]
     fn percentiles_need_enough_samples() {
         let few = [1, 2, 3, 4];
-        assert_eq!(
-            (median(&few), percentile(&few, 90, P90_SAMPLES)),
-            (Some(3), Some(4))
-        );
+        assert_eq!((median(&few), percentile(&few, 90, P90_SAMPLES)), (Some(3), Some(4)));
         let many: Vec<u64> = (0..200).collect();
         assert_eq!(
-            (
-                percentile(&many, 90, P90_SAMPLES),
-                percentile(&many, 99, P99_SAMPLES)
-            ),
+            (percentile(&many, 90, P90_SAMPLES), percentile(&many, 99, P99_SAMPLES)),
             (Some(180), Some(198))
         );
         assert_eq!(median(&[]), None);
@@ -349,14 +292,8 @@ mod tests {
 
     #[test]
     fn the_name_tells_the_kind_and_the_server() {
-        assert_eq!(
-            (tool_type("mcp__files__read"), tool_server("mcp__files__read")),
-            ("mcp", Some("files"))
-        );
-        assert_eq!(
-            (tool_type("custom_tool__x"), tool_server("custom_tool__x")),
-            ("custom", None)
-        );
+        assert_eq!((tool_type("mcp__files__read"), tool_server("mcp__files__read")), ("mcp", Some("files")));
+        assert_eq!((tool_type("custom_tool__x"), tool_server("custom_tool__x")), ("custom", None));
         assert_eq!(tool_type("read_file"), "unknown");
     }
 }

@@ -47,10 +47,7 @@ impl Trace {
     pub(super) fn start_round(&mut self, round: u32) {
         self.last_block = None;
         self.round = round;
-        self.sections.push(Section {
-            round,
-            body: String::new(),
-        });
+        self.sections.push(Section { round, body: String::new() });
     }
 
     pub(super) fn reasoning(&mut self, text: &str, at: Timestamp) {
@@ -65,10 +62,7 @@ impl Trace {
         let shown = serde_json::from_str::<serde_json::Value>(arguments)
             .and_then(|value| serde_json::to_string_pretty(&redact::value(&value)))
             .unwrap_or_else(|_| arguments.to_owned());
-        self.add(
-            &format!("### Tool Call: {name}\n\n**Args**:\n\n{}", fenced("json", &shown)),
-            at,
-        );
+        self.add(&format!("### Tool Call: {name}\n\n**Args**:\n\n{}", fenced("json", &shown)), at);
     }
 
     pub(super) fn tool_result(&mut self, name: &str, text: &str, at: Timestamp) {
@@ -82,11 +76,7 @@ impl Trace {
 
     pub(super) fn error(&mut self, text: &str, local: LocalTime, at: Timestamp) {
         self.begin(at);
-        self.errors.push(format!(
-            "[{}] {}",
-            local.clock(at),
-            super::excerpt::one_line(text)
-        ));
+        self.errors.push(format!("[{}] {}", local.clock(at), super::excerpt::one_line(text)));
     }
 
     pub(super) fn answer(&mut self, label: &str, text: &str, at: Timestamp) {
@@ -130,10 +120,7 @@ impl Trace {
 
     /// The next answer has a trace of its own.
     pub(super) fn reset(&mut self) {
-        *self = Self {
-            round: self.round,
-            ..Self::default()
-        };
+        *self = Self { round: self.round, ..Self::default() };
     }
 
     fn text(&mut self, block: Block, heading: &str, text: &str, at: Timestamp) {
@@ -152,10 +139,7 @@ impl Trace {
         self.begin(at);
         self.last_block = None;
         if self.sections.is_empty() {
-            self.sections.push(Section {
-                round: self.round,
-                body: String::new(),
-            });
+            self.sections.push(Section { round: self.round, body: String::new() });
         }
         if let Some(section) = self.sections.last_mut() {
             section.body.push('\n');

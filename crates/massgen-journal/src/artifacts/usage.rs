@@ -17,12 +17,7 @@ pub(super) struct Cost {
 impl Cost {
     /// Nothing spent yet on a model whose price is `price`.
     pub(super) fn nothing<P>(price: Option<P>) -> Self {
-        Self {
-            known: Usd::ZERO,
-            is_complete: true,
-            before_calls: price.map(|_| Usd::ZERO),
-            calls: 0,
-        }
+        Self { known: Usd::ZERO, is_complete: true, before_calls: price.map(|_| Usd::ZERO), calls: 0 }
     }
 
     /// One more call.
@@ -34,19 +29,13 @@ impl Cost {
 
     /// The sum; `None` when a part of it is unknown.
     pub(super) fn sum(&self) -> Option<Usd> {
-        if self.calls == 0 {
-            self.before_calls
-        } else {
-            self.is_complete.then_some(self.known)
-        }
+        if self.calls == 0 { self.before_calls } else { self.is_complete.then_some(self.known) }
     }
 }
 
 /// The sum of `costs`; `None` when one is unknown.
 pub(super) fn total<'a>(costs: impl IntoIterator<Item = &'a Cost>) -> Option<Usd> {
-    costs
-        .into_iter()
-        .try_fold(Usd::ZERO, |sum, cost| Some(sum + cost.sum()?))
+    costs.into_iter().try_fold(Usd::ZERO, |sum, cost| Some(sum + cost.sum()?))
 }
 
 /// Dollars with six decimals, or null: an unknown price is never zero.
@@ -69,11 +58,7 @@ pub(super) fn millis(millis: u64) -> f64 {
 /// `sum ÷ count` with two decimals; zero without a count.
 #[expect(clippy::cast_precision_loss, reason = "counts and times stay far below 2^53")]
 pub(super) fn mean(sum: u64, count: u64, places: i32) -> f64 {
-    if count == 0 {
-        0.0
-    } else {
-        decimals(sum as f64 / count as f64, places)
-    }
+    if count == 0 { 0.0 } else { decimals(sum as f64 / count as f64, places) }
 }
 
 /// Time that model calls took.

@@ -31,11 +31,7 @@ async fn batches_queued_while_a_commit_is_under_way_share_the_next_one() {
         stored.unwrap();
     }
     // The first takes what was there when the writer woke up, the second the rest.
-    assert!(
-        (1..=2).contains(&journal.commits()),
-        "{} commits",
-        journal.commits()
-    );
+    assert!((1..=2).contains(&journal.commits()), "{} commits", journal.commits());
     assert_eq!(massgen_journal::read(&run.dir).unwrap().len(), 500);
 }
 
@@ -83,10 +79,7 @@ async fn after_a_gap_what_came_before_is_stored_and_everything_after_gets_the_er
     let appends =
         [vec![small(1)], vec![small(2), small(4)], vec![small(2)]].map(|batch| journal.append(batch));
     other.execute_batch("ROLLBACK").unwrap();
-    let gap = Err(JournalError::OutOfOrder {
-        last: Seq(2),
-        found: Seq(4),
-    });
+    let gap = Err(JournalError::OutOfOrder { last: Seq(2), found: Seq(4) });
     assert_eq!(join_all(appends).await, [Ok(()), gap.clone(), gap.clone()]);
     assert_eq!(journal.append(vec![small(2)]).await, gap);
     assert_eq!(journal.append(Vec::new()).await, gap);
@@ -105,13 +98,7 @@ async fn a_reopened_journal_goes_on_where_it_ended() {
     let (journal, events) = run.open();
     assert_eq!(events.len(), 3);
     let again = journal.append(vec![small(3)]).await;
-    assert_eq!(
-        again,
-        Err(JournalError::OutOfOrder {
-            last: Seq(3),
-            found: Seq(3)
-        })
-    );
+    assert_eq!(again, Err(JournalError::OutOfOrder { last: Seq(3), found: Seq(3) }));
 }
 
 /// Ten thousand events of 4 KiB in one batch, and how much memory the process took for it.
@@ -123,11 +110,7 @@ pub(crate) fn one_large_batch(run_dir: &Path) {
         let label = AgentNo::from_index(0).label(1);
         envelope(
             seq,
-            Event::AnswerAccepted {
-                label,
-                content: Arc::clone(&content),
-                seen: RevisionSet::empty(0),
-            },
+            Event::AnswerAccepted { label, content: Arc::clone(&content), seen: RevisionSet::empty(0) },
         )
     };
     let batch: Vec<_> = (1..=10_000).map(event).collect();
@@ -140,10 +123,7 @@ pub(crate) fn one_large_batch(run_dir: &Path) {
 /// The most memory that this process has had, in KiB.
 fn peak_kib() -> u64 {
     let status = fs_err::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 

@@ -24,12 +24,8 @@ async fn long_events_come_back_as_they_were() {
     let content = fs_err::read(&files[0]).unwrap();
     let hash = blake3::hash(&content).to_hex().to_string();
     assert_eq!(files[0], run.dir.join("blobs").join(&hash[..2]).join(&hash));
-    let named: (Option<String>, String) = run
-        .sql()
-        .query_row("SELECT body, blob FROM events WHERE seq = 2", [], |row| {
-            row.try_into()
-        })
-        .unwrap();
+    let named: (Option<String>, String) =
+        run.sql().query_row("SELECT body, blob FROM events WHERE seq = 2", [], |row| row.try_into()).unwrap();
     assert_eq!(named, (None, hash));
 }
 
@@ -38,13 +34,7 @@ async fn the_limit_decides_what_becomes_a_blob() {
     let run = Run::new();
     let journal = run.create();
     let note = |seq, bytes| {
-        envelope(
-            seq,
-            massgen_protocol::Event::Degraded {
-                message: "x".repeat(bytes),
-                agent: None,
-            },
-        )
+        envelope(seq, massgen_protocol::Event::Degraded { message: "x".repeat(bytes), agent: None })
     };
     let frame = serde_json::to_string(&note(1, 0).event).unwrap().len();
     let fits = limits::INLINE_BODY_BYTES - frame;
@@ -59,48 +49,31 @@ async fn equal_content_is_stored_once() {
     let run = Run::new();
     let journal = run.create();
     let (text, other) = ("x".repeat(20_000), "y".repeat(20_000));
-    journal
-        .append(vec![long(1, &text), long(2, &text)])
-        .await
-        .unwrap();
-    journal
-        .append(vec![long(3, &text), long(4, &other)])
-        .await
-        .unwrap();
+    journal.append(vec![long(1, &text), long(2, &text)]).await.unwrap();
+    journal.append(vec![long(3, &text), long(4, &other)]).await.unwrap();
     assert_eq!(blobs(&run).len(), 2);
     drop(journal);
-    assert_eq!(
-        run.open().1,
-        plain(&[long(1, &text), long(2, &text), long(3, &text), long(4, &other)])
-    );
+    assert_eq!(run.open().1, plain(&[long(1, &text), long(2, &text), long(3, &text), long(4, &other)]));
 }
 
 #[tokio::test]
 async fn a_damaged_or_missing_blob_is_told_with_its_event() {
     let run = Run::new();
-    run.create()
-        .append(vec![small(1), long(2, &"x".repeat(20_000))])
-        .await
-        .unwrap();
+    run.create().append(vec![small(1), long(2, &"x".repeat(20_000))]).await.unwrap();
     let blob = blobs(&run).remove(0);
 
     let mut content = fs_err::read(&blob).unwrap();
     content[100] ^= 1;
     fs_err::write(&blob, &content).unwrap();
     let damaged = massgen_journal::read(&run.dir).unwrap_err();
-    let JournalError::Corrupt { path, seq, problem } = &damaged else {
-        panic!("{damaged}")
-    };
+    let JournalError::Corrupt { path, seq, problem } = &damaged else { panic!("{damaged}") };
     assert_eq!((path, *seq), (&run.database(), Seq(2)));
     assert!(problem.contains("is damaged"), "{problem}");
     assert_eq!(SqliteJournal::open(&run.dir, &owner()).unwrap_err(), damaged);
 
     fs_err::remove_file(&blob).unwrap();
     let missing = massgen_journal::read(&run.dir).unwrap_err().to_string();
-    assert!(
-        missing.contains("at event 2") && missing.contains("is missing"),
-        "{missing}"
-    );
+    assert!(missing.contains("at event 2") && missing.contains("is missing"), "{missing}");
 }
 
 #[tokio::test]
@@ -111,10 +84,7 @@ async fn content_that_is_stored_again_replaces_its_damaged_blob() {
     journal.append(vec![long(1, &text)]).await.unwrap();
     fs_err::write(blobs(&run).remove(0), "damaged").unwrap();
     journal.append(vec![long(2, &text)]).await.unwrap();
-    assert_eq!(
-        massgen_journal::read(&run.dir).unwrap(),
-        plain(&[long(1, &text), long(2, &text)])
-    );
+    assert_eq!(massgen_journal::read(&run.dir).unwrap(), plain(&[long(1, &text), long(2, &text)]));
 }
 
 #[tokio::test]
@@ -134,19 +104,10 @@ async fn a_blob_name_never_leads_out_of_the_run_folder() {
     let run = Run::new();
     run.create().append(vec![small(1)]).await.unwrap();
     fs_err::write(run.dir.join("secret"), r#"{"type":"run_resumed"}"#).unwrap();
-    for name in [
-        "../secret",
-        "..",
-        "",
-        "aa/../../secret",
-        &"A".repeat(64),
-        &"é".repeat(32),
-    ] {
+    for name in ["../secret", "..", "", "aa/../../secret", &"A".repeat(64), &"é".repeat(32)] {
         let sql = run.sql();
-        sql.execute_batch("DROP TRIGGER events_are_never_changed")
-            .unwrap();
-        sql.execute("UPDATE events SET body = NULL, blob = ?1", [name])
-            .unwrap();
+        sql.execute_batch("DROP TRIGGER events_are_never_changed").unwrap();
+        sql.execute("UPDATE events SET body = NULL, blob = ?1", [name]).unwrap();
         sql.execute_batch(
             "CREATE TRIGGER events_are_never_changed BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, ''); END",
         )

@@ -16,9 +16,7 @@ pub(crate) fn write_on(run_dir: &Path) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let journal = SqliteJournal::create(run_dir, &owner()).unwrap();
     for first in (1..).step_by(3) {
-        runtime
-            .block_on(journal.append((first..first + 3).map(written).collect()))
-            .unwrap();
+        runtime.block_on(journal.append((first..first + 3).map(written).collect())).unwrap();
         say("stored", first + 2);
     }
 }
@@ -40,10 +38,7 @@ fn after_a_kill_everything_that_was_told_to_be_durable_is_there() {
         player.kill();
         let events = run.open().1;
         let count = events.len() as u64;
-        assert!(
-            count >= kill_at && count.is_multiple_of(3),
-            "{count} events, killed after {kill_at}"
-        );
+        assert!(count >= kill_at && count.is_multiple_of(3), "{count} events, killed after {kill_at}");
         assert_eq!(events, plain(&(1..=count).map(written).collect::<Vec<_>>()));
     }
 }
@@ -92,9 +87,7 @@ async fn without_a_crash_point_appends_are_counted() {
 async fn a_torn_log_opens_at_a_batch_that_was_committed() {
     let run = Run::new();
     let journal = run.create();
-    let batches: Vec<Vec<_>> = (0..12)
-        .map(|n| (n * 4 + 1..=n * 4 + 4).map(note).collect())
-        .collect();
+    let batches: Vec<Vec<_>> = (0..12).map(|n| (n * 4 + 1..=n * 4 + 4).map(note).collect()).collect();
     for batch in &batches {
         journal.append(batch.clone()).await.unwrap();
     }
@@ -115,18 +108,10 @@ async fn a_torn_log_opens_at_a_batch_that_was_committed() {
         fs_err::create_dir_all(&torn.dir).unwrap();
         fs_err::write(torn.database(), &database).unwrap();
         fs_err::write(torn.dir.join("journal.db-wal"), &log[..torn_at]).unwrap();
-        assert_eq!(
-            massgen_journal::read(&torn.dir).unwrap(),
-            torn.open().1,
-            "log of {torn_at} bytes"
-        );
+        assert_eq!(massgen_journal::read(&torn.dir).unwrap(), torn.open().1, "log of {torn_at} bytes");
         let events = torn.open().1;
         assert_eq!(events, all[..events.len()], "log of {torn_at} bytes");
-        assert!(
-            events.len().is_multiple_of(4),
-            "log of {torn_at} bytes: {} events",
-            events.len()
-        );
+        assert!(events.len().is_multiple_of(4), "log of {torn_at} bytes: {} events", events.len());
         lengths.insert(events.len());
     }
     // Every commit was the last one once, the moment before the first included.

@@ -19,19 +19,11 @@ fn small_disk(dir: &Path) -> Option<[&OsStr; 6]> {
     let words = ["unshare", "--map-root-user", "--mount", "sh", "-c", SMALL_DISK].map(OsStr::new);
     let [unshare, options @ ..] = words;
     let possible = Command::new(unshare).args(options).arg(dir).arg("true").output();
-    possible
-        .is_ok_and(|output| output.status.success())
-        .then_some(words)
+    possible.is_ok_and(|output| output.status.success()).then_some(words)
 }
 
 fn note(seq: u64) -> std::sync::Arc<Envelope> {
-    envelope(
-        seq,
-        Event::Degraded {
-            message: format!("event {seq} ").repeat(100),
-            agent: None,
-        },
-    )
+    envelope(seq, Event::Degraded { message: format!("event {seq} ").repeat(100), agent: None })
 }
 
 pub(crate) fn fill_with_events(run_dir: &Path) {
@@ -47,9 +39,7 @@ fn fill(run_dir: &Path, event: fn(u64) -> std::sync::Arc<Envelope>) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let journal = SqliteJournal::create(run_dir, &owner()).unwrap();
     let append = |seq| runtime.block_on(journal.append(vec![event(seq)]));
-    let (last, error) = (1..)
-        .find_map(|seq| append(seq).err().map(|error| (seq - 1, error)))
-        .unwrap();
+    let (last, error) = (1..).find_map(|seq| append(seq).err().map(|error| (seq - 1, error))).unwrap();
     say("stored", last);
     say("error", matches!(error, JournalError::DiskFull { .. }));
     say("again", append(last + 1) == Err(error));
@@ -86,17 +76,12 @@ fn a_file_in_place_of_the_run_folder_is_told_with_its_path() {
     let run = Run::new();
     fs_err::write(&run.dir, "a file").unwrap();
     let error = SqliteJournal::create(&run.dir, &owner()).unwrap_err();
-    let JournalError::Io { path, problem } = &error else {
-        panic!("{error}")
-    };
+    let JournalError::Io { path, problem } = &error else { panic!("{error}") };
     assert_eq!(path, &run.dir);
     assert!(problem.contains("File exists"), "{problem}");
     let below = run.dir.join("log_2");
     let error = SqliteJournal::create(&below, &owner()).unwrap_err().to_string();
-    assert!(
-        error.contains(&below.display().to_string()) && error.contains("Not a directory"),
-        "{error}"
-    );
+    assert!(error.contains(&below.display().to_string()) && error.contains("Not a directory"), "{error}");
 }
 
 #[tokio::test]
@@ -105,10 +90,7 @@ async fn a_file_in_place_of_the_blob_folder_stops_the_journal() {
     let journal = run.create();
     journal.append(vec![small(1)]).await.unwrap();
     fs_err::write(run.dir.join("blobs"), "a file").unwrap();
-    let error = journal
-        .append(vec![small(2), long(3, &"x".repeat(20_000))])
-        .await
-        .unwrap_err();
+    let error = journal.append(vec![small(2), long(3, &"x".repeat(20_000))]).await.unwrap_err();
     assert!(
         matches!(&error, JournalError::Io { path, .. } if path.starts_with(run.dir.join("blobs"))),
         "{error}"
@@ -121,9 +103,7 @@ async fn a_file_in_place_of_the_blob_folder_stops_the_journal() {
 #[test]
 fn a_folder_without_a_journal_is_told_and_left_alone() {
     let run = Run::new();
-    let not_found = JournalError::NotFound {
-        path: run.dir.clone(),
-    };
+    let not_found = JournalError::NotFound { path: run.dir.clone() };
     assert_eq!(SqliteJournal::open(&run.dir, &owner()).unwrap_err(), not_found);
     assert_eq!(massgen_journal::read(&run.dir).unwrap_err(), not_found);
     assert!(!run.dir.exists());
@@ -139,10 +119,7 @@ async fn a_journal_is_never_created_over_another() {
     let error = SqliteJournal::create(&run.dir, &owner()).unwrap_err();
     assert_eq!(
         error,
-        JournalError::Io {
-            path: run.database(),
-            problem: "there is a journal already".into()
-        }
+        JournalError::Io { path: run.database(), problem: "there is a journal already".into() }
     );
     assert_eq!(run.open().1, plain(&[small(1)]));
 }
@@ -161,10 +138,7 @@ async fn only_the_owner_may_see_the_files_and_folders() {
     for file in &files {
         assert_eq!(mode(file), 0o600, "{}", file.display());
     }
-    let blob = files
-        .iter()
-        .find(|file| file.starts_with(run.dir.join("blobs")))
-        .unwrap();
+    let blob = files.iter().find(|file| file.starts_with(run.dir.join("blobs"))).unwrap();
     for folder in [&run.dir, &run.dir.join("blobs"), blob.parent().unwrap()] {
         assert_eq!(mode(folder), 0o700, "{}", folder.display());
     }

@@ -8,10 +8,7 @@ use crate::run::{Run, owner, small};
 
 async fn written() -> Run {
     let run = Run::new();
-    run.create()
-        .append(vec![small(1), small(2), small(3)])
-        .await
-        .unwrap();
+    run.create().append(vec![small(1), small(2), small(3)]).await.unwrap();
     run
 }
 
@@ -21,32 +18,14 @@ async fn sqlite_refuses_every_change_of_what_is_stored() {
     let sql = run.sql();
     let row = "(seq, at, run_ms, v, kind, body)";
     for (statement, reason) in [
-        (
-            "UPDATE events SET kind = 'vote_cast' WHERE seq = 2".to_owned(),
-            "never changed",
-        ),
-        (
-            "UPDATE events SET seq = 9 WHERE seq = 3".to_owned(),
-            "never changed",
-        ),
+        ("UPDATE events SET kind = 'vote_cast' WHERE seq = 2".to_owned(), "never changed"),
+        ("UPDATE events SET seq = 9 WHERE seq = 3".to_owned(), "never changed"),
         ("DELETE FROM events WHERE seq = 3".to_owned(), "never deleted"),
         ("DELETE FROM events".to_owned(), "never deleted"),
-        (
-            format!("INSERT OR REPLACE INTO events {row} VALUES (2, 0, 0, 1, 'x', '{{}}')"),
-            "is dense",
-        ),
-        (
-            format!("INSERT INTO events {row} VALUES (5, 0, 0, 1, 'x', '{{}}')"),
-            "is dense",
-        ),
-        (
-            format!("INSERT INTO events {row} VALUES (0, 0, 0, 1, 'x', '{{}}')"),
-            "is dense",
-        ),
-        (
-            "INSERT INTO events (seq, at, run_ms, v, kind) VALUES (4, 0, 0, 1, 'x')".to_owned(),
-            "CHECK",
-        ),
+        (format!("INSERT OR REPLACE INTO events {row} VALUES (2, 0, 0, 1, 'x', '{{}}')"), "is dense"),
+        (format!("INSERT INTO events {row} VALUES (5, 0, 0, 1, 'x', '{{}}')"), "is dense"),
+        (format!("INSERT INTO events {row} VALUES (0, 0, 0, 1, 'x', '{{}}')"), "is dense"),
+        ("INSERT INTO events (seq, at, run_ms, v, kind) VALUES (4, 0, 0, 1, 'x')".to_owned(), "CHECK"),
     ] {
         let refused = sql.execute(&statement, []).unwrap_err().to_string();
         assert!(refused.contains(reason), "{statement}: {refused}");
@@ -63,9 +42,7 @@ fn spoil(run: &Run, statement: &str) -> (Seq, String) {
     drop(sql);
     let error = massgen_journal::read(&run.dir).unwrap_err();
     assert_eq!(SqliteJournal::open(&run.dir, &owner()).unwrap_err(), error);
-    let JournalError::Corrupt { path, seq, problem } = error else {
-        panic!("{error}")
-    };
+    let JournalError::Corrupt { path, seq, problem } = error else { panic!("{error}") };
     assert_eq!(path, run.database());
     (seq, problem)
 }
@@ -74,47 +51,15 @@ fn spoil(run: &Run, statement: &str) -> (Seq, String) {
 async fn what_cannot_be_read_is_told_with_its_event() {
     let deep = format!("UPDATE events SET body = '{}' WHERE seq = 2", "[".repeat(100_000));
     for (statement, event, reason) in [
-        (
-            "DELETE FROM events WHERE seq = 2",
-            2,
-            "it is missing; the next is 3",
-        ),
-        (
-            "DELETE FROM events WHERE seq = 1",
-            1,
-            "it is missing; the next is 2",
-        ),
-        (
-            "UPDATE events SET body = '{\"type\":' WHERE seq = 2",
-            2,
-            "EOF while parsing",
-        ),
-        (
-            "UPDATE events SET body = '{\"type\":\"no_such\"}' WHERE seq = 2",
-            2,
-            "unknown variant `no_such`",
-        ),
-        (
-            "UPDATE events SET body = body || 'x' WHERE seq = 3",
-            3,
-            "trailing characters",
-        ),
-        (
-            "UPDATE events SET v = 2 WHERE seq = 2",
-            2,
-            "its version is 2, and this massgen reads version 1",
-        ),
-        (
-            "UPDATE events SET run_ms = -1 WHERE seq = 2",
-            2,
-            "its time at work",
-        ),
+        ("DELETE FROM events WHERE seq = 2", 2, "it is missing; the next is 3"),
+        ("DELETE FROM events WHERE seq = 1", 1, "it is missing; the next is 2"),
+        ("UPDATE events SET body = '{\"type\":' WHERE seq = 2", 2, "EOF while parsing"),
+        ("UPDATE events SET body = '{\"type\":\"no_such\"}' WHERE seq = 2", 2, "unknown variant `no_such`"),
+        ("UPDATE events SET body = body || 'x' WHERE seq = 3", 3, "trailing characters"),
+        ("UPDATE events SET v = 2 WHERE seq = 2", 2, "its version is 2, and this massgen reads version 1"),
+        ("UPDATE events SET run_ms = -1 WHERE seq = 2", 2, "its time at work"),
         (&deep, 2, "it nests deeper than 256 levels"),
-        (
-            "UPDATE meta SET value = '2'",
-            0,
-            "its format is 2, and this massgen reads format 1",
-        ),
+        ("UPDATE meta SET value = '2'", 0, "its format is 2, and this massgen reads format 1"),
         ("UPDATE meta SET value = 'x'", 0, "it is not a journal of massgen"),
         ("DELETE FROM meta", 0, "it is not a journal of massgen"),
         ("DROP TABLE meta", 0, "it is not a journal of massgen"),

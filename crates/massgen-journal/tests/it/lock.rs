@@ -11,11 +11,7 @@ use crate::run::{Run, owner, plain, small};
 /// Creates a journal, stores an event and keeps the journal open.
 pub(crate) fn hold(run_dir: &Path) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let owner = Owner {
-        pid: std::process::id(),
-        started_at: 1_795_245_123,
-        command: "massgen".into(),
-    };
+    let owner = Owner { pid: std::process::id(), started_at: 1_795_245_123, command: "massgen".into() };
     let journal = SqliteJournal::create(run_dir, &owner).unwrap();
     runtime.block_on(journal.append(vec![small(1)])).unwrap();
     say("ready", 1);
@@ -28,17 +24,8 @@ fn a_run_that_is_open_is_refused_with_its_owner() {
     let journal = run.create();
     let refused = SqliteJournal::open(&run.dir, &owner()).unwrap_err();
     let told = format!("process {}, started 2026-11-21 07:12:03 UTC", std::process::id());
-    assert_eq!(
-        refused,
-        JournalError::Locked {
-            path: run.dir.clone(),
-            owner: told
-        }
-    );
-    assert!(matches!(
-        SqliteJournal::create(&run.dir, &owner()),
-        Err(JournalError::Locked { .. })
-    ));
+    assert_eq!(refused, JournalError::Locked { path: run.dir.clone(), owner: told });
+    assert!(matches!(SqliteJournal::create(&run.dir, &owner()), Err(JournalError::Locked { .. })));
     drop(journal);
     run.open();
 }
@@ -53,13 +40,7 @@ fn another_process_is_refused_until_the_owner_is_gone() {
         player.hear("ready");
         let told = format!("process {}, started 2026-11-21 07:12:03 UTC", player.id());
         let refused = SqliteJournal::open(&run.dir, &owner()).unwrap_err();
-        assert_eq!(
-            refused,
-            JournalError::Locked {
-                path: run.dir.clone(),
-                owner: told
-            }
-        );
+        assert_eq!(refused, JournalError::Locked { path: run.dir.clone(), owner: told });
         end(player);
         assert_eq!(run.open().1, plain(&[small(1)]));
     }

@@ -28,13 +28,7 @@ impl Player {
         let mut words = program.iter().copied().chain([this.as_os_str()]);
         let mut child = Command::new(words.next().unwrap())
             .args(words)
-            .args([
-                "process::part",
-                "--exact",
-                "--ignored",
-                "--nocapture",
-                "--test-threads=1",
-            ])
+            .args(["process::part", "--exact", "--ignored", "--nocapture", "--test-threads=1"])
             .env(PART, part)
             .env(RUN_DIR, run_dir)
             .stdin(Stdio::piped())
@@ -50,11 +44,7 @@ impl Player {
         let mut line = String::new();
         loop {
             line.clear();
-            assert_ne!(
-                self.lines.read_line(&mut line).unwrap(),
-                0,
-                "the process ended without `{word}`"
-            );
+            assert_ne!(self.lines.read_line(&mut line).unwrap(), 0, "the process ended without `{word}`");
             // The test harness may have begun the line.
             if let Some((_, value)) = line.split_once(&format!("says {word} ")) {
                 return value.trim_end().to_owned();

@@ -54,10 +54,7 @@ fn event() -> impl Strategy<Value = Event> {
         (call, text(), json(), any::<u64>()).prop_map(|(call, text, provider, nanos)| {
             // An item of a provider is never `null`, which would be read back as no item.
             let provider = Some(provider).filter(|item| !item.is_null());
-            let item = ReplyItem {
-                content: ItemContent::Text { text },
-                provider,
-            };
+            let item = ReplyItem { content: ItemContent::Text { text }, provider };
             let reply = Reply {
                 items: vec![item],
                 finish: FinishReason::Stop,
@@ -66,10 +63,7 @@ fn event() -> impl Strategy<Value = Event> {
                 first_token_after: Duration::from_millis(7),
                 duration: Duration::from_millis(9),
             };
-            let outcome = CallOutcome::Replied {
-                reply: Arc::new(reply),
-                cost: None,
-            };
+            let outcome = CallOutcome::Replied { reply: Arc::new(reply), cost: None };
             Event::ModelCallFinished { call, outcome }
         }),
     ]

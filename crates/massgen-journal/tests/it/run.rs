@@ -18,10 +18,7 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn new() -> Self {
         let parent = tempfile::tempdir().unwrap();
-        Self {
-            dir: parent.path().join("log_1"),
-            _parent: parent,
-        }
+        Self { dir: parent.path().join("log_1"), _parent: parent }
     }
 
     pub(crate) fn create(&self) -> SqliteJournal {
@@ -43,54 +40,28 @@ impl Run {
 }
 
 pub(crate) fn owner() -> Owner {
-    Owner {
-        pid: std::process::id(),
-        started_at: 1_795_245_123,
-        command: "massgen 'why?'".into(),
-    }
+    Owner { pid: std::process::id(), started_at: 1_795_245_123, command: "massgen 'why?'".into() }
 }
 
 pub(crate) fn envelope(seq: u64, event: Event) -> Arc<Envelope> {
     let at = Timestamp::from_micros(1_795_245_123_000_000 + i64::try_from(seq).unwrap() * 500_000);
-    Arc::new(Envelope {
-        v: ENVELOPE_VERSION,
-        seq: Seq(seq),
-        at,
-        run_time: RunMillis(seq * 500),
-        event,
-    })
+    Arc::new(Envelope { v: ENVELOPE_VERSION, seq: Seq(seq), at, run_time: RunMillis(seq * 500), event })
 }
 
 pub(crate) fn small(seq: u64) -> Arc<Envelope> {
-    envelope(
-        seq,
-        Event::Degraded {
-            message: format!("event {seq}"),
-            agent: None,
-        },
-    )
+    envelope(seq, Event::Degraded { message: format!("event {seq}"), agent: None })
 }
 
 /// An event that is too long to lie in the database.
 pub(crate) fn long(seq: u64, content: &str) -> Arc<Envelope> {
     assert!(content.len() > massgen_protocol::limits::INLINE_BODY_BYTES);
     let label = AgentNo::from_index(0).label(1);
-    envelope(
-        seq,
-        Event::AnswerAccepted {
-            label,
-            content: content.into(),
-            seen: RevisionSet::empty(3),
-        },
-    )
+    envelope(seq, Event::AnswerAccepted { label, content: content.into(), seen: RevisionSet::empty(3) })
 }
 
 /// What is stored, for comparison with what was read.
 pub(crate) fn plain(envelopes: &[Arc<Envelope>]) -> Vec<Envelope> {
-    envelopes
-        .iter()
-        .map(|envelope| Envelope::clone(envelope))
-        .collect()
+    envelopes.iter().map(|envelope| Envelope::clone(envelope)).collect()
 }
 
 /// All files under `dir`.

@@ -16,35 +16,16 @@ fn agent(number: usize) -> AgentNo {
 }
 
 fn started(agent_number: usize, number: u32, purpose: Purpose) -> Event {
-    let call = CallId {
-        agent: agent(agent_number),
-        number,
-    };
-    Event::ModelCallStarted {
-        call,
-        purpose,
-        reserved_tokens: 0,
-        reserved_cost: None,
-    }
+    let call = CallId { agent: agent(agent_number), number };
+    Event::ModelCallStarted { call, purpose, reserved_tokens: 0, reserved_cost: None }
 }
 
 fn finished(agent_number: usize, number: u32, outcome: CallOutcome) -> Event {
-    Event::ModelCallFinished {
-        call: CallId {
-            agent: agent(agent_number),
-            number,
-        },
-        outcome,
-    }
+    Event::ModelCallFinished { call: CallId { agent: agent(agent_number), number }, outcome }
 }
 
 fn usage() -> TokenUsage {
-    TokenUsage {
-        input: 1200,
-        output: 34,
-        cached_input: 1024,
-        ..TokenUsage::default()
-    }
+    TokenUsage { input: 1200, output: 34, cached_input: 1024, ..TokenUsage::default() }
 }
 
 fn replied(text: &str, cost: Option<Usd>) -> CallOutcome {
@@ -56,39 +37,23 @@ fn replied(text: &str, cost: Option<Usd>) -> CallOutcome {
         first_token_after: Duration::ZERO,
         duration: Duration::ZERO,
     };
-    CallOutcome::Replied {
-        reply: Arc::new(reply),
-        cost,
-    }
+    CallOutcome::Replied { reply: Arc::new(reply), cost }
 }
 
 fn answered(agent_number: usize, revision: u32, content: &str) -> Event {
     let label = agent(agent_number).label(revision);
-    Event::AnswerAccepted {
-        label,
-        content: content.into(),
-        seen: RevisionSet::empty(2),
-    }
+    Event::AnswerAccepted { label, content: content.into(), seen: RevisionSet::empty(2) }
 }
 
 fn voted(voter: usize, chosen: usize, revision: u32, reason: &str) -> Event {
     let (voter, answer) = (agent(voter), agent(chosen).label(revision));
-    Event::VoteCast {
-        voter,
-        answer,
-        reason: reason.into(),
-        seen: RevisionSet::empty(2),
-    }
+    Event::VoteCast { voter, answer, reason: reason.into(), seen: RevisionSet::empty(2) }
 }
 
 /// The rows of `SELECT columns FROM view` as lines.
 async fn select(events: Vec<Event>, query: &str) -> Vec<String> {
     let run = Run::new();
-    let batch = events
-        .into_iter()
-        .zip(1..)
-        .map(|(event, seq)| envelope(seq, event))
-        .collect();
+    let batch = events.into_iter().zip(1..).map(|(event, seq)| envelope(seq, event)).collect();
     run.create().append(batch).await.unwrap();
     let sql = run.sql();
     let mut statement = sql.prepare(query).unwrap();
@@ -97,11 +62,7 @@ async fn select(events: Vec<Event>, query: &str) -> Vec<String> {
         let cells: Result<Vec<String>, _> = (0..columns).map(|index| row.get(index).map(show)).collect();
         Ok(cells?.join(" | "))
     };
-    statement
-        .query_map([], line)
-        .unwrap()
-        .map(Result::unwrap)
-        .collect()
+    statement.query_map([], line).unwrap().map(Result::unwrap).collect()
 }
 
 fn show(value: Value) -> String {
@@ -116,25 +77,14 @@ fn show(value: Value) -> String {
 
 #[tokio::test]
 async fn calls_show_their_time_tokens_and_cost() {
-    let failure = ModelFailure {
-        kind: FailureKind::Server,
-        message: "overloaded".into(),
-        attempts: 3,
-    };
+    let failure = ModelFailure { kind: FailureKind::Server, message: "overloaded".into(), attempts: 3 };
     let events = vec![
         started(1, 1, Purpose::Coordinate),
         started(2, 1, Purpose::Coordinate),
         finished(1, 1, replied("short", Some(Usd::from_nanos(4_200_000)))),
         started(1, 2, Purpose::Coordinate),
         finished(2, 1, CallOutcome::Failed { failure }),
-        finished(
-            1,
-            2,
-            CallOutcome::Cancelled {
-                usage: usage(),
-                cost: None,
-            },
-        ),
+        finished(1, 2, CallOutcome::Cancelled { usage: usage(), cost: None }),
         // Its reply is a blob.
         started(1, 3, Purpose::Coordinate),
         finished(1, 3, replied(&"long ".repeat(10_000), Some(Usd::from_nanos(1)))),
@@ -158,16 +108,8 @@ async fn calls_show_their_time_tokens_and_cost() {
 
 #[tokio::test]
 async fn answers_keep_their_labels_even_when_they_are_blobs() {
-    let events = vec![
-        answered(2, 1, &"long ".repeat(10_000)),
-        answered(1, 1, "one"),
-        answered(2, 2, "two"),
-    ];
-    let rows = select(
-        events,
-        "SELECT answer, agent, accepted, run_seconds, content FROM answers",
-    )
-    .await;
+    let events = vec![answered(2, 1, &"long ".repeat(10_000)), answered(1, 1, "one"), answered(2, 2, "two")];
+    let rows = select(events, "SELECT answer, agent, accepted, run_seconds, content FROM answers").await;
     assert_eq!(
         rows,
         [
@@ -188,11 +130,7 @@ async fn votes_tell_which_of_them_still_count() {
         voted(2, 1, 1, "changed my mind"),
         voted(1, 2, 1, "it's better"),
     ];
-    let rows = select(
-        events,
-        "SELECT voter, answer, reason, cast_at, run_seconds, counted FROM votes",
-    )
-    .await;
+    let rows = select(events, "SELECT voter, answer, reason, cast_at, run_seconds, counted FROM votes").await;
     assert_eq!(
         rows,
         [

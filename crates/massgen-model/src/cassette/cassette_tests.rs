@@ -22,10 +22,7 @@ impl Tape {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.cassette");
-        Self {
-            _folder: folder,
-            path,
-        }
+        Self { _folder: folder, path }
     }
 
     /// Records `model`.
@@ -117,16 +114,10 @@ impl Model for Uneven {
                     attempts: 4,
                 })
             } else {
-                finished(&format!(
-                    "{} after {} messages",
-                    request.context.call,
-                    request.messages.len()
-                ))
+                finished(&format!("{} after {} messages", request.context.call, request.messages.len()))
             }
         });
-        stream::once(tokio::time::sleep(pause))
-            .flat_map(move |()| inner.call(request.clone()))
-            .boxed()
+        stream::once(tokio::time::sleep(pause)).flat_map(move |()| inner.call(request.clone())).boxed()
     }
 }
 
@@ -135,18 +126,10 @@ async fn a_replay_gives_the_same_ends_in_the_same_order() {
     let tape = Tape::new();
     let recorded = session(Arc::new(tape.recorder(Uneven)), 5).await;
     let order: Vec<_> = recorded.iter().map(|(agent, ..)| agent.as_str()).collect();
-    assert_ne!(
-        order,
-        ["a", "b", "c"].repeat(5),
-        "the agents must not simply take turns"
-    );
+    assert_ne!(order, ["a", "b", "c"].repeat(5), "the agents must not simply take turns");
     for pace in [Pace::AsFastAsPossible, Pace::Recorded] {
         let replay = tape.replay_at(pace);
-        assert_eq!(
-            session(Arc::new(Replayer::new(Arc::clone(&replay))), 5).await,
-            recorded,
-            "{pace:?}"
-        );
+        assert_eq!(session(Arc::new(Replayer::new(Arc::clone(&replay))), 5).await, recorded, "{pace:?}");
         assert_eq!(replay.left_at(), None);
     }
 }
@@ -163,9 +146,7 @@ async fn the_order_holds_on_several_threads() {
 #[tokio::test(start_paused = true)]
 async fn recorders_and_replayers_end_each_call_once() {
     let tape = Tape::new();
-    contract::model_ends_once(&tape.recorder(echo()), plain("a", 1))
-        .await
-        .unwrap();
+    contract::model_ends_once(&tape.recorder(echo()), plain("a", 1)).await.unwrap();
     let model = Replayer::new(tape.replay());
     contract::model_ends_once(&model, plain("a", 1)).await.unwrap();
     contract::model_ends_once(&model, plain("a", 2)).await.unwrap();
@@ -186,19 +167,11 @@ async fn a_recorder_passes_everything_on_and_writes_when_the_end_is_taken() {
     let mut c = recorder.call(plain("c", 1));
     end(&mut c).await;
     drop(c);
-    let order: Vec<_> = load(&tape.path)
-        .lines
-        .iter()
-        .map(|line| line.agent.to_string())
-        .collect();
+    let order: Vec<_> = load(&tape.path).lines.iter().map(|line| line.agent.to_string()).collect();
     assert_eq!(order, ["a", "b", "c"]);
 
     drop(recorder.call(plain("a", 2)));
-    assert_eq!(
-        load(&tape.path).calls(),
-        3,
-        "a call that was never polled sent nothing"
-    );
+    assert_eq!(load(&tape.path).calls(), 3, "a call that was never polled sent nothing");
 }
 
 #[tokio::test(start_paused = true)]
@@ -218,15 +191,8 @@ async fn a_recorder_gives_out_no_end_while_another_one_is_not_taken() {
     assert_eq!(end(&mut b).now_or_never(), Some(finished("agent2-call-1")));
     drop(b);
     let lines = load(&tape.path).lines;
-    let ends: Vec<_> = lines
-        .iter()
-        .map(|line| (line.agent.as_str(), line.end == RecordedEnd::Cut))
-        .collect();
-    assert_eq!(
-        ends,
-        [("c", false), ("a", true), ("b", false)],
-        "what c said may be why a was cut off"
-    );
+    let ends: Vec<_> = lines.iter().map(|line| (line.agent.as_str(), line.end == RecordedEnd::Cut)).collect();
+    assert_eq!(ends, [("c", false), ("a", true), ("b", false)], "what c said may be why a was cut off");
     let duration = lines.last().map(|line| line.duration_ms);
     assert_eq!(duration, Some(30), "the wait for the session is not the model's");
 }
@@ -293,11 +259,7 @@ async fn requests_in_another_order_are_answered_in_the_recorded_one() {
     assert_eq!(end(&mut c).now_or_never(), None);
     assert_eq!(end(&mut a).now_or_never(), None);
     assert_eq!(end(&mut b).now_or_never(), Some(finished("agent2-call-1")));
-    assert_eq!(
-        end(&mut a).now_or_never(),
-        None,
-        "the end of b is given out and not yet taken"
-    );
+    assert_eq!(end(&mut a).now_or_never(), None, "the end of b is given out and not yet taken");
     drop(b);
     assert_eq!(end(&mut c).now_or_never(), None);
     assert_eq!(end(&mut a).now_or_never(), Some(finished("agent1-call-1")));
@@ -322,11 +284,7 @@ async fn a_request_that_differs_fails_and_so_do_all_that_wait_or_come_later() {
                     configuration, the prompts or what the tools gave back differ";
     assert_eq!(
         failure(&other),
-        &ModelFailure {
-            kind: FailureKind::NotRecorded,
-            message: expected.into(),
-            attempts: 0
-        }
+        &ModelFailure { kind: FailureKind::NotRecorded, message: expected.into(), attempts: 0 }
     );
     assert_eq!(failure(&end(&mut waiting).await).message, expected);
     let later = take(&model, plain("b", 1)).await;
@@ -338,9 +296,7 @@ async fn a_request_that_differs_fails_and_so_do_all_that_wait_or_come_later() {
 async fn everything_that_a_provider_sees_is_compared_and_nothing_else() {
     let tape = Tape::new();
     let mut base = plain("a", 1);
-    base.messages.push(Message::Assistant {
-        reply: Arc::new(reply("earlier")),
-    });
+    base.messages.push(Message::Assistant { reply: Arc::new(reply("earlier")) });
     take(&tape.recorder(echo()), base.clone()).await;
     let is_recorded = async |request: ModelRequest| {
         let end = take(&Replayer::new(tape.replay()), request).await;
@@ -349,24 +305,15 @@ async fn everything_that_a_provider_sees_is_compared_and_nothing_else() {
     assert!(is_recorded(base.clone()).await);
 
     let mut same = base.clone();
-    same.context
-        .candidates
-        .push(massgen_protocol::AgentNo::from_index(1));
-    let slower = Reply {
-        duration: Duration::from_secs(9),
-        ..reply("earlier")
-    };
-    same.messages[1] = Message::Assistant {
-        reply: Arc::new(slower),
-    };
+    same.context.candidates.push(massgen_protocol::AgentNo::from_index(1));
+    let slower = Reply { duration: Duration::from_secs(9), ..reply("earlier") };
+    same.messages[1] = Message::Assistant { reply: Arc::new(slower) };
     assert!(is_recorded(same).await);
 
     let mut changes: Vec<ModelRequest> = vec![base.clone(); 4];
     changes[0].system = "other".into();
     changes[1].max_output_tokens = Some(1);
-    changes[2].messages[1] = Message::Assistant {
-        reply: Arc::new(reply("other")),
-    };
+    changes[2].messages[1] = Message::Assistant { reply: Arc::new(reply("other")) };
     changes[3].messages.pop();
     for changed in changes {
         assert!(!is_recorded(changed.clone()).await, "{changed:?}");
@@ -384,10 +331,7 @@ async fn a_call_that_was_not_recorded_fails_after_all_that_were() {
     let mut missing = model.call(plain("c", 1));
     assert_eq!(end(&mut missing).now_or_never(), None);
     for agent in ["a", "b"] {
-        assert!(matches!(
-            take(&model, plain(agent, 1)).await,
-            ModelEvent::Finished(_)
-        ));
+        assert!(matches!(take(&model, plain(agent, 1)).await, ModelEvent::Finished(_)));
     }
     let expected =
         "the run left the recording at call 1 of `c`: the recording holds only 0 calls of this agent";
@@ -406,10 +350,7 @@ async fn a_truncated_recording_is_replayed_up_to_there() {
     fs_err::write(&tape.path, &whole[..whole.len() - 20]).unwrap();
     let model = Replayer::new(tape.replay());
     for number in 1..=2 {
-        assert_eq!(
-            take(&model, plain("a", number)).await,
-            finished(&format!("agent1-call-{number}"))
-        );
+        assert_eq!(take(&model, plain("a", number)).await, finished(&format!("agent1-call-{number}")));
     }
     let end = take(&model, plain("a", 3)).await;
     let expected = "holds only 2 calls of this agent, and its end was cut off";
@@ -513,10 +454,7 @@ async fn a_resumed_replay_goes_on_behind_the_calls_that_an_earlier_process_has()
     let model = Replayer::new(replay);
     let mut b = model.call(plain("b", 2));
     assert_eq!(end(&mut b).now_or_never(), None);
-    assert_eq!(
-        take(&model, plain("a", 2)).now_or_never(),
-        Some(finished("agent1-call-2"))
-    );
+    assert_eq!(take(&model, plain("a", 2)).now_or_never(), Some(finished("agent1-call-2")));
     assert_eq!(end(&mut b).now_or_never(), Some(finished("agent2-call-2")));
 }
 
@@ -526,13 +464,7 @@ async fn the_recorded_pace_keeps_the_times_of_the_first_piece_and_of_the_end() {
     take(&tape.recorder(echo()), plain("a", 1)).await;
     let start = Instant::now();
     let mut call = Replayer::new(tape.replay_at(Pace::Recorded)).call(plain("a", 1));
-    assert!(matches!(
-        call.next().await,
-        Some(ModelEvent::Delta {
-            kind: DeltaKind::Reasoning,
-            ..
-        })
-    ));
+    assert!(matches!(call.next().await, Some(ModelEvent::Delta { kind: DeltaKind::Reasoning, .. })));
     assert_eq!(start.elapsed(), Duration::from_millis(10));
     end(&mut call).await;
     assert_eq!(start.elapsed(), Duration::from_millis(30));
@@ -547,10 +479,7 @@ async fn a_reply_is_streamed_item_by_item() {
     let tape = Tape::new();
     take(&tape.recorder(echo()), plain("a", 1)).await;
     let events: Vec<_> = Replayer::new(tape.replay()).call(plain("a", 1)).collect().await;
-    let delta = |kind, text: &str| ModelEvent::Delta {
-        kind,
-        text: text.into(),
-    };
+    let delta = |kind, text: &str| ModelEvent::Delta { kind, text: text.into() };
     assert_eq!(
         events,
         [
@@ -568,27 +497,18 @@ async fn a_secret_is_redacted_everywhere_and_the_run_can_still_be_replayed() {
     let redaction = Redaction::new(|text| text.replace(KEY, "[redacted]"));
     let tape = Tape::new();
     let question = format!("why {KEY}?");
-    let header = crate::cassette::Header {
-        question: question.clone(),
-        ..header()
-    };
+    let header = crate::cassette::Header { question: question.clone(), ..header() };
     let writer = Arc::new(CassetteWriter::open(&tape.path, &header, redaction.clone()).unwrap());
     let leaky = Fixed(|request: &ModelRequest| {
         if request.context.call.number == 1 {
             return finished(KEY);
         }
         let message = format!("bad key {KEY}");
-        ModelEvent::Failed(ModelFailure {
-            kind: FailureKind::Unauthorized,
-            message,
-            attempts: 1,
-        })
+        ModelEvent::Failed(ModelFailure { kind: FailureKind::Unauthorized, message, attempts: 1 })
     });
     let recorder = Recorder::new(Arc::new(leaky), writer);
     let second = |first: ModelEvent| {
-        let ModelEvent::Finished(reply) = first else {
-            panic!("no reply")
-        };
+        let ModelEvent::Finished(reply) = first else { panic!("no reply") };
         let mut request = request("a", 2, std::slice::from_ref(&question));
         request.messages.push(Message::Assistant { reply: reply.into() });
         request
@@ -601,11 +521,7 @@ async fn a_secret_is_redacted_everywhere_and_the_run_can_still_be_replayed() {
     // Reasoning, text, provider's item (name and value), arguments, finish reason; the failure; the question.
     assert_eq!(text.matches("[redacted]").count(), 8, "{text}");
 
-    let model = Replayer::new(Arc::new(Replay::new(
-        load(&tape.path),
-        Pace::AsFastAsPossible,
-        redaction,
-    )));
+    let model = Replayer::new(Arc::new(Replay::new(load(&tape.path), Pace::AsFastAsPossible, redaction)));
     let first = take(&model, request("a", 1, std::slice::from_ref(&question))).await;
     assert_eq!(first, finished("[redacted]"));
     let end = take(&model, second(first)).await;

@@ -28,33 +28,18 @@ impl Cassette {
         let recording = match read(path)? {
             Contents::Nothing => {
                 let problem = "it is empty".to_owned();
-                return Err(CassetteError::NotACassette {
-                    path: path.to_owned(),
-                    problem,
-                });
+                return Err(CassetteError::NotACassette { path: path.to_owned(), problem });
             }
             Contents::Recording(recording) => recording,
         };
-        let last_about_call: HashMap<(AgentId, u32), u64> = recording
-            .lines
-            .iter()
-            .map(|line| ((line.agent.clone(), line.call), line.completed))
-            .collect();
+        let last_about_call: HashMap<(AgentId, u32), u64> =
+            recording.lines.iter().map(|line| ((line.agent.clone(), line.call), line.completed)).collect();
         let counts =
             |line: &Line| last_about_call.get(&(line.agent.clone(), line.call)) == Some(&line.completed);
         let lines: Vec<Line> = recording.lines.into_iter().filter(counts).collect();
-        let by_call = lines
-            .iter()
-            .enumerate()
-            .map(|(index, line)| ((line.agent.clone(), line.call), index))
-            .collect();
-        Ok(Self {
-            path: path.to_owned(),
-            header: recording.header,
-            lines,
-            by_call,
-            is_cut: recording.is_cut,
-        })
+        let by_call =
+            lines.iter().enumerate().map(|(index, line)| ((line.agent.clone(), line.call), index)).collect();
+        Ok(Self { path: path.to_owned(), header: recording.header, lines, by_call, is_cut: recording.is_cut })
     }
 
     /// Refuses a cassette of another run than that of `spec`. `redaction` is the one that it was recorded with.
@@ -68,10 +53,7 @@ impl Cassette {
     fn check_header(&self, asked: Header, redaction: &Redaction) -> Result<(), CassetteError> {
         match self.header.difference(&asked.redacted(redaction)) {
             None => Ok(()),
-            Some(difference) => Err(CassetteError::OtherRun {
-                path: self.path.clone(),
-                difference,
-            }),
+            Some(difference) => Err(CassetteError::OtherRun { path: self.path.clone(), difference }),
         }
     }
 
@@ -142,11 +124,8 @@ pub(super) fn read(path: &Path) -> Result<Contents, CassetteError> {
         is_cut: false,
     };
     for (index, row) in rows {
-        let damaged = |problem: String| CassetteError::Damaged {
-            path: path.to_owned(),
-            line: index + 1,
-            problem,
-        };
+        let damaged =
+            |problem: String| CassetteError::Damaged { path: path.to_owned(), line: index + 1, problem };
         let line: Line = match serde_json::from_slice(row) {
             Ok(line) => line,
             // Only the last row can be without a line end.
@@ -158,10 +137,7 @@ pub(super) fn read(path: &Path) -> Result<Contents, CassetteError> {
         };
         let expected = recording.lines.last().map_or(1, |last: &Line| last.completed + 1);
         if line.completed != expected {
-            return Err(damaged(format!(
-                "it is call {} of the recording, not {expected}",
-                line.completed
-            )));
+            return Err(damaged(format!("it is call {} of the recording, not {expected}", line.completed)));
         }
         recording.whole_bytes += length(row);
         recording.lacks_newline = !is_whole(row);
@@ -175,14 +151,9 @@ fn header(row: &[u8], path: &Path) -> Result<Header, CassetteError> {
         path: path.to_owned(),
         problem: error.to_string(),
     };
-    let Versioned {
-        massgen_cassette: found,
-    } = serde_json::from_slice(row).map_err(no_cassette)?;
+    let Versioned { massgen_cassette: found } = serde_json::from_slice(row).map_err(no_cassette)?;
     if found != CASSETTE_VERSION {
-        return Err(CassetteError::Version {
-            path: path.to_owned(),
-            found,
-        });
+        return Err(CassetteError::Version { path: path.to_owned(), found });
     }
     serde_json::from_slice(row).map_err(no_cassette)
 }

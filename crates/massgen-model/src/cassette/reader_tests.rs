@@ -12,10 +12,7 @@ fn line(completed: u64, agent: &str, call: u32) -> Value {
 }
 
 fn file(rows: &[Value]) -> (tempfile::TempDir, PathBuf) {
-    let text: String = rows
-        .iter()
-        .flat_map(|row| [row.to_string(), "\n".to_owned()])
-        .collect();
+    let text: String = rows.iter().flat_map(|row| [row.to_string(), "\n".to_owned()]).collect();
     raw_file(&text)
 }
 
@@ -27,11 +24,7 @@ fn raw_file(text: &str) -> (tempfile::TempDir, PathBuf) {
 }
 
 fn rows() -> Vec<Value> {
-    vec![
-        serde_json::to_value(header()).unwrap(),
-        line(1, "a", 1),
-        line(2, "b", 1),
-    ]
+    vec![serde_json::to_value(header()).unwrap(), line(1, "a", 1), line(2, "b", 1)]
 }
 
 #[test]
@@ -57,11 +50,7 @@ fn a_cut_last_line_is_left_out_wherever_it_is_cut() {
     }
     fs_err::write(&path, &whole[..whole.len() - 1]).unwrap();
     let cassette = Cassette::load(&path).unwrap();
-    assert_eq!(
-        (cassette.calls(), cassette.is_cut()),
-        (2, false),
-        "only the line end is missing"
-    );
+    assert_eq!((cassette.calls(), cassette.is_cut()), (2, false), "only the line end is missing");
 }
 
 #[test]
@@ -70,9 +59,7 @@ fn a_damaged_line_is_told_with_its_number() {
     let whole = fs_err::read_to_string(&path).unwrap();
     fs_err::write(&path, format!("{whole}{{\"completed\": 3,\n")).unwrap();
     match Cassette::load(&path) {
-        Err(CassetteError::Damaged {
-            path: named, line: 4, ..
-        }) => assert_eq!(named, path),
+        Err(CassetteError::Damaged { path: named, line: 4, .. }) => assert_eq!(named, path),
         other => panic!("{other:?}"),
     }
 }
@@ -83,10 +70,7 @@ fn a_missing_line_is_damage() {
     rows.remove(1);
     let (_folder, path) = file(&rows);
     let error = Cassette::load(&path).unwrap_err().to_string();
-    assert!(
-        error.ends_with("is damaged at line 2: it is call 2 of the recording, not 1"),
-        "{error}"
-    );
+    assert!(error.ends_with("is damaged at line 2: it is call 2 of the recording, not 1"), "{error}");
 }
 
 #[test]
@@ -123,10 +107,7 @@ fn a_cassette_of_another_version_is_refused() {
 #[test]
 fn the_cassette_of_another_run_is_refused() {
     let redaction = Redaction::new(|text| text.replace("secret", "[redacted]"));
-    let recorded = Header {
-        question: "why [redacted]?".into(),
-        ..header()
-    };
+    let recorded = Header { question: "why [redacted]?".into(), ..header() };
     let (_folder, path) = file(&[serde_json::to_value(recorded).unwrap()]);
     let cassette = Cassette::load(&path).unwrap();
     let difference = |header: &Header| match cassette.check_header(header.clone(), &redaction) {
@@ -134,18 +115,9 @@ fn the_cassette_of_another_run_is_refused() {
         Err(CassetteError::OtherRun { difference, .. }) => Some(difference),
         Err(other) => panic!("{other}"),
     };
-    let asked = Header {
-        question: "why secret?".into(),
-        ..header()
-    };
+    let asked = Header { question: "why secret?".into(), ..header() };
     assert_eq!(difference(&asked), None);
     assert_eq!(difference(&header()).unwrap(), "its question is another");
-    let others = Header {
-        agents: vec![id("a"), id("x")],
-        ..asked
-    };
-    assert_eq!(
-        difference(&others).unwrap(),
-        "its agents are `a`, `b`, `c`, not `a`, `x`"
-    );
+    let others = Header { agents: vec![id("a"), id("x")], ..asked };
+    assert_eq!(difference(&others).unwrap(), "its agents are `a`, `b`, `c`, not `a`, `x`");
 }

@@ -32,9 +32,7 @@ impl Recorder {
 
 impl fmt::Debug for Recorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recorder")
-            .field("writer", &self.writer)
-            .finish_non_exhaustive()
+        f.debug_struct("Recorder").field("writer", &self.writer).finish_non_exhaustive()
     }
 }
 
@@ -83,12 +81,7 @@ impl Take {
                 None
             }
         };
-        Self {
-            writer,
-            line,
-            started: None,
-            turn: None,
-        }
+        Self { writer, line, started: None, turn: None }
     }
 
     fn start(&mut self) {

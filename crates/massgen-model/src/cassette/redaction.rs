@@ -34,10 +34,9 @@ impl Redaction {
         match value {
             Value::String(text) => Value::String(self.text(&text)),
             Value::Array(values) => values.into_iter().map(|value| self.value(value)).collect(),
-            Value::Object(fields) => fields
-                .into_iter()
-                .map(|(name, value)| (self.text(&name), self.value(value)))
-                .collect(),
+            Value::Object(fields) => {
+                fields.into_iter().map(|(name, value)| (self.text(&name), self.value(value))).collect()
+            }
             Value::Null | Value::Bool(_) | Value::Number(_) => value,
         }
     }
@@ -46,10 +45,9 @@ impl Redaction {
     pub(super) fn end(&self, end: RecordedEnd) -> RecordedEnd {
         match end {
             RecordedEnd::Replied(reply) => RecordedEnd::Replied(Arc::new(self.reply(&reply))),
-            RecordedEnd::Failed(failure) => RecordedEnd::Failed(ModelFailure {
-                message: self.text(&failure.message),
-                ..failure
-            }),
+            RecordedEnd::Failed(failure) => {
+                RecordedEnd::Failed(ModelFailure { message: self.text(&failure.message), ..failure })
+            }
             RecordedEnd::Cut => RecordedEnd::Cut,
         }
     }
@@ -66,21 +64,13 @@ impl Redaction {
             | FinishReason::Length
             | FinishReason::ContentFilter) => known.clone(),
         };
-        Reply {
-            items: items.collect(),
-            finish,
-            ..reply.clone()
-        }
+        Reply { items: items.collect(), finish, ..reply.clone() }
     }
 
     fn content(&self, content: &ItemContent) -> ItemContent {
         match content {
-            ItemContent::Text { text } => ItemContent::Text {
-                text: self.text(text),
-            },
-            ItemContent::Reasoning { text } => ItemContent::Reasoning {
-                text: self.text(text),
-            },
+            ItemContent::Text { text } => ItemContent::Text { text: self.text(text) },
+            ItemContent::Reasoning { text } => ItemContent::Reasoning { text: self.text(text) },
             ItemContent::ToolCall(call) => ItemContent::ToolCall(ToolCall {
                 id: self.text(&call.id),
                 name: self.text(&call.name),

@@ -82,18 +82,8 @@ impl Replay {
     /// Replays `cassette`. `redaction` is the one that it was recorded with.
     pub fn new(cassette: Cassette, pace: Pace, redaction: Redaction) -> Self {
         let none = vec![false; cassette.lines.len()];
-        let progress = Progress {
-            made: none.clone(),
-            taken: none,
-            next: 0,
-            left: None,
-        };
-        Self {
-            cassette,
-            pace,
-            redaction,
-            progress: watch::Sender::new(progress),
-        }
+        let progress = Progress { made: none.clone(), taken: none, next: 0, left: None };
+        Self { cassette, pace, redaction, progress: watch::Sender::new(progress) }
     }
 
     /// Passes over the first `calls` calls of `agent`, because an earlier process of this run has their ends.
@@ -239,9 +229,7 @@ struct Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        self.replay
-            .progress
-            .send_modify(|progress| progress.take(self.position));
+        self.replay.progress.send_modify(|progress| progress.take(self.position));
     }
 }
 
@@ -258,8 +246,7 @@ impl Call {
             Stage::Ended => return None,
         }
         if !self.pieces.is_empty() {
-            self.wait_as_recorded(|line| line.first_token_ms.unwrap_or(line.duration_ms))
-                .await;
+            self.wait_as_recorded(|line| line.first_token_ms.unwrap_or(line.duration_ms)).await;
         }
         if let Some(piece) = self.pieces.pop_front() {
             return Some((piece, self));
@@ -281,11 +268,7 @@ impl Call {
             RecordedEnd::Failed(failure) => ModelEvent::Failed(failure.clone()),
             RecordedEnd::Cut => {
                 let cut_after = Duration::from_millis(line.duration_ms);
-                let cut_at = self
-                    .started
-                    .checked_add(cut_after)
-                    .unwrap_or(self.started)
-                    .max(Instant::now());
+                let cut_at = self.started.checked_add(cut_after).unwrap_or(self.started).max(Instant::now());
                 match self.replay.left_before(cut_at + limits::REPLAY_STALL).await {
                     Some(message) => not_recorded(&message),
                     None => {
@@ -327,21 +310,14 @@ impl Call {
                 *made = true;
             }
         });
-        self.served = Some(Served {
-            replay: Arc::clone(replay),
-            position,
-        });
+        self.served = Some(Served { replay: Arc::clone(replay), position });
         Ok(())
     }
 
     fn why_missing(&self) -> String {
         let cassette = &self.replay.cassette;
         let calls = cassette.calls_of(&self.agent);
-        let cut = if cassette.is_cut() {
-            ", and its end was cut off"
-        } else {
-            ""
-        };
+        let cut = if cassette.is_cut() { ", and its end was cut off" } else { "" };
         format!("the recording holds only {calls} calls of this agent{cut}")
     }
 
@@ -350,10 +326,7 @@ impl Call {
         match self.replay.pace {
             Pace::AsFastAsPossible => {}
             Pace::Recorded => {
-                let line = self
-                    .served
-                    .as_ref()
-                    .and_then(|served| self.replay.line(served.position));
+                let line = self.served.as_ref().and_then(|served| self.replay.line(served.position));
                 let until =
                     line.and_then(|line| self.started.checked_add(Duration::from_millis(millis(line))));
                 if let Some(until) = until {
@@ -373,11 +346,7 @@ impl Call {
         let replay = Arc::clone(&self.replay);
         match replay.line(position) {
             Some(line) => {
-                let event = replay.leave(
-                    &line.agent,
-                    line.call,
-                    "the call was recorded and is not made now",
-                );
+                let event = replay.leave(&line.agent, line.call, "the call was recorded and is not made now");
                 self.end(event)
             }
             None => self.leave("the recording is over"),
@@ -399,10 +368,7 @@ fn pieces(reply: &Reply) -> VecDeque<ModelEvent> {
         ItemContent::Opaque => None,
     };
     let pieces = reply.items.iter().filter_map(|item| piece(&item.content));
-    pieces
-        .filter(|(_, text)| !text.is_empty())
-        .map(|(kind, text)| ModelEvent::Delta { kind, text })
-        .collect()
+    pieces.filter(|(_, text)| !text.is_empty()).map(|(kind, text)| ModelEvent::Delta { kind, text }).collect()
 }
 
 #[cfg(test)]

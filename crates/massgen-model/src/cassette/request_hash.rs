@@ -43,10 +43,7 @@ fn sorted(value: Value) -> Value {
             let mut fields: Vec<(String, Value)> = fields.into_iter().collect();
             fields.sort_by(|(a, _), (b, _)| a.cmp(b));
             Value::Object(
-                fields
-                    .into_iter()
-                    .map(|(name, value)| (name, sorted(value)))
-                    .collect::<Map<_, _>>(),
+                fields.into_iter().map(|(name, value)| (name, sorted(value))).collect::<Map<_, _>>(),
             )
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,

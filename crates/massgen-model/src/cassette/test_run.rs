@@ -21,11 +21,7 @@ pub(super) fn id(text: &str) -> AgentId {
 }
 
 pub(super) fn header() -> Header {
-    Header {
-        massgen_cassette: CASSETTE_VERSION,
-        question: "why?".into(),
-        agents: AGENTS.map(id).into(),
-    }
+    Header { massgen_cassette: CASSETTE_VERSION, question: "why?".into(), agents: AGENTS.map(id).into() }
 }
 
 /// The call `number` of `agent`, with `messages` from the user.
@@ -34,53 +30,33 @@ pub(super) fn request(agent: &str, number: u32, messages: &[String]) -> ModelReq
     ModelRequest {
         context: CallContext {
             agent: id(agent),
-            call: CallId {
-                agent: AgentNo::from_index(index),
-                number,
-            },
+            call: CallId { agent: AgentNo::from_index(index), number },
             purpose: Purpose::Coordinate,
             candidates: Vec::new(),
             may_answer: true,
         },
         system: "system".into(),
         tools: Arc::new([]),
-        messages: messages
-            .iter()
-            .map(|text| Message::User { text: text.clone() })
-            .collect(),
+        messages: messages.iter().map(|text| Message::User { text: text.clone() }).collect(),
         max_output_tokens: None,
     }
 }
 
 /// A reply that says `text` in all ways in which a reply can say something.
 pub(super) fn reply(text: &str) -> Reply {
-    let call = ToolCall {
-        id: "1".into(),
-        name: "lookup".into(),
-        arguments: json!({ "q": text }).to_string(),
-    };
+    let call =
+        ToolCall { id: "1".into(), name: "lookup".into(), arguments: json!({ "q": text }).to_string() };
     Reply {
         items: vec![
+            ReplyItem { content: ItemContent::Reasoning { text: format!("I think {text}") }, provider: None },
             ReplyItem {
-                content: ItemContent::Reasoning {
-                    text: format!("I think {text}"),
-                },
-                provider: None,
-            },
-            ReplyItem {
-                content: ItemContent::Text {
-                    text: text.to_owned(),
-                },
+                content: ItemContent::Text { text: text.to_owned() },
                 provider: Some(json!({ "raw": { text: [text] } })),
             },
             ItemContent::ToolCall(call).into(),
         ],
         finish: FinishReason::Other(text.to_owned()),
-        usage: TokenUsage {
-            input: 10,
-            output: 20,
-            ..TokenUsage::default()
-        },
+        usage: TokenUsage { input: 10, output: 20, ..TokenUsage::default() },
         reported_cost: None,
         first_token_after: Duration::from_millis(10),
         duration: Duration::from_millis(30),
@@ -92,15 +68,9 @@ pub(super) struct Fixed<F>(pub(super) F);
 
 impl<F: Fn(&ModelRequest) -> ModelEvent + Send + Sync> Model for Fixed<F> {
     fn call(&self, request: ModelRequest) -> ModelStream {
-        let piece = ModelEvent::Delta {
-            kind: DeltaKind::Text,
-            text: request.context.call.to_string(),
-        };
+        let piece = ModelEvent::Delta { kind: DeltaKind::Text, text: request.context.call.to_string() };
         let end = (self.0)(&request);
-        let events = [
-            (Duration::from_millis(10), piece),
-            (Duration::from_millis(20), end),
-        ];
+        let events = [(Duration::from_millis(10), piece), (Duration::from_millis(20), end)];
         stream::iter(events)
             .then(async |(pause, event)| {
                 tokio::time::sleep(pause).await;

@@ -45,9 +45,7 @@ impl CassetteWriter {
         let header = header.clone().redacted(&redaction);
         let mut file = open_for_owner(path)?;
         file.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => CassetteError::InUse {
-                path: path.to_owned(),
-            },
+            TryLockError::WouldBlock => CassetteError::InUse { path: path.to_owned() },
             TryLockError::Error(error) => CassetteError::Io(error),
         })?;
         let completed = match reader::read(path)? {
@@ -57,10 +55,7 @@ impl CassetteWriter {
             }
             Contents::Recording(recording) => {
                 if let Some(difference) = recording.header.difference(&header) {
-                    return Err(CassetteError::OtherRun {
-                        path: path.to_owned(),
-                        difference,
-                    });
+                    return Err(CassetteError::OtherRun { path: path.to_owned(), difference });
                 }
                 file.set_len(recording.whole_bytes)?;
                 if recording.lacks_newline {
@@ -69,20 +64,9 @@ impl CassetteWriter {
                 recording.lines.last().map_or(0, |line| line.completed)
             }
         };
-        let tape = Tape {
-            file,
-            completed,
-            is_end_out: false,
-            cuts: Vec::new(),
-            problem: None,
-        };
+        let tape = Tape { file, completed, is_end_out: false, cuts: Vec::new(), problem: None };
         let turn = Arc::default();
-        Ok(Self {
-            path: path.to_owned(),
-            redaction,
-            tape: Mutex::new(tape),
-            turn,
-        })
+        Ok(Self { path: path.to_owned(), redaction, tape: Mutex::new(tape), turn })
     }
 
     /// Completes when the end that the session has, if it has one, is on the tape. To be awaited after the run, so
@@ -142,11 +126,7 @@ impl CassetteWriter {
             return;
         }
         let completed = tape.completed + 1;
-        let line = Line {
-            completed,
-            end: self.redaction.end(line.end),
-            ..line
-        };
+        let line = Line { completed, end: self.redaction.end(line.end), ..line };
         let written = json_line(&line).and_then(|text| Ok(tape.file.write_all(text.as_bytes())?));
         match written {
             Ok(()) => tape.completed = completed,

@@ -32,11 +32,7 @@ fn what_is_written_is_read_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.cassette");
     let writer = open(&path).unwrap();
-    let failure = ModelFailure {
-        kind: FailureKind::Server,
-        message: "down".into(),
-        attempts: 2,
-    };
+    let failure = ModelFailure { kind: FailureKind::Server, message: "down".into(), attempts: 2 };
     let ends = [replied("yes"), RecordedEnd::Failed(failure), RecordedEnd::Cut];
     for (call, end) in (1..).zip(ends.clone()) {
         writer.append(line("a", call, end));
@@ -77,11 +73,7 @@ fn a_recording_of_the_same_run_is_continued_after_its_last_whole_line() {
     second.append(line("b", 1, replied("again")));
     drop(second);
     let cassette = Cassette::load(&path).unwrap();
-    let calls: Vec<_> = cassette
-        .lines
-        .iter()
-        .map(|line| (line.completed, line.agent.as_str()))
-        .collect();
+    let calls: Vec<_> = cassette.lines.iter().map(|line| (line.completed, line.agent.as_str())).collect();
     assert_eq!(calls, [(1, "a"), (2, "b")]);
     assert_eq!(cassette.lines[1].end, replied("again"));
 }
@@ -101,17 +93,11 @@ fn a_recording_without_its_last_line_end_is_continued_too() {
 fn the_recording_of_another_run_and_other_files_are_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.cassette");
-    let other = Header {
-        question: "something else".into(),
-        ..header()
-    };
+    let other = Header { question: "something else".into(), ..header() };
     drop(CassetteWriter::open(&path, &other, Redaction::none()).unwrap());
     let before = fs_err::read(&path).unwrap();
     let error = open(&path).unwrap_err().to_string();
-    assert!(
-        error.ends_with("holds another run: its question is another"),
-        "{error}"
-    );
+    assert!(error.ends_with("holds another run: its question is another"), "{error}");
     assert_eq!(fs_err::read(&path).unwrap(), before);
 
     let letter = folder.path().join("letter.txt");

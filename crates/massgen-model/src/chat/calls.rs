@@ -68,8 +68,7 @@ impl Calls {
         if fragment.get("type").is_some_and(|kind| kind == "function") {
             fragment.remove("type");
         }
-        call.extra
-            .extend(fragment.into_iter().filter(|(_, value)| !value.is_null()));
+        call.extra.extend(fragment.into_iter().filter(|(_, value)| !value.is_null()));
         arguments
     }
 
@@ -91,10 +90,7 @@ impl Calls {
         };
         let known = candidate.filter(|at| self.open.get(*at).is_some_and(continues));
         let at = known.unwrap_or_else(|| {
-            self.open.push(Open {
-                index,
-                ..Open::default()
-            });
+            self.open.push(Open { index, ..Open::default() });
             self.open.len() - 1
         });
         self.at(at)
@@ -117,9 +113,7 @@ impl Calls {
                 return Err("a tool call without a name".to_owned());
             }
             let arguments = open.arguments.finish();
-            let twin = calls
-                .iter()
-                .find(|known| known.call.id == open.id && !open.id.is_empty());
+            let twin = calls.iter().find(|known| known.call.id == open.id && !open.id.is_empty());
             if twin.is_some_and(|known| known.call.name == open.name && known.call.arguments == arguments) {
                 continue;
             }
@@ -128,15 +122,8 @@ impl Calls {
             } else {
                 open.id
             };
-            let call = ToolCall {
-                id,
-                name: open.name,
-                arguments,
-            };
-            calls.push(Assembled {
-                call,
-                extra: open.extra,
-            });
+            let call = ToolCall { id, name: open.name, arguments };
+            calls.push(Assembled { call, extra: open.extra });
         }
         Ok(calls)
     }

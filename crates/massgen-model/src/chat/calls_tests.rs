@@ -8,10 +8,7 @@ fn assemble(fragments: &[Value]) -> Result<Vec<(String, String, String)>, String
     for fragment in fragments {
         calls.fragment(fragment.as_object().unwrap().clone());
     }
-    let call_id = CallId {
-        agent: AgentNo::from_index(0),
-        number: 3,
-    };
+    let call_id = CallId { agent: AgentNo::from_index(0), number: 3 };
     let flat = |made: Assembled| (made.call.id, made.call.name, made.call.arguments);
     Ok(calls.finish(call_id)?.into_iter().map(flat).collect())
 }
@@ -29,13 +26,7 @@ fn interleaved_fragments_go_to_their_index() {
         json!({"index": 1, "function": {"arguments": "\":2}"}}),
         json!({"index": 0, "function": {"arguments": "1}"}}),
     ]);
-    assert_eq!(
-        calls,
-        Ok(vec![
-            made("a", "read", "{\"x\":1}"),
-            made("b", "write", "{\"p\":2}")
-        ])
-    );
+    assert_eq!(calls, Ok(vec![made("a", "read", "{\"x\":1}"), made("b", "write", "{\"p\":2}")]));
 }
 
 #[test]
@@ -46,10 +37,7 @@ fn without_an_index_a_new_id_is_a_new_call() {
         json!({"function": {"arguments": ":1}"}}),
         json!({"id": "a", "function": {"arguments": ""}}),
     ]);
-    assert_eq!(
-        calls,
-        Ok(vec![made("a", "read", "{}"), made("b", "read", "{\"x\":1}")])
-    );
+    assert_eq!(calls, Ok(vec![made("a", "read", "{}"), made("b", "read", "{\"x\":1}")]));
 }
 
 #[test]
@@ -76,13 +64,7 @@ fn one_index_for_all_calls_is_told_apart_by_id() {
         json!({"index": 0, "id": "a", "function": {"name": "read", "arguments": "{\"x\":1}"}}),
         json!({"index": 0, "id": "b", "function": {"name": "read", "arguments": "{\"x\":2}"}}),
     ]);
-    assert_eq!(
-        calls,
-        Ok(vec![
-            made("a", "read", "{\"x\":1}"),
-            made("b", "read", "{\"x\":2}")
-        ])
-    );
+    assert_eq!(calls, Ok(vec![made("a", "read", "{\"x\":1}"), made("b", "read", "{\"x\":2}")]));
 }
 
 #[test]
@@ -134,10 +116,7 @@ fn one_id_twice_is_one_call_if_it_says_the_same_and_two_if_not() {
         json!({"index": 1, "id": "a", "function": {"name": "read", "arguments": "{\"x\":1}"}}),
         json!({"index": 2, "id": "a", "function": {"name": "read", "arguments": "{\"x\":2}"}}),
     ]);
-    let expected = vec![
-        made("a", "read", "{\"x\":1}"),
-        made("agent1-call-3-tool-2", "read", "{\"x\":2}"),
-    ];
+    let expected = vec![made("a", "read", "{\"x\":1}"), made("agent1-call-3-tool-2", "read", "{\"x\":2}")];
     assert_eq!(calls, Ok(expected));
 }
 
@@ -153,14 +132,6 @@ fn fields_of_the_provider_are_kept_for_the_way_back() {
     let fragment = json!({"index": 0, "id": "a", "type": "function", "extra_content": signature,
         "function": {"name": "read", "arguments": "{}"}});
     assert_eq!(calls.fragment(fragment.as_object().unwrap().clone()), "{}");
-    let made = calls
-        .finish(CallId {
-            agent: AgentNo::from_index(0),
-            number: 1,
-        })
-        .unwrap();
-    assert_eq!(
-        Value::Object(made[0].extra.clone()),
-        json!({"extra_content": signature})
-    );
+    let made = calls.finish(CallId { agent: AgentNo::from_index(0), number: 1 }).unwrap();
+    assert_eq!(Value::Object(made[0].extra.clone()), json!({"extra_content": signature}));
 }

@@ -64,10 +64,7 @@ impl Piece {
     /// Reads a `content` field. What is neither text nor reasoning (pictures, references) has no place in a reply here.
     pub(super) fn read(raw: &RawValue) -> Result<Self, serde_json::Error> {
         if raw.get().starts_with('"') {
-            return Ok(Self {
-                text: serde_json::from_str(raw.get())?,
-                ..Self::default()
-            });
+            return Ok(Self { text: serde_json::from_str(raw.get())?, ..Self::default() });
         }
         let mut piece = Self::default();
         match serde_json::from_str(raw.get())? {
@@ -83,10 +80,7 @@ impl Piece {
         match part.get("thinking") {
             Some(Value::String(thinking)) => self.reasoning.push_str(thinking),
             Some(Value::Array(parts)) => {
-                for text in parts
-                    .iter()
-                    .filter_map(|part| part.get("text").and_then(Value::as_str))
-                {
+                for text in parts.iter().filter_map(|part| part.get("text").and_then(Value::as_str)) {
                     self.reasoning.push_str(text);
                 }
             }

@@ -49,9 +49,7 @@ pub(super) struct Measured {
 impl Decoder {
     /// Takes the data of one event.
     pub(super) fn event(&mut self, data: &[u8], is_error: bool, witness: &Witness) -> Result<(), Failure> {
-        let text = std::str::from_utf8(data)
-            .map_err(|error| witness.malformed(error))?
-            .trim();
+        let text = std::str::from_utf8(data).map_err(|error| witness.malformed(error))?.trim();
         match text {
             "" => return Ok(()),
             "[DONE]" => {
@@ -103,31 +101,18 @@ impl Decoder {
         {
             return Err(witness.in_stream(&error));
         }
-        let choice = chunk
-            .choices
-            .into_iter()
-            .flatten()
-            .find(|choice| choice.index.is_none_or(|index| index == 0));
+        let choice =
+            chunk.choices.into_iter().flatten().find(|choice| choice.index.is_none_or(|index| index == 0));
         let groq = chunk.x_groq.map(value).transpose().map_err(malformed)?;
         let mut usages = Vec::new();
         usages.extend(groq.and_then(|mut groq| groq.get_mut("usage").map(Value::take)));
-        for raw in [choice.as_ref().and_then(|choice| choice.usage), chunk.usage]
-            .into_iter()
-            .flatten()
-        {
+        for raw in [choice.as_ref().and_then(|choice| choice.usage), chunk.usage].into_iter().flatten() {
             usages.push(value(raw).map_err(malformed)?);
         }
         for usage in &usages {
             self.reported.update(Reported::read(usage));
         }
-        if let Some(cost) = chunk
-            .cost
-            .map(value)
-            .transpose()
-            .map_err(malformed)?
-            .as_ref()
-            .and_then(cost)
-        {
+        if let Some(cost) = chunk.cost.map(value).transpose().map_err(malformed)?.as_ref().and_then(cost) {
             self.reported.cost = Some(cost);
         }
         match choice {
@@ -185,10 +170,7 @@ impl Decoder {
                 merge_detail(&mut self.reasoning_details, detail);
             }
         }
-        for (field, raw) in [
-            ("reasoning_content", delta.reasoning_content),
-            ("reasoning", delta.reasoning),
-        ] {
+        for (field, raw) in [("reasoning_content", delta.reasoning_content), ("reasoning", delta.reasoning)] {
             let text = string(raw)?;
             if !text.is_empty() {
                 self.reasoning_field.get_or_insert(field);
@@ -225,34 +207,20 @@ impl Decoder {
         if !self.begun {
             return Err(witness.malformed("a stream without a choice"));
         }
-        let unsaid = if self.calls.is_empty() {
-            FinishReason::Stop
-        } else {
-            FinishReason::ToolCalls
-        };
+        let unsaid = if self.calls.is_empty() { FinishReason::Stop } else { FinishReason::ToolCalls };
         let finish = self.finish.unwrap_or(unsaid);
         let reasoning_bytes = self.reasoning.len();
         let mut items = Vec::new();
         let provider = reasoning_item(self.reasoning_field, self.reasoning_details);
         if !self.reasoning.is_empty() || provider.is_some() {
-            items.push(ReplyItem {
-                content: ItemContent::Reasoning { text: self.reasoning },
-                provider,
-            });
+            items.push(ReplyItem { content: ItemContent::Reasoning { text: self.reasoning }, provider });
         }
         if !self.text.is_empty() {
             items.push(ItemContent::Text { text: self.text }.into());
         }
-        for made in self
-            .calls
-            .finish(measured.call)
-            .map_err(|problem| witness.malformed(problem))?
-        {
+        for made in self.calls.finish(measured.call).map_err(|problem| witness.malformed(problem))? {
             let provider = (!made.extra.is_empty()).then_some(Value::Object(made.extra));
-            items.push(ReplyItem {
-                content: ItemContent::ToolCall(made.call),
-                provider,
-            });
+            items.push(ReplyItem { content: ItemContent::ToolCall(made.call), provider });
         }
         let mut reply = Reply {
             items,
@@ -289,16 +257,11 @@ fn reasoning_item(field: Option<&'static str>, details: Vec<Value>) -> Option<Va
 /// Appends a detail. A fragment of text or summary continues the last entry of its type and index and adds the
 /// fields (signature, id) that the entry lacks.
 fn merge_detail(details: &mut Vec<Value>, detail: Value) {
-    let grows = matches!(
-        detail.get("type").and_then(Value::as_str),
-        Some("reasoning.text" | "reasoning.summary")
-    );
+    let grows =
+        matches!(detail.get("type").and_then(Value::as_str), Some("reasoning.text" | "reasoning.summary"));
     let continues =
         |last: &Value| last.get("type") == detail.get("type") && last.get("index") == detail.get("index");
-    let last = details
-        .last_mut()
-        .filter(|last| grows && continues(last))
-        .and_then(Value::as_object_mut);
+    let last = details.last_mut().filter(|last| grows && continues(last)).and_then(Value::as_object_mut);
     let (Some(last), Value::Object(fields)) = (last, &detail) else {
         details.push(detail);
         return;

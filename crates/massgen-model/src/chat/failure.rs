@@ -25,9 +25,7 @@ pub(super) struct Witness {
 impl Witness {
     pub(super) fn new(url: &Url, key: Option<SecretString>) -> Self {
         let host = url.host_str().unwrap_or("unknown host");
-        let host = url
-            .port()
-            .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
         Self { host, key }
     }
 
@@ -59,19 +57,13 @@ impl Witness {
             (_, FailureKind::ContextOverflow | FailureKind::QuotaExhausted) => kind,
             _ => kind_of(status),
         };
-        let told = said
-            .message
-            .as_deref()
-            .map_or_else(String::new, |text| format!(": {}", self.clean(text)));
+        let told = said.message.as_deref().map_or_else(String::new, |text| format!(": {}", self.clean(text)));
         let aside = match location(status, headers) {
             Some(target) => format!(", a redirect to `{target}` that is not followed"),
             None => String::new(),
         };
         let message = format!("`{}` answered {status}{aside}{told}", self.host);
-        Failure {
-            retry_after: retry_after(headers),
-            ..Failure::new(kind, message)
-        }
+        Failure { retry_after: retry_after(headers), ..Failure::new(kind, message) }
     }
 
     /// The stream carries an error object.
@@ -79,20 +71,14 @@ impl Witness {
         let said = Said::read(error);
         let kind = said.kind().unwrap_or(FailureKind::Server);
         let told = said.message.as_deref().unwrap_or("an error without a message");
-        Failure::new(
-            kind,
-            format!("`{}` broke off with an error: {}", self.host, self.clean(told)),
-        )
+        Failure::new(kind, format!("`{}` broke off with an error: {}", self.host, self.clean(told)))
     }
 
     /// No answer, or it broke off.
     pub(super) fn transport(&self, error: &reqwest::Error) -> Failure {
         let cause = self.clean(&root_cause(error));
         if error.is_builder() {
-            return Failure::new(
-                FailureKind::Rejected,
-                format!("cannot write to `{}`: {cause}", self.host),
-            );
+            return Failure::new(FailureKind::Rejected, format!("cannot write to `{}`: {cause}", self.host));
         }
         let (kind, what) = if error.is_timeout() {
             (FailureKind::Timeout, "no connection in time to")
@@ -106,18 +92,12 @@ impl Witness {
 
     /// Nothing came for `silence`.
     pub(super) fn idle(&self, silence: Duration) -> Failure {
-        Failure::new(
-            FailureKind::Timeout,
-            format!("`{}` was silent for {}", self.host, seconds(silence)),
-        )
+        Failure::new(FailureKind::Timeout, format!("`{}` was silent for {}", self.host, seconds(silence)))
     }
 
     /// The call took longer than its deadline.
     pub(super) fn deadline(&self, deadline: Duration) -> Failure {
-        Failure::new(
-            FailureKind::Timeout,
-            format!("`{}` took longer than {}", self.host, seconds(deadline)),
-        )
+        Failure::new(FailureKind::Timeout, format!("`{}` took longer than {}", self.host, seconds(deadline)))
     }
 
     /// The stream ended before the reply was complete.
@@ -131,10 +111,7 @@ impl Witness {
     /// What came is not what the protocol says.
     pub(super) fn malformed(&self, problem: impl std::fmt::Display) -> Failure {
         let problem = self.clean(&problem.to_string());
-        Failure::new(
-            FailureKind::Malformed,
-            format!("`{}` sent something unreadable: {problem}", self.host),
-        )
+        Failure::new(FailureKind::Malformed, format!("`{}` sent something unreadable: {problem}", self.host))
     }
 
     /// The request cannot be written.
@@ -180,19 +157,9 @@ impl Said {
             .or_else(|| text(error.get("message")))
             .or_else(|| text(body.get("message")))
             .or_else(|| text(body.get("detail")));
-        let codes = ["code", "type", "status"]
-            .iter()
-            .filter_map(|key| text(error.get(key)))
-            .collect();
-        let status = error
-            .get("code")
-            .or_else(|| error.get("status"))
-            .and_then(Value::as_u64);
-        Self {
-            message,
-            codes,
-            status: status.and_then(|status| u16::try_from(status).ok()),
-        }
+        let codes = ["code", "type", "status"].iter().filter_map(|key| text(error.get(key))).collect();
+        let status = error.get("code").or_else(|| error.get("status")).and_then(Value::as_u64);
+        Self { message, codes, status: status.and_then(|status| u16::try_from(status).ok()) }
     }
 
     /// The kind that the error names itself, by code first and by a status in the code's place second.
@@ -230,9 +197,7 @@ fn kind_of(status: StatusCode) -> FailureKind {
 
 /// The host that a redirect leads to.
 fn location(status: StatusCode, headers: &HeaderMap) -> Option<String> {
-    let target = headers
-        .get(reqwest::header::LOCATION)
-        .filter(|_| status.is_redirection())?;
+    let target = headers.get(reqwest::header::LOCATION).filter(|_| status.is_redirection())?;
     let url = Url::parse(target.to_str().ok()?).ok()?;
     url.host_str().map(str::to_owned)
 }
@@ -240,17 +205,8 @@ fn location(status: StatusCode, headers: &HeaderMap) -> Option<String> {
 /// The wait that the headers ask for: `retry-after-ms`, else `retry-after` in seconds or as a date. A date counts from
 /// the server's own `date`, so clocks need not agree.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name: &str| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .map(str::trim)
-    };
-    let number = |text: &str| {
-        text.parse::<f64>()
-            .ok()
-            .filter(|number| number.is_finite() && *number >= 0.0)
-    };
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
     if let Some(millis) = text("retry-after-ms").and_then(number) {
         return Duration::try_from_secs_f64(millis / 1000.0).ok();
     }
@@ -258,11 +214,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     if let Some(seconds) = number(wait) {
         return Duration::try_from_secs_f64(seconds).ok();
     }
-    let moment = |text: &str| {
-        jiff::fmt::rfc2822::parse(text)
-            .ok()
-            .map(|zoned| zoned.timestamp())
-    };
+    let moment = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp());
     let wait = moment(wait)?.duration_since(moment(text(DATE.as_str())?)?);
     Some(Duration::try_from(wait).unwrap_or(Duration::ZERO))
 }

@@ -97,11 +97,7 @@ impl Reading {
             let Some(response) = self.response.as_mut().filter(|_| !self.decoder.is_done()) else {
                 return Ok(Progress::Over);
             };
-            let patience = if finished {
-                LINGER.min(self.start.idle)
-            } else {
-                self.start.idle
-            };
+            let patience = if finished { LINGER.min(self.start.idle) } else { self.start.idle };
             match timeout(patience, response.chunk()).await {
                 Ok(Ok(Some(bytes))) => {
                     self.sse.push(&bytes);
@@ -170,16 +166,8 @@ enum Content {
 
 /// What the answer is. Without a content type it is taken for what was asked for.
 fn content(headers: &HeaderMap) -> Content {
-    let name = headers
-        .get(CONTENT_TYPE)
-        .and_then(|name| name.to_str().ok())
-        .unwrap_or("text/event-stream");
-    let name = name
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let name = headers.get(CONTENT_TYPE).and_then(|name| name.to_str().ok()).unwrap_or("text/event-stream");
+    let name = name.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match name.as_str() {
         "text/event-stream" | "text/plain" | "application/octet-stream" | "application/x-ndjson" => {
             Content::Events

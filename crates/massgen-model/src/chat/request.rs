@@ -65,15 +65,12 @@ impl Writer {
         let dialect = dialect_of(url.host_str().unwrap_or_default());
         // The key goes into a header, not through rig.
         let wire = OpenAIConfig::with_key(&dialect, "").chat(model);
-        let parameters = parameters
-            .iter()
-            .filter(|(key, value)| !OURS.contains(&key.as_str()) && !value.is_null());
+        let parameters =
+            parameters.iter().filter(|(key, value)| !OURS.contains(&key.as_str()) && !value.is_null());
         Self {
             wire,
             origin: Origin::new(Api::from_static("openai.chat"), dialect.name, model),
-            parameters: parameters
-                .map(|(key, value)| (key.clone(), value.clone()))
-                .collect(),
+            parameters: parameters.map(|(key, value)| (key.clone(), value.clone())).collect(),
             max_output_tokens,
         }
     }
@@ -83,17 +80,11 @@ impl Writer {
         let mut written = CompletionRequest::new("");
         written.chat_history = self.history(request);
         written.tools = request.tools.iter().map(tool).collect::<Result<_, _>>()?;
-        written.max_tokens = request
-            .max_output_tokens
-            .or(self.max_output_tokens)
-            .map(u64::from);
+        written.max_tokens = request.max_output_tokens.or(self.max_output_tokens).map(u64::from);
         written.additional_params = Some(Value::Object(self.parameters.clone()));
         let written =
             Completion::prepare(written, &self.wire.describe()).map_err(|error| error.to_string())?;
-        let encoded = self
-            .wire
-            .encode(written, Mode::Streaming)
-            .map_err(|error| error.to_string())?;
+        let encoded = self.wire.encode(written, Mode::Streaming).map_err(|error| error.to_string())?;
         match encoded.request.into_body() {
             Body::Bytes(body) => arrange(&body).map_err(|error| error.to_string()),
             Body::Multipart(_) => Err("the body is a form".to_owned()),
@@ -105,21 +96,14 @@ impl Writer {
         let rest = request.messages.iter().filter_map(|message| match message {
             Message::User { text } => Some(RigMessage::user(text.as_str())),
             Message::Assistant { reply } => self.turn(reply),
-            Message::ToolResult {
-                id,
-                name,
-                text,
-                is_error,
-            } => {
+            Message::ToolResult { id, name, text, is_error } => {
                 let result = ToolResult {
                     call: call_id(id),
                     name: tool_name(name)?,
                     content: vec![ToolResultContent::Text(Text::new(text.as_str()))],
                     is_error: *is_error,
                 };
-                Some(RigMessage::User {
-                    content: vec![UserContent::ToolResult(result)],
-                })
+                Some(RigMessage::User { content: vec![UserContent::ToolResult(result)] })
             }
         });
         system.into_iter().chain(rest).collect()
@@ -160,11 +144,7 @@ fn block(item: &ReplyItem) -> Option<AssistantContent> {
 
 fn tool(schema: &ToolSchema) -> Result<ToolDefinition, String> {
     let name = ToolName::new(schema.name.clone()).map_err(|error| error.to_string())?;
-    Ok(ToolDefinition::new(
-        name,
-        schema.description.clone(),
-        schema.parameters.clone(),
-    ))
+    Ok(ToolDefinition::new(name, schema.description.clone(), schema.parameters.clone()))
 }
 
 /// The name of a tool that was called. Only the empty name is refused, and a reply with one is not taken.
@@ -178,14 +158,9 @@ fn call_id(id: &str) -> CallId {
 }
 
 fn dialect_of(host: &str) -> Dialect {
-    let belongs = |domain: &str| {
-        host.strip_suffix(domain)
-            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    };
-    DIALECTS
-        .iter()
-        .find(|(domain, _)| belongs(domain))
-        .map_or(COMPATIBLE, |(_, dialect)| *dialect)
+    let belongs =
+        |domain: &str| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    DIALECTS.iter().find(|(domain, _)| belongs(domain)).map_or(COMPATIBLE, |(_, dialect)| *dialect)
 }
 
 /// Puts what changes least first: settings, tools, messages. A longer conversation then only adds bytes at the end,
@@ -202,10 +177,8 @@ fn arrange(body: &[u8]) -> Result<Bytes, serde_json::Error> {
     };
     let mut out = String::with_capacity(body.len());
     out.push('{');
-    for (key, value) in fields
-        .iter()
-        .map(|(key, value)| (key.as_ref(), *value))
-        .chain(tools.map(|tools| ("tools", tools)))
+    for (key, value) in
+        fields.iter().map(|(key, value)| (key.as_ref(), *value)).chain(tools.map(|tools| ("tools", tools)))
     {
         out.push_str(&serde_json::to_string(key)?);
         out.push(':');
@@ -248,18 +221,12 @@ fn plain(message: &RawValue) -> Result<Vec<Cow<'_, str>>, serde_json::Error> {
         return as_it_is();
     };
     let parts: Vec<Part<'_>> = serde_json::from_str(parts.get())?;
-    let texts: Option<Vec<&RawValue>> = parts
-        .iter()
-        .map(|part| part.text.filter(|_| part.kind == "text"))
-        .collect();
+    let texts: Option<Vec<&RawValue>> =
+        parts.iter().map(|part| part.text.filter(|_| part.kind == "text")).collect();
     match texts {
         Some(texts) => {
             let one = |text: &&RawValue| {
-                Cow::Owned(format!(
-                    "{{\"role\":\"{}\",\"content\":{}}}",
-                    shape.role,
-                    text.get()
-                ))
+                Cow::Owned(format!("{{\"role\":\"{}\",\"content\":{}}}", shape.role, text.get()))
             };
             Ok(texts.iter().map(one).collect())
         }

@@ -23,10 +23,7 @@ fn request(messages: Vec<Message>) -> ModelRequest {
     ModelRequest {
         context: CallContext {
             agent: AgentId::new("agent_a").unwrap(),
-            call: OurCallId {
-                agent: AgentNo::from_index(0),
-                number: 1,
-            },
+            call: OurCallId { agent: AgentNo::from_index(0), number: 1 },
             purpose: Purpose::Coordinate,
             candidates: Vec::new(),
             may_answer: true,
@@ -39,9 +36,7 @@ fn request(messages: Vec<Message>) -> ModelRequest {
 }
 
 fn user(text: &str) -> Message {
-    Message::User {
-        text: text.to_owned(),
-    }
+    Message::User { text: text.to_owned() }
 }
 
 fn reply(items: Vec<ReplyItem>) -> Message {
@@ -53,9 +48,7 @@ fn reply(items: Vec<ReplyItem>) -> Message {
         first_token_after: Duration::ZERO,
         duration: Duration::ZERO,
     };
-    Message::Assistant {
-        reply: Arc::new(reply),
-    }
+    Message::Assistant { reply: Arc::new(reply) }
 }
 
 fn call(id: &str, arguments: &str) -> ReplyItem {
@@ -68,19 +61,11 @@ fn call(id: &str, arguments: &str) -> ReplyItem {
 }
 
 fn result(id: &str, text: &str) -> Message {
-    Message::ToolResult {
-        id: id.to_owned(),
-        name: "vote".to_owned(),
-        text: text.to_owned(),
-        is_error: false,
-    }
+    Message::ToolResult { id: id.to_owned(), name: "vote".to_owned(), text: text.to_owned(), is_error: false }
 }
 
 fn text(text: &str) -> ReplyItem {
-    ItemContent::Text {
-        text: text.to_owned(),
-    }
-    .into()
+    ItemContent::Text { text: text.to_owned() }.into()
 }
 
 fn body(request: &ModelRequest) -> String {
@@ -95,9 +80,7 @@ fn messages(request: &ModelRequest) -> Value {
 fn a_body_says_settings_then_tools_then_messages() {
     let parameters = json!({"top_p": 0.5, "alpha": [1], "messages": "no", "model": "no", "tools": [], "stream": false,
         "nothing": null});
-    let made = writer("example.test", parameters)
-        .body(&request(vec![user("why \"é\"?")]))
-        .unwrap();
+    let made = writer("example.test", parameters).body(&request(vec![user("why \"é\"?")])).unwrap();
     let parameters = r#"{"type":"object","properties":{"z":{"type":"string"},"a":{"type":"integer"}}}"#;
     let tool = |name: &str| {
         format!(
@@ -119,9 +102,7 @@ fn a_longer_conversation_begins_with_the_bytes_of_a_shorter_one() {
         user("question"),
         reply(vec![
             ReplyItem {
-                content: ItemContent::Reasoning {
-                    text: "hm".to_owned(),
-                },
+                content: ItemContent::Reasoning { text: "hm".to_owned() },
                 provider: Some(json!({"reasoning_content": ""})),
             },
             text("let me see"),
@@ -160,38 +141,22 @@ fn replies_go_back_with_the_items_of_the_provider() {
     };
     let details = json!([{"type": "reasoning.encrypted", "data": "opaque"}]);
     let thought = ReplyItem {
-        content: ItemContent::Reasoning {
-            text: "hm".to_owned(),
-        },
+        content: ItemContent::Reasoning { text: "hm".to_owned() },
         provider: Some(json!({"reasoning": "", "reasoning_details": details})),
     };
-    let sent = messages(&request(vec![
-        user("q"),
-        reply(vec![thought, text("a"), signed]),
-        result("c", "r"),
-    ]));
+    let sent = messages(&request(vec![user("q"), reply(vec![thought, text("a"), signed]), result("c", "r")]));
     let turn = json!({"role": "assistant", "content": "a", "reasoning": "hm", "reasoning_details": details,
         "tool_calls": [{"extra_content": {"google": {"thought_signature": "s"}}, "type": "function", "id": "c",
             "function": {"name": "vote", "arguments": "{\"x\":1}"}}]});
     assert_eq!(sent[2], turn);
-    assert_eq!(
-        sent[3],
-        json!({"role": "tool", "tool_call_id": "c", "content": "r"})
-    );
+    assert_eq!(sent[3], json!({"role": "tool", "tool_call_id": "c", "content": "r"}));
 }
 
 #[test]
 fn a_conversation_without_providers_items_is_rebuilt() {
-    let thought = ItemContent::Reasoning {
-        text: "hm".to_owned(),
-    }
-    .into();
-    let sent = messages(&request(vec![
-        user("q"),
-        reply(vec![thought, text("a")]),
-        reply(vec![]),
-        user("go on"),
-    ]));
+    let thought = ItemContent::Reasoning { text: "hm".to_owned() }.into();
+    let sent =
+        messages(&request(vec![user("q"), reply(vec![thought, text("a")]), reply(vec![]), user("go on")]));
     let expected = json!([
         {"role": "system", "content": "be good"}, {"role": "user", "content": "q"},
         {"role": "assistant", "content": "a"}, {"role": "user", "content": "go on"},
@@ -217,12 +182,6 @@ fn a_provider_gets_its_own_dialect() {
 fn the_request_may_bound_the_output_more_tightly_than_the_configuration() {
     let mut bounded = request(vec![user("q")]);
     bounded.max_output_tokens = Some(9);
-    assert_eq!(
-        serde_json::from_str::<Value>(&body(&bounded)).unwrap()["max_tokens"],
-        9
-    );
-    assert_eq!(
-        serde_json::from_str::<Value>(&body(&request(vec![user("q")]))).unwrap()["max_tokens"],
-        500
-    );
+    assert_eq!(serde_json::from_str::<Value>(&body(&bounded)).unwrap()["max_tokens"], 9);
+    assert_eq!(serde_json::from_str::<Value>(&body(&request(vec![user("q")]))).unwrap()["max_tokens"], 500);
 }

@@ -18,11 +18,7 @@ impl Reported {
     /// Reads a usage object. An object whose counters are all zero says nothing: no request has an empty prompt.
     pub(super) fn read(usage: &Value) -> Self {
         let count = |pointer: &str| usage.pointer(pointer).and_then(number);
-        let first = |pointers: &[&str]| {
-            pointers
-                .iter()
-                .find_map(|pointer| count(pointer).filter(|n| *n > 0))
-        };
+        let first = |pointers: &[&str]| pointers.iter().find_map(|pointer| count(pointer).filter(|n| *n > 0));
         let total = first(&["/total_tokens"]);
         let input = first(&["/prompt_tokens", "/input_tokens"]);
         let output = first(&["/completion_tokens", "/output_tokens"])
@@ -36,10 +32,8 @@ impl Reported {
                 "/num_cached_tokens",
                 "/prompt_cache_hit_tokens",
             ]);
-            let cache_write = first(&[
-                "/prompt_tokens_details/cache_write_tokens",
-                "/cache_creation_input_tokens",
-            ]);
+            let cache_write =
+                first(&["/prompt_tokens_details/cache_write_tokens", "/cache_creation_input_tokens"]);
             let reasoning = first(&[
                 "/completion_tokens_details/reasoning_tokens",
                 "/output_tokens_details/reasoning_tokens",
@@ -57,10 +51,7 @@ impl Reported {
                 source: UsageSource::Api,
             }
         });
-        Self {
-            tokens,
-            cost: usage.get("cost").and_then(cost),
-        }
+        Self { tokens, cost: usage.get("cost").and_then(cost) }
     }
 
     /// Takes what `later` says; a report without counters does not undo an earlier one.
@@ -83,18 +74,9 @@ pub(super) fn estimated_tokens(bytes: usize) -> u64 {
 }
 
 /// A count that some servers write as `12.0`.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the range is checked"
-)]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
 fn number(value: &Value) -> Option<u64> {
-    value.as_u64().or_else(|| {
-        value
-            .as_f64()
-            .filter(|n| (0.0..1e15).contains(n))
-            .map(|n| n as u64)
-    })
+    value.as_u64().or_else(|| value.as_f64().filter(|n| (0.0..1e15).contains(n)).map(|n| n as u64))
 }
 
 #[cfg(test)]
@@ -116,38 +98,18 @@ mod tests {
             cache_write: 10,
             ..TokenUsage::default()
         };
-        assert_eq!(
-            Reported::read(&openai),
-            Reported {
-                tokens: Some(tokens),
-                cost: None
-            }
-        );
+        assert_eq!(Reported::read(&openai), Reported { tokens: Some(tokens), cost: None });
 
         let deepseek =
             json!({"prompt_tokens": 10.0, "total_tokens": 15, "prompt_cache_hit_tokens": 99, "cost": "0.5"});
-        let tokens = TokenUsage {
-            input: 10,
-            output: 5,
-            cached_input: 10,
-            ..TokenUsage::default()
-        };
-        let expected = Reported {
-            tokens: Some(tokens),
-            cost: Some(Usd::from_dollars(0.5)),
-        };
+        let tokens = TokenUsage { input: 10, output: 5, cached_input: 10, ..TokenUsage::default() };
+        let expected = Reported { tokens: Some(tokens), cost: Some(Usd::from_dollars(0.5)) };
         assert_eq!(Reported::read(&deepseek), expected);
     }
 
     #[test]
     fn counters_of_zero_are_no_report_and_a_cost_of_zero_is_one() {
         let zeros = json!({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0, "cost": 0});
-        assert_eq!(
-            Reported::read(&zeros),
-            Reported {
-                tokens: None,
-                cost: Some(Usd::ZERO)
-            }
-        );
+        assert_eq!(Reported::read(&zeros), Reported { tokens: None, cost: Some(Usd::ZERO) });
     }
 }

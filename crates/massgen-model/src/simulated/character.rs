@@ -26,12 +26,7 @@ pub(super) struct Character {
 
 impl Character {
     pub(super) fn new(seed: u64, agent: AgentId, team: &[AgentId], question: &str) -> Self {
-        Self {
-            seed,
-            agent,
-            question: quote(question).into(),
-            team_size: team.len(),
-        }
+        Self { seed, agent, question: quote(question).into(), team_size: team.len() }
     }
 
     pub(super) fn agent(&self) -> &AgentId {
@@ -44,11 +39,7 @@ impl Character {
         match context.purpose {
             Purpose::Present => vec![
                 Step::Think(phrases::think_about_presenting(&self.agent, &self.question)),
-                Step::Answer(phrases::final_answer(
-                    &self.agent,
-                    &self.question,
-                    self.slot(request),
-                )),
+                Step::Answer(phrases::final_answer(&self.agent, &self.question, self.slot(request))),
             ],
             Purpose::Coordinate => {
                 let has_answered = context.candidates.contains(&context.call.agent)
@@ -76,26 +67,17 @@ impl Character {
         let earlier_calls = u64::from(call.number.saturating_sub(1));
         let turn = earlier_calls.saturating_mul(number_of(self.team_size));
         let shift = hash(self.seed, &["slot"]) % phrases::OPENINGS;
-        shift
-            .saturating_add(turn)
-            .saturating_add(number_of(call.agent.index()))
+        shift.saturating_add(turn).saturating_add(number_of(call.agent.index()))
     }
 
     /// For whom to vote. The order of preference follows from the seed alone, so agents with one seed agree unless
     /// one of them is a dissenter.
     fn choice(&self, candidates: &[AgentNo]) -> Option<AgentNo> {
         let mut ranked: Vec<AgentNo> = candidates.to_vec();
-        ranked.sort_by_key(|candidate| {
-            (
-                hash(self.seed, &["preference", &candidate.to_string()]),
-                *candidate,
-            )
-        });
-        let dissents = self.number(&["dissent"]).is_multiple_of(DISSENT_ONE_IN);
         ranked
-            .get(usize::from(dissents))
-            .or_else(|| ranked.first())
-            .copied()
+            .sort_by_key(|candidate| (hash(self.seed, &["preference", &candidate.to_string()]), *candidate));
+        let dissents = self.number(&["dissent"]).is_multiple_of(DISSENT_ONE_IN);
+        ranked.get(usize::from(dissents)).or_else(|| ranked.first()).copied()
     }
 
     /// A number that follows from the seed, the agent and `parts`.
@@ -124,11 +106,7 @@ fn number_of(count: usize) -> u64 {
 
 /// The first line of the question that says something, cut to [`QUOTE_CHARS`].
 fn quote(question: &str) -> String {
-    let line = question
-        .lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty())
-        .unwrap_or_default();
+    let line = question.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     match line.char_indices().nth(QUOTE_CHARS) {
         None => line.to_owned(),
         Some((end, _)) => format!("{}…", line.get(..end).unwrap_or(line)),

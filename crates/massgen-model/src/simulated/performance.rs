@@ -33,11 +33,7 @@ pub(super) fn perform(
     request: &ModelRequest,
     vote_name: impl Fn(&str) -> String,
 ) -> ModelStream {
-    let mut timeline = Timeline {
-        at: spec.latency,
-        speed: spec.tokens_per_second,
-        cues: VecDeque::new(),
-    };
+    let mut timeline = Timeline { at: spec.latency, speed: spec.tokens_per_second, cues: VecDeque::new() };
     let mut items: Vec<ReplyItem> = Vec::new();
     let mut open_ended = false;
     for step in steps {
@@ -45,12 +41,9 @@ pub(super) fn perform(
             Step::Think(text) => ItemContent::Reasoning { text: text.clone() },
             Step::Say(text) => ItemContent::Text { text: text.clone() },
             Step::Call { tool, arguments } => tool_call(request, items.len(), tool, arguments.clone()),
-            Step::Answer(text) => tool_call(
-                request,
-                items.len(),
-                NEW_ANSWER,
-                json!({ "content": text }).to_string(),
-            ),
+            Step::Answer(text) => {
+                tool_call(request, items.len(), NEW_ANSWER, json!({ "content": text }).to_string())
+            }
             Step::Vote { target, reason } => {
                 let arguments = json!({ "agent_id": vote_name(target), "reason": reason });
                 tool_call(request, items.len(), VOTE, arguments.to_string())
@@ -82,11 +75,8 @@ pub(super) fn perform(
 
 /// How many replies of the presentation are in `messages` already.
 pub(super) fn presented(messages: &[Message]) -> usize {
-    let is_marked = |item: &ReplyItem| {
-        item.provider
-            .as_ref()
-            .is_some_and(|mark| mark.get(PURPOSE_MARK).is_some())
-    };
+    let is_marked =
+        |item: &ReplyItem| item.provider.as_ref().is_some_and(|mark| mark.get(PURPOSE_MARK).is_some());
     let replies = messages.iter().filter(|message| match message {
         Message::Assistant { reply } => reply.items.iter().any(is_marked),
         Message::User { .. } | Message::ToolResult { .. } => false,
@@ -111,11 +101,7 @@ fn mark(items: &mut Vec<ReplyItem>, purpose: Purpose) {
 
 fn tool_call(request: &ModelRequest, index: usize, name: &str, arguments: String) -> ItemContent {
     let id = format!("simulated-{}-{index}", request.context.call);
-    ItemContent::ToolCall(ToolCall {
-        id,
-        name: name.to_owned(),
-        arguments,
-    })
+    ItemContent::ToolCall(ToolCall { id, name: name.to_owned(), arguments })
 }
 
 fn finish(items: Vec<ReplyItem>, request: &ModelRequest) -> Box<Reply> {
@@ -203,10 +189,7 @@ impl Timeline {
                 None => (rest, ""),
                 Some(speed) => split_piece(rest, speed),
             };
-            self.cue(Act::Tell(ModelEvent::Delta {
-                kind,
-                text: piece.to_owned(),
-            }));
+            self.cue(Act::Tell(ModelEvent::Delta { kind, text: piece.to_owned() }));
             if let Some(speed) = self.speed {
                 self.advance(time_of(tokens(piece.len()), speed));
             }
@@ -216,12 +199,7 @@ impl Timeline {
 
     /// Plans a failure with its retries. Each request takes the latency until it fails.
     fn fail(&mut self, failure: &ScriptedFailure, latency: Duration) {
-        let ScriptedFailure {
-            kind,
-            message,
-            retries,
-            ..
-        } = failure;
+        let ScriptedFailure { kind, message, retries, .. } = failure;
         for attempt in 1..=*retries {
             let event = ModelEvent::Retrying {
                 attempt,
@@ -234,11 +212,7 @@ impl Timeline {
             self.advance(latency);
         }
         let attempts = retries.saturating_add(1);
-        let end = ModelFailure {
-            kind: *kind,
-            message: message.clone(),
-            attempts,
-        };
+        let end = ModelFailure { kind: *kind, message: message.clone(), attempts };
         self.cue(Act::Tell(ModelEvent::Failed(end)));
     }
 }
@@ -247,9 +221,7 @@ impl Timeline {
 fn split_piece(text: &str, speed: NonZeroU32) -> (&str, &str) {
     let tokens = usize::try_from(speed.get().div_ceil(PIECES_PER_SECOND)).unwrap_or(usize::MAX);
     let wanted = tokens.saturating_mul(TOKEN_BYTES);
-    let end = (wanted..text.len())
-        .find(|end| text.is_char_boundary(*end))
-        .unwrap_or(text.len());
+    let end = (wanted..text.len()).find(|end| text.is_char_boundary(*end)).unwrap_or(text.len());
     text.split_at(end)
 }
 
@@ -267,36 +239,29 @@ struct Playing {
 }
 
 fn play(cues: VecDeque<Cue>) -> ModelStream {
-    stream::unfold(
-        Playing {
-            cues,
-            started: None,
-            first_piece: None,
-        },
-        async |mut playing| {
-            let started = *playing.started.get_or_insert_with(Instant::now);
-            let cue = playing.cues.pop_front()?;
-            match started.checked_add(cue.at) {
-                // Cues that are due already must not pay the resolution of the timer.
-                Some(due) if due <= Instant::now() => {}
-                Some(due) => tokio::time::sleep_until(due).await,
-                None => std::future::pending().await,
+    stream::unfold(Playing { cues, started: None, first_piece: None }, async |mut playing| {
+        let started = *playing.started.get_or_insert_with(Instant::now);
+        let cue = playing.cues.pop_front()?;
+        match started.checked_add(cue.at) {
+            // Cues that are due already must not pay the resolution of the timer.
+            Some(due) if due <= Instant::now() => {}
+            Some(due) => tokio::time::sleep_until(due).await,
+            None => std::future::pending().await,
+        }
+        let elapsed = started.elapsed();
+        let event = match cue.act {
+            Act::Tell(event) => {
+                playing.first_piece.get_or_insert(elapsed);
+                event
             }
-            let elapsed = started.elapsed();
-            let event = match cue.act {
-                Act::Tell(event) => {
-                    playing.first_piece.get_or_insert(elapsed);
-                    event
-                }
-                Act::Finish(mut reply) => {
-                    reply.first_token_after = playing.first_piece.unwrap_or(elapsed);
-                    reply.duration = elapsed;
-                    ModelEvent::Finished(reply)
-                }
-                Act::Hang => std::future::pending().await,
-            };
-            Some((event, playing))
-        },
-    )
+            Act::Finish(mut reply) => {
+                reply.first_token_after = playing.first_piece.unwrap_or(elapsed);
+                reply.duration = elapsed;
+                ModelEvent::Finished(reply)
+            }
+            Act::Hang => std::future::pending().await,
+        };
+        Some((event, playing))
+    })
     .boxed()
 }

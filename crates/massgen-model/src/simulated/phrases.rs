@@ -48,46 +48,14 @@ const STARTS: [(&str, &str); 8] = [
 
 /// How an answer goes on: points of a list.
 const MIDDLES: [[&str; 3]; 8] = [
-    [
-        "agree on a definition of done",
-        "give each open point an owner",
-        "review progress every Friday",
-    ],
-    [
-        "separate facts from guesses",
-        "keep sources next to claims",
-        "mark uncertain figures clearly",
-    ],
-    [
-        "prefer boring, proven parts",
-        "automate whatever repeats",
-        "delete unused pieces early",
-    ],
-    [
-        "test against hostile input",
-        "rehearse recovery from backups",
-        "limit access to what is needed",
-    ],
-    [
-        "record latency and spend per step",
-        "plot trends instead of averages",
-        "set alarms before limits",
-    ],
-    [
-        "interview five likely users",
-        "watch them without interrupting",
-        "fix the first obstacle they meet",
-    ],
-    [
-        "draw the whole flow on paper",
-        "number its stages",
-        "shorten the slowest among them",
-    ],
-    [
-        "start with a pilot group",
-        "widen in small batches",
-        "hold a way back open throughout",
-    ],
+    ["agree on a definition of done", "give each open point an owner", "review progress every Friday"],
+    ["separate facts from guesses", "keep sources next to claims", "mark uncertain figures clearly"],
+    ["prefer boring, proven parts", "automate whatever repeats", "delete unused pieces early"],
+    ["test against hostile input", "rehearse recovery from backups", "limit access to what is needed"],
+    ["record latency and spend per step", "plot trends instead of averages", "set alarms before limits"],
+    ["interview five likely users", "watch them without interrupting", "fix the first obstacle they meet"],
+    ["draw the whole flow on paper", "number its stages", "shorten the slowest among them"],
+    ["start with a pilot group", "widen in small batches", "hold a way back open throughout"],
 ];
 
 /// How an answer ends.
@@ -109,11 +77,8 @@ pub(super) const OPENINGS: u64 = 8;
 pub(super) fn answer(agent: &AgentId, question: &str, slot: u64) -> String {
     let (heading, start) = pick(&STARTS, slot);
     let [first, second, third] = pick(&MIDDLES, slot.saturating_add(slot / OPENINGS));
-    let end = pick(
-        &ENDS,
-        slot.saturating_add(slot / OPENINGS * 3)
-            .saturating_add(slot / (OPENINGS * OPENINGS)),
-    );
+    let end =
+        pick(&ENDS, slot.saturating_add(slot / OPENINGS * 3).saturating_add(slot / (OPENINGS * OPENINGS)));
     format!(
         "*Simulated answer {slot} of {agent}; no language model was asked.*\n\n## {heading}\n\n> {question}\n\n\
          {start}\n\n- {first}\n- {second}\n- {third}\n\n{end}\n"
@@ -137,11 +102,7 @@ pub(super) fn think_about_answering(agent: &AgentId, question: &str) -> String {
 }
 
 pub(super) fn think_about_voting(agent: &AgentId, candidates: usize) -> String {
-    let answers = if candidates == 1 {
-        "one answer".to_owned()
-    } else {
-        format!("{candidates} answers")
-    };
+    let answers = if candidates == 1 { "one answer".to_owned() } else { format!("{candidates} answers") };
     format!("(simulated) {agent} compares {answers}.")
 }
 
@@ -164,9 +125,6 @@ pub(super) fn reason(chosen: AgentNo, number: u64) -> String {
 fn pick<T, const N: usize>(stock: &[T; N], number: u64) -> &T {
     const { assert!(N > 0, "nothing to pick from") };
     let index = usize::try_from(number % N as u64).unwrap_or_default();
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "the index is a remainder of the length, which is not zero"
-    )]
+    #[expect(clippy::indexing_slicing, reason = "the index is a remainder of the length, which is not zero")]
     &stock[index]
 }

@@ -63,10 +63,7 @@ impl Script {
         };
         let written: WrittenScript =
             serde_saphyr::from_str(text).map_err(|error| located(Problem::from_parser(&error)))?;
-        let parts = written
-            .agents
-            .into_iter()
-            .map(|(agent, part)| Ok((agent, Part::check(part)?)));
+        let parts = written.agents.into_iter().map(|(agent, part)| Ok((agent, Part::check(part)?)));
         let tools = written
             .tools
             .into_iter()
@@ -94,9 +91,7 @@ impl Script {
 
     /// What `agent` is to do.
     pub(super) fn part(&self, agent: &AgentId) -> Option<&Part> {
-        self.parts
-            .get(agent.as_str())
-            .or_else(|| self.parts.get(DEFAULT_AGENT))
+        self.parts.get(agent.as_str()).or_else(|| self.parts.get(DEFAULT_AGENT))
     }
 
     /// The work tools by name.
@@ -248,10 +243,7 @@ struct Problem {
 
 impl Problem {
     fn new(at: Location, text: impl Into<String>) -> Self {
-        Self {
-            at,
-            text: text.into(),
-        }
+        Self { at, text: text.into() }
     }
 
     fn from_parser(error: &serde_saphyr::Error) -> Self {
@@ -264,10 +256,7 @@ impl Problem {
 
 fn check_reply(written: WrittenReply) -> Result<Vec<Step>, Problem> {
     if written.value.is_empty() {
-        return Err(Problem::new(
-            written.referenced,
-            "a reply needs at least one step",
-        ));
+        return Err(Problem::new(written.referenced, "a reply needs at least one step"));
     }
     let mut steps: Vec<Step> = Vec::with_capacity(written.value.len());
     for step in written.value {
@@ -297,17 +286,7 @@ impl Step {
 }
 
 fn check_step(written: WrittenStep) -> Result<Step, String> {
-    let WrittenStep {
-        think,
-        say,
-        call,
-        answer,
-        vote,
-        reason,
-        wait_ms,
-        fail,
-        hang,
-    } = written;
+    let WrittenStep { think, say, call, answer, vote, reason, wait_ms, fail, hang } = written;
     if reason.is_some() && vote.is_none() {
         return Err("`reason` belongs to `vote`".to_owned());
     }
@@ -317,15 +296,9 @@ fn check_step(written: WrittenStep) -> Result<Step, String> {
     let mut steps = [
         think.map(Step::Think),
         say.map(Step::Say),
-        call.map(|call| Step::Call {
-            tool: call.tool,
-            arguments: arguments_text(call.arguments),
-        }),
+        call.map(|call| Step::Call { tool: call.tool, arguments: arguments_text(call.arguments) }),
         answer.map(Step::Answer),
-        vote.map(|target| Step::Vote {
-            target,
-            reason: reason.unwrap_or_default(),
-        }),
+        vote.map(|target| Step::Vote { target, reason: reason.unwrap_or_default() }),
         wait_ms.map(|millis| Step::Wait(Duration::from_millis(millis))),
         fail.map(Step::Fail),
         hang.map(|_| Step::Hang),
@@ -351,10 +324,7 @@ fn arguments_text(arguments: serde_json::Value) -> String {
 
 fn check_tool_name(name: String, at: Location) -> Result<String, Problem> {
     if name == NEW_ANSWER || name == VOTE {
-        return Err(Problem::new(
-            at,
-            format!("`{name}` is a workflow tool and cannot be scripted"),
-        ));
+        return Err(Problem::new(at, format!("`{name}` is a workflow tool and cannot be scripted")));
     }
     Ok(name)
 }

@@ -7,12 +7,7 @@ fn parse(text: &str) -> Result<Script, SimulatedError> {
 /// Line, column and problem of the error that `text` gives.
 fn problem(text: &str) -> (u64, u64, String) {
     match parse(text) {
-        Err(SimulatedError::Script {
-            path,
-            line,
-            column,
-            problem,
-        }) => {
+        Err(SimulatedError::Script { path, line, column, problem }) => {
             assert_eq!(path, Path::new("/runs/script.yaml"));
             (line, column, problem)
         }
@@ -43,16 +38,9 @@ fn every_step_is_read() {
     )
     .unwrap();
     let part = script.part(&AgentId::new("a").unwrap()).unwrap();
-    let call = |arguments: &str| Step::Call {
-        tool: "lookup".into(),
-        arguments: arguments.into(),
-    };
-    let failure = ScriptedFailure {
-        kind: FailureKind::RateLimited,
-        message: "slow".into(),
-        retries: 2,
-        delay_ms: 10,
-    };
+    let call = |arguments: &str| Step::Call { tool: "lookup".into(), arguments: arguments.into() };
+    let failure =
+        ScriptedFailure { kind: FailureKind::RateLimited, message: "slow".into(), retries: 2, delay_ms: 10 };
     assert_eq!(
         part.replies,
         [
@@ -63,10 +51,7 @@ fn every_step_is_read() {
                 call("{}"),
                 call("{\"cut"),
                 Step::Answer("done".into()),
-                Step::Vote {
-                    target: "b".into(),
-                    reason: "why".into()
-                },
+                Step::Vote { target: "b".into(), reason: "why".into() },
                 Step::Wait(Duration::from_millis(50)),
                 Step::Fail(failure),
             ],
@@ -83,12 +68,7 @@ fn agents_without_an_entry_get_the_default_one() {
     let first = |id: &str| script.part(&AgentId::new(id).unwrap()).unwrap().replies[0].clone();
     assert_eq!(first("a"), [Step::Say("a".into())]);
     assert_eq!(first("b"), [Step::Say("d".into())]);
-    assert!(
-        parse("agents: {}")
-            .unwrap()
-            .part(&AgentId::new("b").unwrap())
-            .is_none()
-    );
+    assert!(parse("agents: {}").unwrap().part(&AgentId::new("b").unwrap()).is_none());
 }
 
 #[test]
@@ -103,19 +83,12 @@ fn an_unknown_key_is_told_with_its_place() {
 fn a_wrong_value_is_told_with_its_place() {
     let (line, column, problem) = problem("agents:\n  a:\n    replies:\n      - - fail: {kind: broken}\n");
     assert_eq!((line, column), (4, 24));
-    assert!(
-        problem.contains("`broken`") && problem.contains("rate_limited"),
-        "{problem}"
-    );
+    assert!(problem.contains("`broken`") && problem.contains("rate_limited"), "{problem}");
 }
 
 #[test]
 fn a_step_with_no_or_two_meanings_is_refused() {
-    for (step, column) in [
-        ("{}", 10),
-        ("{say: a, think: b}", 10),
-        ("{vote: a, hang: true}", 10),
-    ] {
+    for (step, column) in [("{}", 10), ("{say: a, think: b}", 10), ("{vote: a, hang: true}", 10)] {
         let (line, found, problem) = problem(&format!("agents:\n  a:\n    replies:\n      - [{step}]\n"));
         assert_eq!((line, found), (4, column), "{step}");
         assert!(problem.starts_with("a step has exactly one of"), "{problem}");
@@ -144,10 +117,7 @@ fn an_empty_reply_is_refused() {
 #[test]
 fn workflow_tools_cannot_be_scripted() {
     let (line, _, problem) = problem("tools:\n  lookup: {result: x}\n  vote: {result: y}\n");
-    assert_eq!(
-        (line, problem.as_str()),
-        (3, "`vote` is a workflow tool and cannot be scripted")
-    );
+    assert_eq!((line, problem.as_str()), (3, "`vote` is a workflow tool and cannot be scripted"));
 }
 
 #[test]
@@ -164,8 +134,6 @@ fn an_agent_that_the_run_does_not_have_is_refused() {
 
 #[test]
 fn a_missing_script_is_told_with_its_path() {
-    let error = Script::load(Path::new("/nowhere/script.yaml"))
-        .unwrap_err()
-        .to_string();
+    let error = Script::load(Path::new("/nowhere/script.yaml")).unwrap_err().to_string();
     assert!(error.contains("/nowhere/script.yaml"), "{error}");
 }

@@ -21,9 +21,7 @@ pub struct SimulatedTools {
 
 impl SimulatedTools {
     pub(super) fn new(scripts: impl IntoIterator<Item = (AgentId, Arc<Script>)>) -> Self {
-        Self {
-            scripts: Arc::new(scripts.into_iter().collect()),
-        }
+        Self { scripts: Arc::new(scripts.into_iter().collect()) }
     }
 }
 
@@ -43,29 +41,19 @@ impl ToolHost for SimulatedTools {
     fn run(&self, agent: &AgentId, tool_use: ToolUse, call: ToolCall) -> BoxFuture<'static, ToolOutcome> {
         let script = self.scripts.get(agent).map(Arc::clone);
         async move {
-            let found = script
-                .as_ref()
-                .and_then(|script| Some((script, script.tools().get(&call.name)?)));
+            let found = script.as_ref().and_then(|script| Some((script, script.tools().get(&call.name)?)));
             let Some((script, tool)) = found else {
-                return ToolOutcome::Denied {
-                    text: format!("there is no tool `{}`", call.name),
-                };
+                return ToolOutcome::Denied { text: format!("there is no tool `{}`", call.name) };
             };
             // The side effect comes first: a run that is killed while the tool works has it already.
             if let Some(file) = &tool.append_to
                 && let Err(error) = append(&script.resolve(file), tool_use)
             {
-                return ToolOutcome::Error {
-                    text: error.to_string(),
-                };
+                return ToolOutcome::Error { text: error.to_string() };
             }
             tokio::time::sleep(tool.wait()).await;
             let text = tool.result.clone();
-            if tool.error {
-                ToolOutcome::Error { text }
-            } else {
-                ToolOutcome::Ok { text }
-            }
+            if tool.error { ToolOutcome::Error { text } } else { ToolOutcome::Ok { text } }
         }
         .boxed()
     }

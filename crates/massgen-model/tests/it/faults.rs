@@ -14,11 +14,7 @@ use crate::support::{agent, hasty, model, question, see, serve};
 /// The first request of a call gets `reply`, later ones succeed.
 fn first(reply: ScriptedReply) -> impl Fn(&ReceivedRequest) -> ScriptedReply + Send + Sync + 'static {
     move |request| {
-        if request.repeat == 0 {
-            reply.clone()
-        } else {
-            ScriptedReply::text("second time")
-        }
+        if request.repeat == 0 { reply.clone() } else { ScriptedReply::text("second time") }
     }
 }
 
@@ -30,30 +26,15 @@ fn always(reply: ScriptedReply) -> impl Fn(&ReceivedRequest) -> ScriptedReply + 
 async fn failures_that_pass_are_tried_again() {
     let text = || ScriptedReply::text("one two three four five six");
     for (fault, kind) in [
-        (
-            ScriptedReply::refusal(429, "rate_limit_exceeded", "slow down"),
-            FailureKind::RateLimited,
-        ),
+        (ScriptedReply::refusal(429, "rate_limit_exceeded", "slow down"), FailureKind::RateLimited),
         (ScriptedReply::refusal(500, "oops", "broken"), FailureKind::Server),
-        (
-            ScriptedReply::refusal(529, "overloaded_error", "busy"),
-            FailureKind::Server,
-        ),
-        (
-            ScriptedReply::refusal(408, "timeout", "late"),
-            FailureKind::Timeout,
-        ),
+        (ScriptedReply::refusal(529, "overloaded_error", "busy"), FailureKind::Server),
+        (ScriptedReply::refusal(408, "timeout", "late"), FailureKind::Timeout),
         (text().with_fault(Fault::Cut(2)), FailureKind::Network),
         (text().with_fault(Fault::Cut(0)), FailureKind::Network),
         (text().with_fault(Fault::Malformed(2)), FailureKind::Malformed),
-        (
-            raw(&[chunks::delta("m", &json!({"content": "x"}))]),
-            FailureKind::Network,
-        ),
-        (
-            raw(&[chunks::event(r#"{"error":{"code":502,"message":"upstream"}}"#)]),
-            FailureKind::Server,
-        ),
+        (raw(&[chunks::delta("m", &json!({"content": "x"}))]), FailureKind::Network),
+        (raw(&[chunks::event(r#"{"error":{"code":502,"message":"upstream"}}"#)]), FailureKind::Server),
         (raw(&[chunks::DONE.to_owned()]), FailureKind::Malformed),
     ] {
         let (server, model) = serve(first(fault.clone())).await;
@@ -62,15 +43,8 @@ async fn failures_that_pass_are_tried_again() {
         assert_eq!(seen.streamed[0], "second time", "{fault:?}");
         assert_eq!(seen.reply().text(), "second time");
         let requests = server.requests();
-        assert_eq!(
-            requests[0].body, requests[1].body,
-            "the same bytes are sent again"
-        );
-        assert!(
-            requests
-                .iter()
-                .all(|request| request.call.as_deref() == Some("agent1-call-1"))
-        );
+        assert_eq!(requests[0].body, requests[1].body, "the same bytes are sent again");
+        assert!(requests.iter().all(|request| request.call.as_deref() == Some("agent1-call-1")));
     }
 }
 
@@ -92,10 +66,7 @@ async fn failures_that_stay_are_told_at_once() {
         assert!(seen.retries.is_empty(), "{status} {code}");
         let failure = seen.end.unwrap_err();
         assert_eq!((failure.kind, failure.attempts), (kind, 1), "{status} {code}");
-        assert!(
-            failure.message.contains("127.0.0.1") && failure.message.ends_with("no way"),
-            "{failure}"
-        );
+        assert!(failure.message.contains("127.0.0.1") && failure.message.ends_with("no way"), "{failure}");
         assert_eq!(server.requests().len(), 1);
     }
 }
@@ -104,15 +75,9 @@ async fn failures_that_stay_are_told_at_once() {
 async fn a_call_is_given_up_after_its_attempts() {
     let (server, model) = serve(always(ScriptedReply::refusal(503, "busy", "come back"))).await;
     let seen = see(&model, question()).await;
-    assert_eq!(
-        seen.retries.iter().map(|retry| retry.0).collect::<Vec<_>>(),
-        [1, 2, 3, 4]
-    );
+    assert_eq!(seen.retries.iter().map(|retry| retry.0).collect::<Vec<_>>(), [1, 2, 3, 4]);
     let failure = seen.end.unwrap_err();
-    assert_eq!(
-        (failure.kind, failure.attempts, server.requests().len()),
-        (FailureKind::Server, 5, 5)
-    );
+    assert_eq!((failure.kind, failure.attempts, server.requests().len()), (FailureKind::Server, 5, 5));
 }
 
 #[tokio::test]
@@ -136,18 +101,10 @@ async fn the_wait_that_a_server_asks_for_is_kept_and_too_long_a_one_ends_the_cal
 async fn silence_is_a_timeout_and_tried_again() {
     for (fault, told) in [
         (ScriptedReply::Hang, "silent for 80 ms"),
-        (
-            ScriptedReply::text("one two three").with_fault(Fault::Silence(1)),
-            "silent for 80 ms",
-        ),
+        (ScriptedReply::text("one two three").with_fault(Fault::Silence(1)), "silent for 80 ms"),
     ] {
-        let server = ModelServer::start(first(fault), Schedule::default())
-            .await
-            .unwrap();
-        let policy = RetryPolicy {
-            idle_timeout: Duration::from_millis(80),
-            ..hasty()
-        };
+        let server = ModelServer::start(first(fault), Schedule::default()).await.unwrap();
+        let policy = RetryPolicy { idle_timeout: Duration::from_millis(80), ..hasty() };
         let seen = see(&model(&server, policy), question()).await;
         assert_eq!(seen.retry_kinds()[0], FailureKind::Timeout);
         assert!(seen.retries[0].2.contains(told), "{:?}", seen.retries);
@@ -158,40 +115,23 @@ async fn silence_is_a_timeout_and_tried_again() {
 #[tokio::test]
 async fn a_call_ends_at_its_deadline_however_busy_the_server_keeps_it() {
     let drip = |_: &ReceivedRequest| ScriptedReply::text("x".repeat(10_000));
-    let schedule = Schedule {
-        chunks: 10_000,
-        interval: Duration::from_millis(10),
-        ..Schedule::default()
-    };
+    let schedule = Schedule { chunks: 10_000, interval: Duration::from_millis(10), ..Schedule::default() };
     let server = ModelServer::start(drip, schedule).await.unwrap();
-    let policy = RetryPolicy {
-        deadline: Duration::from_millis(120),
-        ..hasty()
-    };
+    let policy = RetryPolicy { deadline: Duration::from_millis(120), ..hasty() };
     let seen = see(&model(&server, policy), question()).await;
     let failure = seen.end.unwrap_err();
     assert_eq!((failure.kind, failure.attempts), (FailureKind::Timeout, 1));
     assert!(failure.message.contains("took longer than 120 ms"), "{failure}");
     server.ended(1).await;
-    assert_eq!(
-        server.requests()[0].outcome(),
-        Outcome::Abandoned,
-        "the connection is closed"
-    );
+    assert_eq!(server.requests()[0].outcome(), Outcome::Abandoned, "the connection is closed");
 }
 
 #[tokio::test]
 async fn a_reply_that_is_complete_survives_a_bad_end_of_its_connection() {
-    let complete = format!(
-        "{}{}",
-        chunks::delta("m", &json!({"content": "whole"})),
-        chunks::finish("m", "stop")
-    );
+    let complete =
+        format!("{}{}", chunks::delta("m", &json!({"content": "whole"})), chunks::finish("m", "stop"));
     let frames = vec![Frame::data(complete), Frame::Cut];
-    let reply = ScriptedReply::Raw {
-        content_type: "text/event-stream".to_owned(),
-        frames,
-    };
+    let reply = ScriptedReply::Raw { content_type: "text/event-stream".to_owned(), frames };
     let (server, model) = serve(always(reply)).await;
     let reply = see(&model, question()).await.reply();
     assert_eq!(reply.text(), "whole");
@@ -200,38 +140,24 @@ async fn a_reply_that_is_complete_survives_a_bad_end_of_its_connection() {
 
 #[tokio::test]
 async fn a_page_instead_of_a_reply_points_to_the_base_url() {
-    let page = ScriptedReply::Raw {
-        content_type: "text/html".to_owned(),
-        frames: vec![Frame::data("<html>")],
-    };
+    let page =
+        ScriptedReply::Raw { content_type: "text/html".to_owned(), frames: vec![Frame::data("<html>")] };
     let (_server, model) = serve(always(page)).await;
     let failure = see(&model, question()).await.end.unwrap_err();
     assert_eq!((failure.kind, failure.attempts), (FailureKind::Rejected, 1));
-    assert!(
-        failure.message.contains("text/html") && failure.message.contains("base URL"),
-        "{failure}"
-    );
+    assert!(failure.message.contains("text/html") && failure.message.contains("base URL"), "{failure}");
 }
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_a_network_failure() {
-    let address = tokio::net::TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let address = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let agent = agent(&format!("http://{address}/v1"), &[]);
     let keys = massgen_model::Keys::default();
     let model =
         massgen_model::connect_with(&agent, &keys, &massgen_model::HttpClient::new(), hasty()).unwrap();
     let failure = see(&model, question()).await.end.unwrap_err();
     assert_eq!((failure.kind, failure.attempts), (FailureKind::Network, 5));
-    assert!(
-        failure
-            .message
-            .starts_with(&format!("no connection to `{address}`: ")),
-        "{failure}"
-    );
+    assert!(failure.message.starts_with(&format!("no connection to `{address}`: ")), "{failure}");
 }
 
 #[tokio::test]
@@ -251,8 +177,5 @@ async fn every_call_ends_once() {
 
 fn raw(events: &[String]) -> ScriptedReply {
     let frames = events.iter().cloned().map(Frame::data).collect();
-    ScriptedReply::Raw {
-        content_type: "text/event-stream".to_owned(),
-        frames,
-    }
+    ScriptedReply::Raw { content_type: "text/event-stream".to_owned(), frames }
 }

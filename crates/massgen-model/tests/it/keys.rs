@@ -12,20 +12,12 @@ const CANARY: &str = "sk-canary-0123456789";
 
 #[tokio::test]
 async fn the_first_variable_that_is_set_gives_the_key() {
-    let server = ModelServer::start(|_| ScriptedReply::text("x"), Schedule::default())
-        .await
-        .unwrap();
+    let server = ModelServer::start(|_| ScriptedReply::text("x"), Schedule::default()).await.unwrap();
     let keys = Keys::from_pairs([("SECOND_API_KEY", CANARY), ("THIRD_API_KEY", "other")]);
-    let agent = agent(
-        &server.base_url(),
-        &["FIRST_API_KEY", "SECOND_API_KEY", "THIRD_API_KEY"],
-    );
+    let agent = agent(&server.base_url(), &["FIRST_API_KEY", "SECOND_API_KEY", "THIRD_API_KEY"]);
     let model = connect(&agent, &keys, &HttpClient::new()).unwrap();
     model.call(question()).collect::<Vec<_>>().await;
-    assert_eq!(
-        server.requests()[0].authorization,
-        Some(format!("Bearer {CANARY}"))
-    );
+    assert_eq!(server.requests()[0].authorization, Some(format!("Bearer {CANARY}")));
 }
 
 #[tokio::test]
@@ -46,21 +38,10 @@ async fn no_event_and_no_debug_output_holds_the_key() {
     };
     let server = ModelServer::start(echo, Schedule::default()).await.unwrap();
     let keys = Keys::from_pairs([("API_KEY", CANARY)]);
-    let model = connect_with(
-        &agent(&server.base_url(), &["API_KEY"]),
-        &keys,
-        &HttpClient::new(),
-        hasty(),
-    )
-    .unwrap();
+    let model =
+        connect_with(&agent(&server.base_url(), &["API_KEY"]), &keys, &HttpClient::new(), hasty()).unwrap();
     let events: Vec<_> = model.call(question()).collect().await;
-    assert_eq!(
-        events
-            .iter()
-            .filter(|event| format!("{event:?}").contains("[key]"))
-            .count(),
-        3
-    );
+    assert_eq!(events.iter().filter(|event| format!("{event:?}").contains("[key]")).count(), 3);
     for shown in [format!("{events:?}"), format!("{model:?}"), format!("{keys:?}")] {
         assert!(!shown.contains("canary"), "{shown}");
     }
@@ -73,9 +54,7 @@ fn a_missing_key_names_its_variables_and_where_they_were_looked_for() {
         &Keys::from_pairs([("ONE_API_KEY", "  ")]),
         &HttpClient::new(),
     );
-    let Err(error) = error else {
-        panic!("connected without a key")
-    };
+    let Err(error) = error else { panic!("connected without a key") };
     let told = "no key for `api.example.test`: `ONE_API_KEY` and `TWO_API_KEY` are not set in the environment, \
                 ./.env, ~/.config/massgen/.env, ~/.massgen/.env";
     assert_eq!(error.to_string(), told);
@@ -84,16 +63,10 @@ fn a_missing_key_names_its_variables_and_where_they_were_looked_for() {
 
 #[test]
 fn local_servers_need_no_key() {
-    for (kind, url) in [
-        ("chatcompletion", "http://localhost:1234/v1"),
-        ("vllm", "http://gpu.test:8000/v1"),
-    ] {
+    for (kind, url) in [("chatcompletion", "http://localhost:1234/v1"), ("vllm", "http://gpu.test:8000/v1")] {
         let mut agent = agent(url, &["VLLM_API_KEY"]);
         agent.backend.kind = kind.to_owned();
-        assert!(
-            connect(&agent, &Keys::default(), &HttpClient::new()).is_ok(),
-            "{url}"
-        );
+        assert!(connect(&agent, &Keys::default(), &HttpClient::new()).is_ok(), "{url}");
     }
 }
 
@@ -104,17 +77,9 @@ fn what_cannot_be_connected_is_refused_before_the_first_request() {
         connect(agent, &keys, &HttpClient::new()).err().unwrap()
     };
     let bad_key = refused(&agent("https://h.test/v1", &["API_KEY"]), "canary\ncanary");
-    assert_eq!(
-        bad_key,
-        ModelError::UnusableKey {
-            variable: "API_KEY".to_owned()
-        }
-    );
+    assert_eq!(bad_key, ModelError::UnusableKey { variable: "API_KEY".to_owned() });
     let bad_url = refused(&agent("h.test/v1?key=canary", &["API_KEY"]), "x");
-    assert!(
-        matches!(&bad_url, ModelError::BadBaseUrl { url, .. } if url == "h.test/v1"),
-        "{bad_url}"
-    );
+    assert!(matches!(&bad_url, ModelError::BadBaseUrl { url, .. } if url == "h.test/v1"), "{bad_url}");
     let mut simulated = agent("", &[]);
     simulated.backend.wire = Wire::Simulated(SimulatedSpec {
         seed: 0,

@@ -13,31 +13,18 @@ async fn text_reasoning_usage_and_times_arrive() {
     let (server, model) =
         serve(|_| ScriptedReply::text("the answer: é").with_reasoning("hmm, let me think")).await;
     let seen = see(&model, question()).await;
-    assert_eq!(
-        seen.streamed,
-        ["the answer: é", "hmm, let me think", ""].map(str::to_owned)
-    );
+    assert_eq!(seen.streamed, ["the answer: é", "hmm, let me think", ""].map(str::to_owned));
     let reply = seen.reply();
     assert_eq!(
         (reply.text(), reply.reasoning()),
         ("the answer: é".to_owned(), "hmm, let me think".to_owned())
     );
     assert_eq!(reply.finish, FinishReason::Stop);
-    assert_eq!(
-        reply.usage,
-        TokenUsage {
-            input: 100,
-            output: 10,
-            ..TokenUsage::default()
-        }
-    );
+    assert_eq!(reply.usage, TokenUsage { input: 100, output: 10, ..TokenUsage::default() });
     assert!(reply.first_token_after <= reply.duration);
     let requests = server.requests();
     let sent = requests[0].json();
-    assert_eq!(
-        (&sent["stream"], &sent["stream_options"]["include_usage"]),
-        (&json!(true), &json!(true))
-    );
+    assert_eq!((&sent["stream"], &sent["stream_options"]["include_usage"]), (&json!(true), &json!(true)));
     assert_eq!(requests[0].call.as_deref(), Some("agent1-call-1"));
     assert_eq!(requests[0].authorization, None);
 }
@@ -45,10 +32,8 @@ async fn text_reasoning_usage_and_times_arrive() {
 #[tokio::test]
 async fn parallel_calls_that_interleave_are_told_apart() {
     let (_server, model) = serve(|_| {
-        ScriptedReply::call("read", &json!({"path": "a/b/c", "lines": [1, 2, 3]})).with_call(
-            "write",
-            &json!({"text": "some longer text with \"quotes\" and ünïcode"}),
-        )
+        ScriptedReply::call("read", &json!({"path": "a/b/c", "lines": [1, 2, 3]}))
+            .with_call("write", &json!({"text": "some longer text with \"quotes\" and ünïcode"}))
     })
     .await;
     let seen = see(&model, question()).await;
@@ -60,17 +45,10 @@ async fn parallel_calls_that_interleave_are_told_apart() {
         .collect();
     let expected = [
         ("call_0", "read", r#"{"path":"a/b/c","lines":[1,2,3]}"#),
-        (
-            "call_1",
-            "write",
-            r#"{"text":"some longer text with \"quotes\" and ünïcode"}"#,
-        ),
+        ("call_1", "write", r#"{"text":"some longer text with \"quotes\" and ünïcode"}"#),
     ];
     assert_eq!(calls, expected);
-    assert_eq!(
-        streamed.len(),
-        expected.iter().map(|call| call.2.len()).sum::<usize>()
-    );
+    assert_eq!(streamed.len(), expected.iter().map(|call| call.2.len()).sum::<usize>());
 }
 
 #[tokio::test]
@@ -83,10 +61,7 @@ async fn tool_calls_count_when_the_server_says_stop_and_gives_no_ids() {
     })
     .await;
     let reply = see(&model, question()).await.reply();
-    let calls: Vec<_> = reply
-        .tool_calls()
-        .map(|call| (call.id.as_str(), call.arguments.as_str()))
-        .collect();
+    let calls: Vec<_> = reply.tool_calls().map(|call| (call.id.as_str(), call.arguments.as_str())).collect();
     assert_eq!(calls, [("agent1-call-1-tool-0", r#"{"agent_id":"agent2"}"#)]);
     assert_eq!(reply.finish, FinishReason::Stop);
 }
@@ -104,12 +79,7 @@ async fn a_missing_usage_is_estimated_and_an_unknown_reason_is_kept() {
     let input = server.requests()[0].bytes.div_ceil(4) as u64;
     assert_eq!(
         reply.usage,
-        TokenUsage {
-            input,
-            output: 2,
-            source: UsageSource::Estimated,
-            ..TokenUsage::default()
-        }
+        TokenUsage { input, output: 2, source: UsageSource::Estimated, ..TokenUsage::default() }
     );
     assert_eq!(reply.finish, FinishReason::Other("GUARDRAIL".to_owned()));
 }
@@ -127,13 +97,7 @@ async fn the_cost_that_a_provider_reports_is_kept() {
     assert_eq!(reply.reported_cost, Some(Usd::from_dollars(0.0125)));
     assert_eq!(
         reply.usage,
-        TokenUsage {
-            input: 9,
-            output: 4,
-            reasoning: 3,
-            cached_input: 6,
-            ..TokenUsage::default()
-        }
+        TokenUsage { input: 9, output: 4, reasoning: 3, cached_input: 6, ..TokenUsage::default() }
     );
 }
 
@@ -146,22 +110,14 @@ async fn a_server_that_does_not_stream_is_understood() {
             "finish_reason": "tool_calls"}], "usage": {"prompt_tokens": 1, "completion_tokens": 2}});
         massgen_testkit::model_server::ScriptedReply::Raw {
             content_type: "application/json; charset=utf-8".to_owned(),
-            frames: vec![massgen_testkit::model_server::chunks::Frame::data(
-                reply.to_string(),
-            )],
+            frames: vec![massgen_testkit::model_server::chunks::Frame::data(reply.to_string())],
         }
     })
     .await;
     let seen = see(&model, question()).await;
     assert_eq!(seen.streamed[0], "whole");
     let reply = seen.reply();
-    assert_eq!(
-        reply
-            .tool_calls()
-            .map(|call| call.id.as_str())
-            .collect::<Vec<_>>(),
-        ["a", "b"]
-    );
+    assert_eq!(reply.tool_calls().map(|call| call.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(reply.usage.total(), 3);
 }
 
@@ -184,9 +140,7 @@ async fn a_growing_conversation_begins_with_the_same_bytes() {
         _ => ScriptedReply::text("done"),
     })
     .await;
-    let mut messages = vec![Message::User {
-        text: "why?".to_owned(),
-    }];
+    let mut messages = vec![Message::User { text: "why?".to_owned() }];
     let first = see(&model, request(messages.clone())).await.reply();
     let call = first.tool_calls().next().unwrap().clone();
     messages.push(Message::Assistant { reply: first.into() });
@@ -196,26 +150,14 @@ async fn a_growing_conversation_begins_with_the_same_bytes() {
         text: "42".to_owned(),
         is_error: false,
     });
-    messages.push(Message::User {
-        text: "news".to_owned(),
-    });
+    messages.push(Message::User { text: "news".to_owned() });
     see(&model, request(messages)).await.reply();
 
     let requests = server.requests();
-    let bodies: Vec<_> = requests
-        .iter()
-        .map(|request| request.body.clone().unwrap())
-        .collect();
+    let bodies: Vec<_> = requests.iter().map(|request| request.body.clone().unwrap()).collect();
     assert!(bodies[1].starts_with(bodies[0].strip_suffix(b"]}").unwrap()));
     let turn = &requests[1].json()["messages"][2];
-    assert_eq!(
-        turn["reasoning_content"], "first I read",
-        "reasoning goes back in the field it came in"
-    );
+    assert_eq!(turn["reasoning_content"], "first I read", "reasoning goes back in the field it came in");
     assert_eq!(turn["tool_calls"][0]["id"], "call_0");
-    assert!(
-        requests
-            .iter()
-            .all(|request| request.outcome() == Outcome::Complete)
-    );
+    assert!(requests.iter().all(|request| request.outcome() == Outcome::Complete));
 }

@@ -25,15 +25,9 @@ async fn events_arrive_whole_however_the_bytes_are_cut() {
     ]
     .concat();
     for size in [1, 2, 3, 5, 7, 11, 64] {
-        let frames: Vec<Frame> = stream
-            .as_bytes()
-            .chunks(size)
-            .map(|piece| Frame::data(piece.to_vec()))
-            .collect();
-        let reply = ScriptedReply::Raw {
-            content_type: "text/event-stream".to_owned(),
-            frames,
-        };
+        let frames: Vec<Frame> =
+            stream.as_bytes().chunks(size).map(|piece| Frame::data(piece.to_vec())).collect();
+        let reply = ScriptedReply::Raw { content_type: "text/event-stream".to_owned(), frames };
         let (_server, model) = serve(move |_| reply.clone()).await;
         let reply = see(&model, question()).await.reply();
         assert_eq!(reply.text(), "naïve – 日本", "pieces of {size}");
@@ -45,25 +39,14 @@ async fn events_arrive_whole_however_the_bytes_are_cut() {
 #[tokio::test]
 async fn twenty_thousand_chunks_give_their_text_once() {
     const CHUNKS: usize = 20_000;
-    let text = (0..CHUNKS)
-        .map(|number| format!("{number:06} "))
-        .collect::<Vec<_>>()
-        .concat();
+    let text = (0..CHUNKS).map(|number| format!("{number:06} ")).collect::<Vec<_>>().concat();
     let script = {
         let text = text.clone();
         move |_: &_| ScriptedReply::text(text.clone())
     };
-    let schedule = Schedule {
-        chunks: CHUNKS,
-        ..Schedule::default()
-    };
+    let schedule = Schedule { chunks: CHUNKS, ..Schedule::default() };
     let server = ModelServer::start(script, schedule).await.unwrap();
-    let model = connect(
-        &agent(&server.base_url(), &[]),
-        &Keys::default(),
-        &HttpClient::new(),
-    )
-    .unwrap();
+    let model = connect(&agent(&server.base_url(), &[]), &Keys::default(), &HttpClient::new()).unwrap();
     let mut events = model.call(question());
     let (mut streamed, mut largest, mut reply) = (0, 0, None);
     while let Some(event) = events.next().await {
@@ -78,28 +61,18 @@ async fn twenty_thousand_chunks_give_their_text_once() {
     }
     assert_eq!(reply.unwrap().text(), text);
     assert_eq!(streamed, text.len(), "no piece comes twice");
-    assert!(
-        largest < text.len() / 4,
-        "a piece holds what is new, not what has been"
-    );
+    assert!(largest < text.len() / 4, "a piece holds what is new, not what has been");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_hundred_streams_run_at_once() {
     const STREAMS: usize = 300;
-    let schedule = Schedule {
-        first_token: Duration::from_millis(100),
-        chunks: 5,
-        interval: Duration::from_millis(20),
-    };
-    let options = Options {
-        keep: Keep::Hashes,
-        ..Options::default()
-    };
+    let schedule =
+        Schedule { first_token: Duration::from_millis(100), chunks: 5, interval: Duration::from_millis(20) };
+    let options = Options { keep: Keep::Hashes, ..Options::default() };
     let text = "some words that fill five chunks";
-    let server = ModelServer::start_with(move |_| ScriptedReply::text(text), schedule, options)
-        .await
-        .unwrap();
+    let server =
+        ModelServer::start_with(move |_| ScriptedReply::text(text), schedule, options).await.unwrap();
     let http = HttpClient::new();
     let calls: Vec<_> = (0..STREAMS)
         .map(|_| {
@@ -114,44 +87,19 @@ async fn three_hundred_streams_run_at_once() {
     }
     let requests = server.requests();
     let last_arrival = requests.iter().map(|request| request.arrived).max().unwrap();
-    let first_end = requests
-        .iter()
-        .filter_map(|request| request.finished())
-        .min()
-        .unwrap();
+    let first_end = requests.iter().filter_map(|request| request.finished()).min().unwrap();
     assert_eq!(requests.len(), STREAMS);
-    assert!(
-        requests
-            .iter()
-            .all(|request| request.outcome() == Outcome::Complete)
-    );
-    assert!(
-        last_arrival < first_end + Duration::from_secs(5),
-        "{last_arrival:?} {first_end:?}"
-    );
+    assert!(requests.iter().all(|request| request.outcome() == Outcome::Complete));
+    assert!(last_arrival < first_end + Duration::from_secs(5), "{last_arrival:?} {first_end:?}");
 }
 
 #[tokio::test]
 async fn dropping_the_events_closes_the_connection() {
-    let schedule = Schedule {
-        chunks: 1000,
-        interval: Duration::from_millis(50),
-        ..Schedule::default()
-    };
-    let server = ModelServer::start(|_| ScriptedReply::text("x".repeat(1000)), schedule)
-        .await
-        .unwrap();
-    let model = connect(
-        &agent(&server.base_url(), &[]),
-        &Keys::default(),
-        &HttpClient::new(),
-    )
-    .unwrap();
+    let schedule = Schedule { chunks: 1000, interval: Duration::from_millis(50), ..Schedule::default() };
+    let server = ModelServer::start(|_| ScriptedReply::text("x".repeat(1000)), schedule).await.unwrap();
+    let model = connect(&agent(&server.base_url(), &[]), &Keys::default(), &HttpClient::new()).unwrap();
     let mut events = model.call(question());
-    assert!(
-        server.requests().is_empty(),
-        "nothing is sent before the first poll"
-    );
+    assert!(server.requests().is_empty(), "nothing is sent before the first poll");
     assert!(matches!(events.next().await, Some(ModelEvent::Delta { .. })));
     drop(events);
     server.ended(1).await;

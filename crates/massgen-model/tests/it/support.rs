@@ -37,10 +37,7 @@ pub(crate) fn request(messages: Vec<Message>) -> ModelRequest {
     ModelRequest {
         context: CallContext {
             agent: AgentId::new("agent_a").unwrap(),
-            call: CallId {
-                agent: AgentNo::from_index(0),
-                number: 1,
-            },
+            call: CallId { agent: AgentNo::from_index(0), number: 1 },
             purpose: Purpose::Coordinate,
             candidates: Vec::new(),
             may_answer: true,
@@ -57,9 +54,7 @@ pub(crate) fn request(messages: Vec<Message>) -> ModelRequest {
 }
 
 pub(crate) fn question() -> ModelRequest {
-    request(vec![Message::User {
-        text: "why?".to_owned(),
-    }])
+    request(vec![Message::User { text: "why?".to_owned() }])
 }
 
 /// Waits that do not hold a test up, and time enough for a slow machine where none should pass.
@@ -80,13 +75,7 @@ pub(crate) async fn serve(
 }
 
 pub(crate) fn model(server: &ModelServer, policy: RetryPolicy) -> ChatModel {
-    connect_with(
-        &agent(&server.base_url(), &[]),
-        &Keys::default(),
-        &HttpClient::new(),
-        policy,
-    )
-    .unwrap()
+    connect_with(&agent(&server.base_url(), &[]), &Keys::default(), &HttpClient::new(), policy).unwrap()
 }
 
 /// A call as it went.
@@ -112,22 +101,13 @@ pub(crate) async fn see(model: &dyn Model, request: ModelRequest) -> Seen {
     let mut seen = Seen {
         streamed: Default::default(),
         retries: Vec::new(),
-        end: Err(ModelFailure {
-            kind: FailureKind::NotRecorded,
-            message: "no end".to_owned(),
-            attempts: 0,
-        }),
+        end: Err(ModelFailure { kind: FailureKind::NotRecorded, message: "no end".to_owned(), attempts: 0 }),
     };
     let mut events = model.call(request);
     while let Some(event) = events.next().await {
         match event {
             ModelEvent::Delta { kind, text } => seen.streamed[place(kind)].push_str(&text),
-            ModelEvent::Retrying {
-                attempt,
-                kind,
-                message,
-                delay,
-            } => {
+            ModelEvent::Retrying { attempt, kind, message, delay } => {
                 seen.streamed = Default::default();
                 seen.retries.push((attempt, kind, message, delay));
             }

@@ -61,10 +61,8 @@ fn chunk(model: &str, choices: &Value, usage: Option<&Value>) -> Value {
 /// The frames of a streamed reply: as many chunks with content as the schedule says, if there is enough content; the
 /// end goes out with the last of them.
 pub fn frames(reply: &SpokenReply, schedule: &Schedule, model: &str) -> Vec<Frame> {
-    let mut events: Vec<String> = deltas(reply, schedule.chunks)
-        .iter()
-        .map(|piece| delta(model, piece))
-        .collect();
+    let mut events: Vec<String> =
+        deltas(reply, schedule.chunks).iter().map(|piece| delta(model, piece)).collect();
     if reply.fault.is_none() {
         let mut end = events.pop().unwrap_or_default();
         if let Some(reason) = &reply.finish {
@@ -126,20 +124,12 @@ fn deltas(reply: &SpokenReply, count: usize) -> Vec<Value> {
     let share = |length: usize| (length * count).div_ceil(total.max(1)).max(1);
     let mut deltas = Vec::new();
     for (field, text) in [("reasoning_content", &reply.reasoning), ("content", &reply.text)] {
-        deltas.extend(
-            split(text, share(text.len()))
-                .into_iter()
-                .map(|piece| json!({ field: piece })),
-        );
+        deltas.extend(split(text, share(text.len())).into_iter().map(|piece| json!({ field: piece })));
     }
     let mut fragments: Vec<_> = reply
         .calls
         .iter()
-        .map(|call| {
-            split(&call.arguments, share(call.arguments.len()))
-                .into_iter()
-                .enumerate()
-        })
+        .map(|call| split(&call.arguments, share(call.arguments.len())).into_iter().enumerate())
         .collect();
     loop {
         let mut spoke = false;

@@ -61,35 +61,23 @@ pub struct ReceivedRequest {
 impl ReceivedRequest {
     /// The body as JSON, read when it is first asked for; null if it is none.
     pub fn json(&self) -> &Value {
-        self.json
-            .get_or_init(|| serde_json::from_slice(&self.body).unwrap_or_default())
+        self.json.get_or_init(|| serde_json::from_slice(&self.body).unwrap_or_default())
     }
 
     /// The names of the tools that the model may call.
     pub fn tools(&self) -> Vec<String> {
-        let name = |tool: &Value| {
-            tool.pointer("/function/name")
-                .and_then(Value::as_str)
-                .map(str::to_owned)
-        };
+        let name = |tool: &Value| tool.pointer("/function/name").and_then(Value::as_str).map(str::to_owned);
         self.list("tools").iter().filter_map(name).collect()
     }
 
     /// The text of the last message; empty when it has none.
     pub fn last_text(&self) -> &str {
-        let content = self
-            .list("messages")
-            .last()
-            .and_then(|message| message.get("content"));
+        let content = self.list("messages").last().and_then(|message| message.get("content"));
         content.and_then(Value::as_str).unwrap_or_default()
     }
 
     fn list(&self, key: &str) -> &[Value] {
-        self.json()
-            .get(key)
-            .and_then(Value::as_array)
-            .map(Vec::as_slice)
-            .unwrap_or_default()
+        self.json().get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
     }
 
     pub(super) fn wants_stream(&self) -> bool {
@@ -139,10 +127,7 @@ pub struct RequestRecord {
 impl RequestRecord {
     /// The body as JSON; null if it is none or bodies are not kept.
     pub fn json(&self) -> Value {
-        self.body
-            .as_deref()
-            .and_then(|body| serde_json::from_slice(body).ok())
-            .unwrap_or_default()
+        self.body.as_deref().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default()
     }
 
     /// How the answer ended.
@@ -167,12 +152,7 @@ pub(super) struct Log {
 
 impl Log {
     pub(super) fn new(keep: Keep) -> Self {
-        Self {
-            keep,
-            started: Instant::now(),
-            records: Mutex::default(),
-            changes: watch::Sender::new(0),
-        }
+        Self { keep, started: Instant::now(), records: Mutex::default(), changes: watch::Sender::new(0) }
     }
 
     pub(super) fn records(&self) -> Vec<Arc<RequestRecord>> {
@@ -191,20 +171,12 @@ impl Log {
         headers: HeaderMap,
         body: Bytes,
     ) -> (ReceivedRequest, Ticket) {
-        let text = |name: &str| {
-            headers
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-                .map(str::to_owned)
-        };
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let call = text(CALL_HEADER);
         let mut records = locked(&self.records);
         let number = records.len();
         let repeat = match &call {
-            Some(call) => records
-                .iter()
-                .filter(|record| record.call.as_ref() == Some(call))
-                .count(),
+            Some(call) => records.iter().filter(|record| record.call.as_ref() == Some(call)).count(),
             None => 0,
         };
         let record = Arc::new(RequestRecord {
@@ -214,32 +186,15 @@ impl Log {
             authorization: text("authorization"),
             body: (self.keep == Keep::Bodies).then(|| body.clone()),
             bytes: body.len(),
-            prefixes: if self.keep == Keep::Hashes {
-                prefixes(&body)
-            } else {
-                Vec::new()
-            },
+            prefixes: if self.keep == Keep::Hashes { prefixes(&body) } else { Vec::new() },
             arrived: self.started.elapsed(),
             end: Mutex::new((Outcome::UnderWay, None)),
         });
         records.push(Arc::clone(&record));
         drop(records);
         self.changed();
-        let ticket = Ticket {
-            log: Arc::clone(self),
-            record,
-        };
-        (
-            ReceivedRequest {
-                number,
-                call,
-                repeat,
-                headers,
-                body,
-                json: OnceLock::new(),
-            },
-            ticket,
-        )
+        let ticket = Ticket { log: Arc::clone(self), record };
+        (ReceivedRequest { number, call, repeat, headers, body, json: OnceLock::new() }, ticket)
     }
 
     fn changed(&self) {

@@ -19,11 +19,7 @@ pub struct Schedule {
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self {
-            first_token: Duration::ZERO,
-            chunks: 4,
-            interval: Duration::ZERO,
-        }
+        Self { first_token: Duration::ZERO, chunks: 4, interval: Duration::ZERO }
     }
 }
 
@@ -108,10 +104,7 @@ impl SpokenReply {
 impl ScriptedReply {
     /// A reply that says `text`.
     pub fn text(text: impl Into<String>) -> Self {
-        Self::Speak(SpokenReply {
-            text: text.into(),
-            ..SpokenReply::empty()
-        })
+        Self::Speak(SpokenReply { text: text.into(), ..SpokenReply::empty() })
     }
 
     /// A reply that calls one tool.
@@ -122,11 +115,7 @@ impl ScriptedReply {
     /// A refusal with an error object.
     pub fn refusal(status: u16, code: &str, message: &str) -> Self {
         let body = json!({"error": {"message": message, "type": code, "code": code, "param": null}});
-        Self::Refuse {
-            status,
-            headers: Vec::new(),
-            body: body.to_string(),
-        }
+        Self::Refuse { status, headers: Vec::new(), body: body.to_string() }
     }
 
     /// The same refusal with one more header. Other answers stay as they are.
@@ -143,11 +132,7 @@ impl ScriptedReply {
     pub fn with_call(self, name: &str, arguments: &Value) -> Self {
         self.with(|reply| {
             let id = format!("call_{}", reply.calls.len());
-            reply.calls.push(ScriptedCall {
-                id,
-                name: name.to_owned(),
-                arguments: arguments.to_string(),
-            });
+            reply.calls.push(ScriptedCall { id, name: name.to_owned(), arguments: arguments.to_string() });
             reply.finish = Some("tool_calls".to_owned());
         })
     }

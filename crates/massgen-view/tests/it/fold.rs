@@ -33,11 +33,7 @@ fn deltas_show_what_is_being_written_and_leave_nothing_behind() {
         if let Event::ModelCallStarted { call, .. } = &envelope.event {
             for text in ["line one\nline t", "wo grows"] {
                 let kind = DeltaKind::Text;
-                watched.apply_delta(&Delta {
-                    call: *call,
-                    kind,
-                    text: text.into(),
-                });
+                watched.apply_delta(&Delta { call: *call, kind, text: text.into() });
             }
             let agent = watched.agent(call.agent).unwrap();
             assert_eq!(agent.last_line(), Line::Growing("line two grows"));
@@ -47,11 +43,7 @@ fn deltas_show_what_is_being_written_and_leave_nothing_behind() {
     assert!(heard);
     assert_eq!(watched, RunView::of(&run.events));
     watched.apply_delta(&run.text_delta(0, "too late"));
-    assert_eq!(
-        watched,
-        RunView::of(&run.events),
-        "a piece of a call that has ended changes nothing"
-    );
+    assert_eq!(watched, RunView::of(&run.events), "a piece of a call that has ended changes nothing");
 }
 
 #[test]
@@ -59,22 +51,11 @@ fn an_answer_that_is_written_as_a_tool_argument_reads_like_text() {
     let mut run = History::new(vec![agent("a", "m")], Budget::default());
     run.works(0);
     let mut view = RunView::of(&run.events);
-    for text in [
-        "{\"content\": \"# Tides\\",
-        "nThe \\\"moon\\\" \\u006",
-        "dakes caf\\u00e9 tides",
-    ] {
+    for text in ["{\"content\": \"# Tides\\", "nThe \\\"moon\\\" \\u006", "dakes caf\\u00e9 tides"] {
         let (call, kind) = (run.call(0), DeltaKind::ToolArguments);
-        view.apply_delta(&Delta {
-            call,
-            kind,
-            text: text.into(),
-        });
+        view.apply_delta(&Delta { call, kind, text: text.into() });
     }
-    assert_eq!(
-        view.agents[0].last_line(),
-        Line::Growing("The \"moon\" makes café tides")
-    );
+    assert_eq!(view.agents[0].last_line(), Line::Growing("The \"moon\" makes café tides"));
 }
 
 #[test]
@@ -86,9 +67,7 @@ fn a_line_that_never_ends_is_kept_short() {
         view.apply_delta(&run.text_delta(0, "日本語"));
     }
     view.apply_delta(&run.text_delta(0, "end"));
-    let Line::Growing(line) = view.agents[0].last_line() else {
-        panic!("nothing grows")
-    };
+    let Line::Growing(line) = view.agents[0].last_line() else { panic!("nothing grows") };
     assert!(
         line.len() <= massgen_view::limits::STREAM_LINE_BYTES && line.ends_with("語end"),
         "{}",
@@ -99,20 +78,11 @@ fn a_line_that_never_ends_is_kept_short() {
 #[test]
 fn a_vote_counts_until_a_newer_answer_comes() {
     let mut run = History::new(vec![agent("a", "m"), agent("b", "m")], Budget::default());
-    run.works(0)
-        .works(1)
-        .answers(0, "first")
-        .votes(1, "agent1.1", "good");
+    run.works(0).works(1).answers(0, "first").votes(1, "agent1.1", "good");
     let view = RunView::of(&run.events);
     let vote = |view: &RunView| view.agents[1].vote.clone().unwrap();
     assert!(view.counts(&vote(&view)));
-    assert_eq!(
-        view.tally(),
-        [TallyRow {
-            answer: label("agent1.1"),
-            votes: 1
-        }]
-    );
+    assert_eq!(view.tally(), [TallyRow { answer: label("agent1.1"), votes: 1 }]);
     run.works(0).answers(0, "second");
     let view = RunView::of(&run.events);
     assert!(!view.counts(&vote(&view)));
@@ -124,10 +94,7 @@ fn money_and_tokens_are_held_while_a_call_is_under_way_and_settled_after_it() {
     let mut run = History::new(vec![agent("a", "m"), agent("b", "m")], Budget::default());
     run.works(0).works(1);
     let view = RunView::of(&run.events);
-    assert_eq!(
-        (view.reserved().tokens, view.reserved().cost),
-        (40_000, Usd::from_dollars(0.1))
-    );
+    assert_eq!((view.reserved().tokens, view.reserved().cost), (40_000, Usd::from_dollars(0.1)));
     run.replies(0, "x", Some(0.02)).replies(1, "y", None);
     let view = RunView::of(&run.events);
     assert_eq!((view.reserved().tokens, view.reserved().cost), (0, Usd::ZERO));
@@ -139,10 +106,8 @@ fn money_and_tokens_are_held_while_a_call_is_under_way_and_settled_after_it() {
 
 #[test]
 fn agents_stand_in_registration_order_and_are_found_by_number() {
-    let run = History::new(
-        vec![simulated("zeta"), agent("alpha", "m"), agent("mid", "m")],
-        Budget::default(),
-    );
+    let run =
+        History::new(vec![simulated("zeta"), agent("alpha", "m"), agent("mid", "m")], Budget::default());
     let view = RunView::of(&run.events);
     let ids: Vec<_> = view.agents.iter().map(|agent| agent.id.as_str()).collect();
     assert_eq!(ids, ["zeta", "alpha", "mid"]);
@@ -150,55 +115,29 @@ fn agents_stand_in_registration_order_and_are_found_by_number() {
         (view.name(no(0)), view.name(no(1)), view.name(no(2))),
         ("alpha".into(), "mid".into(), "zeta".into())
     );
-    assert_eq!(
-        view.name(no(9)),
-        "agent10",
-        "an agent that nobody knows keeps its number"
-    );
+    assert_eq!(view.name(no(9)), "agent10", "an agent that nobody knows keeps its number");
     assert!(view.agents[0].simulated && !view.agents[1].simulated && view.has_simulated());
 }
 
 #[test]
 fn a_finished_run_tells_everything_about_its_agents() {
     let view = RunView::of(&three_agents().events);
-    assert_eq!(
-        (view.phase, view.outcome),
-        (Phase::Finished, Some(RunOutcome::Answered))
-    );
+    assert_eq!((view.phase, view.outcome), (Phase::Finished, Some(RunOutcome::Answered)));
     assert_eq!(view.elapsed, RunMillis(12_000));
-    let [a, b, c] = view.agents.as_slice() else {
-        panic!("three agents")
-    };
-    assert_eq!(
-        (a.execution, a.answers, a.latest, a.refusals),
-        (2, 1, Some(label("agent1.1")), 1)
-    );
-    assert_eq!(
-        (b.execution, b.answers, b.latest, b.retries),
-        (3, 2, Some(label("agent2.2")), 1)
-    );
-    assert_eq!(
-        c.failure.as_deref(),
-        Some("invalid x-api-key (not authorised, 1 attempt)")
-    );
+    let [a, b, c] = view.agents.as_slice() else { panic!("three agents") };
+    assert_eq!((a.execution, a.answers, a.latest, a.refusals), (2, 1, Some(label("agent1.1")), 1));
+    assert_eq!((b.execution, b.answers, b.latest, b.retries), (3, 2, Some(label("agent2.2")), 1));
+    assert_eq!(c.failure.as_deref(), Some("invalid x-api-key (not authorised, 1 attempt)"));
     assert_eq!(c.spent, Spent::default());
-    assert_eq!(
-        view.winner.as_ref().map(|winner| winner.answer),
-        Some(label("agent2.2"))
-    );
+    assert_eq!(view.winner.as_ref().map(|winner| winner.answer), Some(label("agent2.2")));
 }
 
 #[test]
 fn an_interrupted_run_goes_on_in_the_phase_where_it_was() {
     let mut run = History::new(vec![agent("a", "m")], Budget::default());
-    run.works(0).answers(0, "x").event(Event::RunInterrupted {
-        best: Some(label("agent1.1")),
-    });
+    run.works(0).answers(0, "x").event(Event::RunInterrupted { best: Some(label("agent1.1")) });
     let view = RunView::of(&run.events);
-    assert_eq!(
-        (view.phase, view.best),
-        (Phase::Interrupted, Some(label("agent1.1")))
-    );
+    assert_eq!((view.phase, view.best), (Phase::Interrupted, Some(label("agent1.1"))));
     run.event(Event::RunResumed);
     let view = RunView::of(&run.events);
     assert_eq!((view.phase, view.resumes), (Phase::Coordinating, 1));

@@ -85,10 +85,7 @@ impl History {
             executions: vec![0; count],
             current: RevisionSet::empty(count),
         };
-        history.event(Event::RunStarted {
-            spec: Arc::new(spec),
-            meta: Arc::new(RunMeta::default()),
-        });
+        history.event(Event::RunStarted { spec: Arc::new(spec), meta: Arc::new(RunMeta::default()) });
         history
     }
 
@@ -110,21 +107,14 @@ impl History {
     }
 
     pub(crate) fn state(&mut self, agent: usize, state: AgentStatus) -> &mut Self {
-        self.event(Event::AgentStateChanged {
-            agent: no(agent),
-            state,
-        })
+        self.event(Event::AgentStateChanged { agent: no(agent), state })
     }
 
     /// An execution begins and its first call is made.
     pub(crate) fn works(&mut self, agent: usize) -> &mut Self {
         self.executions[agent] += 1;
         let execution = self.executions[agent];
-        let conversation = if execution == 1 {
-            Conversation::Fresh
-        } else {
-            Conversation::Continued
-        };
+        let conversation = if execution == 1 { Conversation::Fresh } else { Conversation::Continued };
         self.event(Event::ExecutionStarted {
             agent: no(agent),
             execution,
@@ -135,10 +125,7 @@ impl History {
     }
 
     pub(crate) fn call(&self, agent: usize) -> CallId {
-        CallId {
-            agent: no(agent),
-            number: self.calls[agent],
-        }
+        CallId { agent: no(agent), number: self.calls[agent] }
     }
 
     pub(crate) fn calls(&mut self, agent: usize) -> &mut Self {
@@ -154,12 +141,7 @@ impl History {
     }
 
     pub(crate) fn replies(&mut self, agent: usize, text: &str, cost: Option<f64>) -> &mut Self {
-        let usage = TokenUsage {
-            input: 3_200,
-            output: 450,
-            cached_input: 1_024,
-            ..TokenUsage::default()
-        };
+        let usage = TokenUsage { input: 3_200, output: 450, cached_input: 1_024, ..TokenUsage::default() };
         let reply = Arc::new(Reply {
             items: vec![ItemContent::Text { text: text.into() }.into()],
             finish: FinishReason::ToolCalls,
@@ -168,33 +150,19 @@ impl History {
             first_token_after: Duration::from_millis(300),
             duration: Duration::from_secs(2),
         });
-        let outcome = CallOutcome::Replied {
-            reply,
-            cost: cost.map(Usd::from_dollars),
-        };
+        let outcome = CallOutcome::Replied { reply, cost: cost.map(Usd::from_dollars) };
         let call = self.call(agent);
         self.event(Event::ModelCallFinished { call, outcome })
     }
 
     pub(crate) fn fails(&mut self, agent: usize, message: &str) -> &mut Self {
-        let failure = ModelFailure {
-            kind: FailureKind::Unauthorized,
-            message: message.into(),
-            attempts: 1,
-        };
+        let failure = ModelFailure { kind: FailureKind::Unauthorized, message: message.into(), attempts: 1 };
         let call = self.call(agent);
         self.event(Event::ModelCallFinished {
             call,
-            outcome: CallOutcome::Failed {
-                failure: failure.clone(),
-            },
+            outcome: CallOutcome::Failed { failure: failure.clone() },
         });
-        self.state(
-            agent,
-            AgentStatus::Out {
-                cause: OutCause::ModelFailed { failure },
-            },
-        )
+        self.state(agent, AgentStatus::Out { cause: OutCause::ModelFailed { failure } })
     }
 
     pub(crate) fn retries(&mut self, agent: usize, message: &str) -> &mut Self {
@@ -213,19 +181,12 @@ impl History {
         let label = no(agent).label(self.current.get(no(agent)) + 1);
         let seen = self.current.clone();
         self.current.include(label);
-        self.event(Event::AnswerAccepted {
-            label,
-            content: content.into(),
-            seen,
-        });
+        self.event(Event::AnswerAccepted { label, content: content.into(), seen });
         self.state(agent, AgentStatus::Answered)
     }
 
     pub(crate) fn sees(&mut self, agent: usize, answers: &[&str]) -> &mut Self {
-        let news = News {
-            answers: answers.iter().map(|text| label(text)).collect(),
-            ..News::default()
-        };
+        let news = News { answers: answers.iter().map(|text| label(text)).collect(), ..News::default() };
         self.event(Event::PromptExtended {
             agent: no(agent),
             turn: Turn::Update(news),
@@ -235,12 +196,7 @@ impl History {
 
     pub(crate) fn votes(&mut self, voter: usize, answer: &str, reason: &str) -> &mut Self {
         let seen = self.current.clone();
-        self.event(Event::VoteCast {
-            voter: no(voter),
-            answer: label(answer),
-            reason: reason.into(),
-            seen,
-        });
+        self.event(Event::VoteCast { voter: no(voter), answer: label(answer), reason: reason.into(), seen });
         self.state(voter, AgentStatus::Voted)
     }
 
@@ -256,11 +212,7 @@ impl History {
 
     pub(crate) fn is_refused(&mut self, agent: usize, refusal: Refusal) -> &mut Self {
         let call = self.call(agent);
-        self.event(Event::SubmissionRefused {
-            agent: no(agent),
-            call,
-            refusal,
-        })
+        self.event(Event::SubmissionRefused { agent: no(agent), call, refusal })
     }
 
     pub(crate) fn waits(&mut self, agent: usize, on: WaitCause) -> &mut Self {
@@ -268,28 +220,14 @@ impl History {
     }
 
     pub(crate) fn degraded(&mut self, message: &str, agent: Option<usize>) -> &mut Self {
-        self.event(Event::Degraded {
-            message: message.into(),
-            agent: agent.map(no),
-        })
+        self.event(Event::Degraded { message: message.into(), agent: agent.map(no) })
     }
 
     pub(crate) fn wins(&mut self, answer: &str, tally: &[(&str, u32)]) -> &mut Self {
-        self.event(Event::CoordinationEnded {
-            cause: EndCause::AllVoted,
-        });
-        let tally = tally
-            .iter()
-            .map(|(answer, votes)| TallyRow {
-                answer: label(answer),
-                votes: *votes,
-            })
-            .collect();
-        self.event(Event::WinnerSelected {
-            answer: label(answer),
-            tally,
-            basis: WinnerBasis::MostVotes,
-        })
+        self.event(Event::CoordinationEnded { cause: EndCause::AllVoted });
+        let tally =
+            tally.iter().map(|(answer, votes)| TallyRow { answer: label(answer), votes: *votes }).collect();
+        self.event(Event::WinnerSelected { answer: label(answer), tally, basis: WinnerBasis::MostVotes })
     }
 
     pub(crate) fn presents(&mut self, presenter: usize, content: &str) -> &mut Self {
@@ -297,9 +235,7 @@ impl History {
             presenter: no(presenter),
             strategy: FinalAnswerStrategy::WinnerPresent,
         });
-        self.state(presenter, AgentStatus::Presenting)
-            .calls(presenter)
-            .after(2_000);
+        self.state(presenter, AgentStatus::Presenting).calls(presenter).after(2_000);
         self.replies(presenter, content, Some(0.004));
         self.event(Event::FinalAnswerReady {
             agent: no(presenter),
@@ -311,10 +247,9 @@ impl History {
     pub(crate) fn finishes(&mut self, outcome: RunOutcome) -> &mut Self {
         let out = |agent: &usize| {
             self.events.iter().any(|envelope| match &envelope.event {
-                Event::AgentStateChanged {
-                    agent: other,
-                    state: AgentStatus::Out { .. },
-                } => *other == no(*agent),
+                Event::AgentStateChanged { agent: other, state: AgentStatus::Out { .. } } => {
+                    *other == no(*agent)
+                }
                 _ => false,
             })
         };
@@ -326,11 +261,7 @@ impl History {
     }
 
     pub(crate) fn text_delta(&self, agent: usize, text: &str) -> Delta {
-        Delta {
-            call: self.call(agent),
-            kind: DeltaKind::Text,
-            text: text.into(),
-        }
+        Delta { call: self.call(agent), kind: DeltaKind::Text, text: text.into() }
     }
 }
 
@@ -354,62 +285,26 @@ height = moon + sun
 
 /// Three agents answer, one fails, one vote comes too late, `agent_b` wins.
 pub(crate) fn three_agents() -> History {
-    let agents = vec![
-        agent("agent_a", "gpt-5.4"),
-        agent("agent_b", "qwen3-32b"),
-        agent("agent_c", "claude-sonnet-5"),
-    ];
-    let budget = Budget {
-        max_cost: Some(Usd::from_dollars(1.0)),
-        max_tokens: Some(500_000),
-    };
+    let agents =
+        vec![agent("agent_a", "gpt-5.4"), agent("agent_b", "qwen3-32b"), agent("agent_c", "claude-sonnet-5")];
+    let budget = Budget { max_cost: Some(Usd::from_dollars(1.0)), max_tokens: Some(500_000) };
     let mut run = History::new(agents, budget);
-    run.degraded(
-        "the price of `qwen3-32b` is unknown: its cost is not counted",
-        Some(1),
-    );
+    run.degraded("the price of `qwen3-32b` is unknown: its cost is not counted", Some(1));
     run.works(0).works(1).works(2);
     run.after(900).fails(2, "invalid x-api-key");
     run.after(600).retries(1, "Too Many Requests");
-    run.after(2_000).replies(
-        0,
-        "I will explain it.\nThe moon's gravity raises two bulges.",
-        Some(0.012),
-    );
+    run.after(2_000).replies(0, "I will explain it.\nThe moon's gravity raises two bulges.", Some(0.012));
     run.answers(0, "The tides are caused by the moon, and a little by the sun.");
     run.after(1_500).replies(1, "Moon and sun both pull.", None);
-    run.answers(
-        1,
-        "The moon's gravity, helped by the sun, raises the water on both sides of the earth.",
-    );
-    run.sees(0, &["agent2.1"])
-        .works(0)
-        .sees(1, &["agent1.1"])
-        .works(1);
-    run.after(1_000).is_refused(
-        0,
-        Refusal::Duplicate {
-            of: label("agent1.1"),
-        },
-    );
+    run.answers(1, "The moon's gravity, helped by the sun, raises the water on both sides of the earth.");
+    run.sees(0, &["agent2.1"]).works(0).sees(1, &["agent1.1"]).works(1);
+    run.after(1_000).is_refused(0, Refusal::Duplicate { of: label("agent1.1") });
     run.after(1_000).replies(1, "I have a better one.", None);
-    run.answers(
-        1,
-        "The moon's gravity, helped by the sun, raises two bulges; spring and neap tides follow.",
-    );
-    run.after(500)
-        .replies(0, "I vote.", Some(0.009))
-        .vote_is_ignored(0, "agent2.1", &["agent2.2"]);
+    run.answers(1, "The moon's gravity, helped by the sun, raises two bulges; spring and neap tides follow.");
+    run.after(500).replies(0, "I vote.", Some(0.009)).vote_is_ignored(0, "agent2.1", &["agent2.2"]);
     run.calls(0).after(1_500).replies(0, "I vote again.", Some(0.003));
-    run.votes(
-        0,
-        "agent2.2",
-        "It names both bulges and explains spring and neap tides, which mine does not.",
-    );
-    run.works(1)
-        .after(1_000)
-        .replies(1, "My answer stands.", None)
-        .votes(1, "agent2.2", "nothing to add");
+    run.votes(0, "agent2.2", "It names both bulges and explains spring and neap tides, which mine does not.");
+    run.works(1).after(1_000).replies(1, "My answer stands.", None).votes(1, "agent2.2", "nothing to add");
     run.wins("agent2.2", &[("agent2.2", 2)]);
     run.presents(1, FINAL);
     run.finishes(RunOutcome::Answered);

@@ -19,18 +19,12 @@ fn run_that_says(text: &str) -> History {
     let mut hostile = agent("agent_a", text);
     hostile.system_message = Some(text.into());
     let mut run = History::new(vec![hostile, agent("agent_b", text)], Budget::default());
-    run.degraded(text, Some(0))
-        .works(0)
-        .works(1)
-        .retries(0, text)
-        .replies(0, text, None);
+    run.degraded(text, Some(0)).works(0).works(1).retries(0, text).replies(0, text, None);
     run.answers(0, text).vote_is_ignored(1, "agent1.1", &["agent1.1"]);
     run.is_refused(0, Refusal::InvalidTarget { named: text.into() });
     run.is_refused(0, Refusal::BadArguments { problem: text.into() });
     run.votes(1, "agent1.1", text).calls(1).fails(1, text);
-    run.wins("agent1.1", &[("agent1.1", 1)])
-        .presents(0, text)
-        .finishes(RunOutcome::Answered);
+    run.wins("agent1.1", &[("agent1.1", 1)]).presents(0, text).finishes(RunOutcome::Answered);
     run
 }
 
@@ -40,11 +34,7 @@ fn everything(run: &History, text: &str, style: &Style) -> String {
     for envelope in &run.events {
         view.apply(envelope);
         for kind in [DeltaKind::Text, DeltaKind::Reasoning, DeltaKind::ToolArguments] {
-            view.apply_delta(&Delta {
-                call: run.call(0),
-                kind,
-                text: text.into(),
-            });
+            view.apply_delta(&Delta { call: run.call(0), kind, text: text.into() });
             for agent in &view.agents {
                 seen.push_str(&agent_line(&view, agent, style));
                 seen.push('\n');
@@ -53,10 +43,7 @@ fn everything(run: &History, text: &str, style: &Style) -> String {
         seen.push_str(&status_line(&view, view.elapsed, style));
         seen.push('\n');
     }
-    let places = [Place {
-        what: text.into(),
-        path: text.into(),
-    }];
+    let places = [Place { what: text.into(), path: text.into() }];
     seen.push_str(&transcript(&run.events, &places, style));
     seen
 }
@@ -73,14 +60,7 @@ fn hostile_text_stays_text() {
     let run = run_that_says(HOSTILE);
     for width in [80, 40] {
         assert_harmless(&everything(&run, HOSTILE, &Style::plain(width)));
-        assert_harmless(&everything(
-            &run,
-            HOSTILE,
-            &Style {
-                color: Color::Always,
-                ..Style::plain(width)
-            },
-        ));
+        assert_harmless(&everything(&run, HOSTILE, &Style { color: Color::Always, ..Style::plain(width) }));
     }
     insta::assert_snapshot!("hostile_40", transcript(&run.events, &[], &Style::plain(40)));
 }
@@ -91,13 +71,7 @@ fn control_characters_that_markdown_spells_out_are_removed_too() {
     let page =
         "a&#27;[31mb &#x1b;]0;t&#7; &#x202e;c `&#27;` [x](https://e.org/&#27;[2J)\n\n```&#27;[2J\n&#27;\n```";
     assert_harmless(&markdown(page, &style));
-    assert_harmless(&markdown(
-        page,
-        &Style {
-            color: Color::Always,
-            ..style
-        },
-    ));
+    assert_harmless(&markdown(page, &Style { color: Color::Always, ..style }));
     assert!(markdown("| &#27;[2J |\n|--|\n| &#155;2J |", &style).contains("[2J"));
 }
 
@@ -109,12 +83,7 @@ fn deep_and_large_markdown_is_taken_in_stride() {
         "- ".repeat(5_000) + "x",
         "*".repeat(50_000),
         "[".repeat(20_000),
-        format!(
-            "|{}\n|{}\n|{}",
-            "a|".repeat(2_000),
-            "-|".repeat(2_000),
-            "b|".repeat(2_000)
-        ),
+        format!("|{}\n|{}\n|{}", "a|".repeat(2_000), "-|".repeat(2_000), "b|".repeat(2_000)),
         "```\n".to_owned() + &"x".repeat(1_000_000),
         "word ".repeat(200_000),
     ] {

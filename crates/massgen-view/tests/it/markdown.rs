@@ -61,21 +61,9 @@ fn a_page_with_everything() {
     insta::assert_snapshot!("markdown_40", markdown(PAGE, &plain(40)));
     insta::assert_snapshot!(
         "markdown_40_ascii",
-        markdown(
-            PAGE,
-            &Style {
-                glyphs: Glyphs::Ascii,
-                ..plain(40)
-            }
-        )
+        markdown(PAGE, &Style { glyphs: Glyphs::Ascii, ..plain(40) })
     );
-    let bright = markdown(
-        PAGE,
-        &Style {
-            color: Color::Always,
-            ..plain(80)
-        },
-    );
+    let bright = markdown(PAGE, &Style { color: Color::Always, ..plain(80) });
     insta::assert_snapshot!("markdown_80_color", bright.replace('\u{1b}', "␛"));
 }
 
@@ -106,9 +94,6 @@ fn a_table_with_too_many_columns_is_shown_row_by_row() {
 fn text_that_is_not_markdown_stays_readable() {
     assert_eq!(markdown("just text", &plain(80)), "just text");
     assert_eq!(markdown("", &plain(80)), "");
-    assert_eq!(
-        markdown("2 * 3 < 7 and a_b_c $x$", &plain(80)),
-        "2 * 3 < 7 and a_b_c $x$"
-    );
+    assert_eq!(markdown("2 * 3 < 7 and a_b_c $x$", &plain(80)), "2 * 3 < 7 and a_b_c $x$");
     assert_eq!(markdown("- a\n-\n- c", &plain(80)), "• a\n•\n• c");
 }

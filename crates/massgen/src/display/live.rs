@@ -37,11 +37,7 @@ pub(super) struct Live {
 
 impl Live {
     pub(super) fn new(size: SizeSource) -> Self {
-        Self {
-            size,
-            drawn: Vec::new(),
-            drawn_for: None,
-        }
+        Self { size, drawn: Vec::new(), drawn_for: None }
     }
 
     /// `style` for the width that the terminal has now.
@@ -79,16 +75,8 @@ impl Live {
     /// Moves to the beginning of what is drawn and clears from there on. The terminal may have become narrower since,
     /// and have wrapped the lines.
     fn erasing(&self, now: usize) -> String {
-        let rows: usize = self
-            .drawn
-            .iter()
-            .map(|line| columns(line).div_ceil(now.max(1)).max(1))
-            .sum();
-        if rows > 1 {
-            format!("\r\u{1b}[{}A\u{1b}[J", rows - 1)
-        } else {
-            "\r\u{1b}[J".to_owned()
-        }
+        let rows: usize = self.drawn.iter().map(|line| columns(line).div_ceil(now.max(1)).max(1)).sum();
+        if rows > 1 { format!("\r\u{1b}[{}A\u{1b}[J", rows - 1) } else { "\r\u{1b}[J".to_owned() }
     }
 }
 

@@ -37,25 +37,15 @@ impl Stream {
     }
 
     fn of(stream: &(impl IsTerminal + AsFd)) -> Self {
-        if stream.is_terminal() {
-            Self::Terminal(size(stream).unwrap_or(UNKNOWN))
-        } else {
-            Self::Other
-        }
+        if stream.is_terminal() { Self::Terminal(size(stream).unwrap_or(UNKNOWN)) } else { Self::Other }
     }
 }
 
-const UNKNOWN: Size = Size {
-    columns: COLUMNS,
-    rows: ROWS,
-};
+const UNKNOWN: Size = Size { columns: COLUMNS, rows: ROWS };
 
 fn size(stream: &impl AsFd) -> Option<Size> {
     let (columns, rows) = terminal_size::terminal_size_of(stream)?;
-    Some(Size {
-        columns: usize::from(columns.0),
-        rows: usize::from(rows.0),
-    })
+    Some(Size { columns: usize::from(columns.0), rows: usize::from(rows.0) })
 }
 
 /// Whether a person asked for lines that stay (`--no-display`).
@@ -80,19 +70,13 @@ impl DisplayOptions {
         let dumb = set("TERM").is_some_and(|term| term == "dumb");
         let glyphs = glyphs(&set);
         let style = |stream: Stream| {
-            let columns = set("COLUMNS")
-                .and_then(|columns| columns.parse().ok())
-                .unwrap_or(COLUMNS);
+            let columns = set("COLUMNS").and_then(|columns| columns.parse().ok()).unwrap_or(COLUMNS);
             let (width, color) = match stream {
                 Stream::Terminal(size) if !dumb && set("NO_COLOR").is_none() => (size.columns, Color::Always),
                 Stream::Terminal(size) => (size.columns, Color::Never),
                 Stream::Other => (columns, Color::Never),
             };
-            Style {
-                width: width.max(1),
-                color,
-                glyphs,
-            }
+            Style { width: width.max(1), color, glyphs }
         };
         let progress = match (stderr, wish) {
             (Stream::Terminal(_), Wish::Live) if !dumb => {
@@ -123,9 +107,5 @@ fn glyphs(set: &impl Fn(&str) -> Option<String>) -> Glyphs {
         let locale = locale.to_ascii_lowercase();
         locale.contains("utf-8") || locale.contains("utf8")
     };
-    if locale.is_none_or(utf8) {
-        Glyphs::Unicode
-    } else {
-        Glyphs::Ascii
-    }
+    if locale.is_none_or(utf8) { Glyphs::Unicode } else { Glyphs::Ascii }
 }

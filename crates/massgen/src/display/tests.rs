@@ -28,10 +28,8 @@ mod tokio_stream_of {
     use tokio::sync::mpsc;
 
     pub(super) fn stream_of<T: Send + 'static>(from: mpsc::Receiver<T>) -> BoxStream<'static, T> {
-        futures::stream::unfold(from, |mut from| async move {
-            from.recv().await.map(|item| (item, from))
-        })
-        .boxed()
+        futures::stream::unfold(from, |mut from| async move { from.recv().await.map(|item| (item, from)) })
+            .boxed()
     }
 }
 
@@ -72,19 +70,9 @@ impl Script {
     fn new(end: SessionEnd) -> (Self, Arc<Scripted>) {
         let (events, from_events) = mpsc::channel(1000);
         let (deltas, from_deltas) = mpsc::channel(1000);
-        let session = Scripted {
-            events: Mutex::new(Some(from_events)),
-            deltas: Mutex::new(Some(from_deltas)),
-            end,
-        };
-        (
-            Self {
-                events,
-                deltas,
-                seq: 0,
-            },
-            Arc::new(session),
-        )
+        let session =
+            Scripted { events: Mutex::new(Some(from_events)), deltas: Mutex::new(Some(from_deltas)), end };
+        (Self { events, deltas, seq: 0 }, Arc::new(session))
     }
 
     fn event(&mut self, event: Event) -> &mut Self {
@@ -129,25 +117,14 @@ impl Script {
             timeouts: Timeouts::default(),
             budget: Budget::default(),
         };
-        self.event(Event::RunStarted {
-            spec: Arc::new(spec),
-            meta: Arc::new(RunMeta::default()),
-        })
+        self.event(Event::RunStarted { spec: Arc::new(spec), meta: Arc::new(RunMeta::default()) })
     }
 
     fn works(&mut self, agent: usize) -> &mut Self {
         let agent = AgentNo::from_index(agent);
         let conversation = Conversation::Fresh;
-        self.event(Event::ExecutionStarted {
-            agent,
-            execution: 1,
-            round: 0,
-            conversation,
-        });
-        self.event(Event::AgentStateChanged {
-            agent,
-            state: AgentStatus::Working,
-        });
+        self.event(Event::ExecutionStarted { agent, execution: 1, round: 0, conversation });
+        self.event(Event::AgentStateChanged { agent, state: AgentStatus::Working });
         let call = CallId { agent, number: 1 };
         self.event(Event::ModelCallStarted {
             call,
@@ -158,39 +135,20 @@ impl Script {
     }
 
     fn says(&mut self, agent: usize, text: &str) -> &mut Self {
-        let call = CallId {
-            agent: AgentNo::from_index(agent),
-            number: 1,
-        };
-        self.deltas
-            .try_send(Delta {
-                call,
-                kind: DeltaKind::Text,
-                text: text.into(),
-            })
-            .unwrap();
+        let call = CallId { agent: AgentNo::from_index(agent), number: 1 };
+        self.deltas.try_send(Delta { call, kind: DeltaKind::Text, text: text.into() }).unwrap();
         self
     }
 
     fn answers(&mut self, agent: usize, content: &str) -> &mut Self {
         let label = AgentNo::from_index(agent).label(1);
-        self.event(Event::AnswerAccepted {
-            label,
-            content: content.into(),
-            seen: RevisionSet::default(),
-        })
+        self.event(Event::AnswerAccepted { label, content: content.into(), seen: RevisionSet::default() })
     }
 
     fn ends(&mut self, content: &str) -> &mut Self {
         let agent = AgentNo::from_index(0);
-        self.event(Event::FinalAnswerReady {
-            agent,
-            content: content.into(),
-            source: FinalSource::Stored,
-        });
-        self.event(Event::RunFinished {
-            outcome: RunOutcome::Answered,
-        })
+        self.event(Event::FinalAnswerReady { agent, content: content.into(), source: FinalSource::Stored });
+        self.event(Event::RunFinished { outcome: RunOutcome::Answered })
     }
 }
 
@@ -202,10 +160,7 @@ fn options(progress: Progress, answer: AnswerForm) -> DisplayOptions {
         answer_style: Style::plain(80),
         known: Seq(0),
         places: Box::new(|view| {
-            vec![Place {
-                what: "answer".into(),
-                path: format!("/log/{}", view.agents.len()),
-            }]
+            vec![Place { what: "answer".into(), path: format!("/log/{}", view.agents.len()) }]
         }),
     }
 }
@@ -235,12 +190,7 @@ struct Terminal {
 
 impl Terminal {
     fn new(columns: usize) -> Self {
-        Self {
-            lines: vec![Vec::new()],
-            line: 0,
-            column: 0,
-            columns,
-        }
+        Self { lines: vec![Vec::new()], line: 0, column: 0, columns }
     }
 
     fn rows(&self, line: usize) -> usize {
@@ -268,9 +218,7 @@ impl Terminal {
             rest = &rest[c.len_utf8()..];
             match c {
                 '\u{1b}' => {
-                    let end = rest
-                        .find(|c: char| c.is_ascii_alphabetic())
-                        .expect("a sequence ends");
+                    let end = rest.find(|c: char| c.is_ascii_alphabetic()).expect("a sequence ends");
                     let (code, tail) = rest.split_at(end);
                     match (&tail[..1], code) {
                         ("A", code) => self.up(code[1..].parse().unwrap()),
@@ -305,10 +253,7 @@ impl Terminal {
     }
 
     fn text(&self) -> String {
-        self.lines
-            .iter()
-            .map(|line| line.iter().collect::<String>() + "\n")
-            .collect()
+        self.lines.iter().map(|line| line.iter().collect::<String>() + "\n").collect()
     }
 }
 
@@ -319,22 +264,10 @@ fn text(bytes: Vec<u8>) -> String {
 #[tokio::test(start_paused = true)]
 async fn without_a_terminal_every_step_is_a_line_and_stdout_is_the_answer_as_written() {
     let (mut script, session) = Script::new(SessionEnd::Finished(RunOutcome::Answered));
-    script
-        .start(2)
-        .works(0)
-        .says(0, "thinking")
-        .works(1)
-        .answers(0, "one two three")
-        .ends("# *Answer*");
+    script.start(2).works(0).says(0, "thinking").works(1).answers(0, "one two three").ends("# *Answer*");
     drop(script);
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-    let shown = show(
-        session,
-        options(Progress::Lines, AnswerForm::Raw),
-        &mut stdout,
-        &mut stderr,
-    )
-    .await;
+    let shown = show(session, options(Progress::Lines, AnswerForm::Raw), &mut stdout, &mut stderr).await;
     assert_eq!(text(stdout), "# *Answer*\n");
     insta::assert_snapshot!(text(stderr), @"
     00:00  SIMULATED: no real model is at work. 2 agents start: agent_00
@@ -372,22 +305,10 @@ async fn on_a_terminal_the_answer_is_rendered() {
     script.start(1).ends("# Answer\u{1b}[2J");
     drop(script);
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-    show(
-        session,
-        options(Progress::Lines, AnswerForm::Rendered),
-        &mut stdout,
-        &mut stderr,
-    )
-    .await;
+    show(session, options(Progress::Lines, AnswerForm::Rendered), &mut stdout, &mut stderr).await;
     let stdout = text(stdout);
-    assert!(
-        stdout.contains("Final answer of agent_00") && stdout.contains("══════"),
-        "{stdout}"
-    );
-    assert!(
-        stdout.contains("SIMULATED") && !stdout.contains('\u{1b}'),
-        "{stdout}"
-    );
+    assert!(stdout.contains("Final answer of agent_00") && stdout.contains("══════"), "{stdout}");
+    assert!(stdout.contains("SIMULATED") && !stdout.contains('\u{1b}'), "{stdout}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -399,35 +320,20 @@ async fn a_reader_that_has_gone_away_is_no_trouble_and_a_full_disk_is() {
         let options = options(Progress::Lines, AnswerForm::Raw);
         let shown = show(session, options, &mut Broken(kind), &mut Broken(kind)).await;
         assert_eq!(shown.troubles.len(), troubles);
-        assert_eq!(
-            shown.view.outcome,
-            Some(RunOutcome::Answered),
-            "the run is watched to its end"
-        );
+        assert_eq!(shown.view.outcome, Some(RunOutcome::Answered), "the run is watched to its end");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_a_resumed_run_did_before_is_known_and_not_told_again() {
     let (mut script, session) = Script::new(SessionEnd::Interrupted);
-    script
-        .start(1)
-        .works(0)
-        .answers(0, "old")
-        .event(Event::RunResumed)
-        .works(0);
+    script.start(1).works(0).answers(0, "old").event(Event::RunResumed).works(0);
     drop(script);
-    let options = DisplayOptions {
-        known: Seq(5),
-        ..options(Progress::Lines, AnswerForm::Raw)
-    };
+    let options = DisplayOptions { known: Seq(5), ..options(Progress::Lines, AnswerForm::Raw) };
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     let shown = show(session, options, &mut stdout, &mut stderr).await;
     let stderr = text(stderr);
-    assert!(
-        stderr.starts_with("00:00  the run goes on where it was\n"),
-        "{stderr}"
-    );
+    assert!(stderr.starts_with("00:00  the run goes on where it was\n"), "{stderr}");
     assert!(stdout.is_empty());
     assert_eq!((shown.end, shown.view.answers()), (SessionEnd::Interrupted, 1));
 }
@@ -435,19 +341,10 @@ async fn what_a_resumed_run_did_before_is_known_and_not_told_again() {
 #[tokio::test(start_paused = true)]
 async fn live_lines_are_drawn_anew_and_leave_only_the_log() {
     let (mut script, session) = Script::new(SessionEnd::Finished(RunOutcome::Answered));
-    let progress = Progress::Live(Box::new(|| Size {
-        columns: 60,
-        rows: 24,
-    }));
+    let progress = Progress::Live(Box::new(|| Size { columns: 60, rows: 24 }));
     let task = tokio::spawn(async move {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        let shown = show(
-            session,
-            options(progress, AnswerForm::Raw),
-            &mut stdout,
-            &mut stderr,
-        )
-        .await;
+        let shown = show(session, options(progress, AnswerForm::Raw), &mut stdout, &mut stderr).await;
         (shown, text(stdout), text(stderr))
     });
     script.start(2).works(0).works(1);
@@ -460,10 +357,7 @@ async fn live_lines_are_drawn_anew_and_leave_only_the_log() {
     drop(script);
     let (_, stdout, stderr) = task.await.unwrap();
     assert_eq!(stdout, "answer\n");
-    assert!(
-        stderr.contains("The tides are") && stderr.contains("Moon"),
-        "{stderr:?}"
-    );
+    assert!(stderr.contains("The tides are") && stderr.contains("Moon"), "{stderr:?}");
     let mut terminal = Terminal::new(60);
     terminal.feed(&stderr);
     insta::assert_snapshot!(terminal.text(), @"
@@ -494,19 +388,10 @@ async fn live_lines_are_drawn_anew_and_leave_only_the_log() {
 #[tokio::test(start_paused = true)]
 async fn fast_deltas_do_not_mean_fast_drawing() {
     let (mut script, session) = Script::new(SessionEnd::Finished(RunOutcome::Answered));
-    let progress = Progress::Live(Box::new(|| Size {
-        columns: 60,
-        rows: 24,
-    }));
+    let progress = Progress::Live(Box::new(|| Size { columns: 60, rows: 24 }));
     let task = tokio::spawn(async move {
         let mut stderr = Vec::new();
-        show(
-            session,
-            options(progress, AnswerForm::Raw),
-            &mut Vec::new(),
-            &mut stderr,
-        )
-        .await;
+        show(session, options(progress, AnswerForm::Raw), &mut Vec::new(), &mut stderr).await;
         text(stderr)
     });
     script.start(1).works(0);
@@ -527,9 +412,7 @@ fn view(agents: usize) -> RunView {
     }
     for agent in 0..agents / 2 {
         let agent = AgentNo::from_index(agent);
-        let state = AgentStatus::Waiting {
-            on: WaitCause::SlowerPeers,
-        };
+        let state = AgentStatus::Waiting { on: WaitCause::SlowerPeers };
         script.event(Event::AgentStateChanged { agent, state });
     }
     drop(script);
@@ -543,10 +426,7 @@ fn view(agents: usize) -> RunView {
 
 #[test]
 fn agents_that_do_not_fit_are_counted() {
-    let mut live = Live::new(Box::new(|| Size {
-        columns: 70,
-        rows: 10,
-    }));
+    let mut live = Live::new(Box::new(|| Size { columns: 70, rows: 10 }));
     let mut terminal = Terminal::new(70);
     terminal.feed(&live.paint(&[], Some((&view(20), RunMillis(0))), &Style::plain(80)));
     insta::assert_snapshot!(terminal.text(), @"
@@ -562,10 +442,7 @@ fn agents_that_do_not_fit_are_counted() {
 
 #[test]
 fn a_terminal_of_another_size_keeps_no_remains() {
-    let size = Arc::new(Mutex::new(Size {
-        columns: 70,
-        rows: 24,
-    }));
+    let size = Arc::new(Mutex::new(Size { columns: 70, rows: 24 }));
     let seen = Arc::clone(&size);
     let mut live = Live::new(Box::new(move || *seen.lock().unwrap()));
     let view = view(4);
@@ -577,68 +454,36 @@ fn a_terminal_of_another_size_keeps_no_remains() {
         let log = [format!("log {at}")];
         terminal.feed(&live.paint(&log, Some((&view, RunMillis(0))), &Style::plain(80)));
         let lines = terminal.text().lines().count();
-        assert_eq!(
-            lines,
-            1 + (at + 1) + 5,
-            "at {columns} columns:\n{}",
-            terminal.text()
-        );
+        assert_eq!(lines, 1 + (at + 1) + 5, "at {columns} columns:\n{}", terminal.text());
     }
     terminal.feed(&live.paint(&[], None, &Style::plain(80)));
-    assert_eq!(
-        terminal.text(),
-        "$ massgen\nlog 0\nlog 1\nlog 2\nlog 3\nlog 4\nlog 5\nlog 6\nlog 7\n\n"
-    );
+    assert_eq!(terminal.text(), "$ massgen\nlog 0\nlog 1\nlog 2\nlog 3\nlog 4\nlog 5\nlog 6\nlog 7\n\n");
 }
 
 #[test]
 fn nothing_is_written_when_nothing_has_changed() {
-    let mut live = Live::new(Box::new(|| Size {
-        columns: 70,
-        rows: 24,
-    }));
+    let mut live = Live::new(Box::new(|| Size { columns: 70, rows: 24 }));
     let view = view(3);
+    assert!(!live.paint(&[], Some((&view, RunMillis(0))), &Style::plain(80)).is_empty());
+    assert_eq!(live.paint(&[], Some((&view, RunMillis(10))), &Style::plain(80)), "");
     assert!(
-        !live
-            .paint(&[], Some((&view, RunMillis(0))), &Style::plain(80))
-            .is_empty()
-    );
-    assert_eq!(
-        live.paint(&[], Some((&view, RunMillis(10))), &Style::plain(80)),
-        ""
-    );
-    assert!(
-        !live
-            .paint(&[], Some((&view, RunMillis(1000))), &Style::plain(80))
-            .is_empty(),
+        !live.paint(&[], Some((&view, RunMillis(1000))), &Style::plain(80)).is_empty(),
         "the clock goes on"
     );
 }
 
 #[test]
 fn options_fit_the_streams_and_the_environment() {
-    let terminal = Stream::Terminal(Size {
-        columns: 200,
-        rows: 50,
-    });
+    let terminal = Stream::Terminal(Size { columns: 200, rows: 50 });
     let fitting = |wish, stdout, stderr, variables: &[(&str, &str)]| {
-        let variables: BTreeMap<_, _> = variables
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect();
+        let variables: BTreeMap<_, _> =
+            variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         DisplayOptions::fitting(wish, stdout, stderr, |name| variables.get(name).cloned())
     };
     let live = |options: &DisplayOptions| matches!(options.progress, Progress::Live(_));
     let both = fitting(Wish::Live, terminal, terminal, &[("NO_COLOR", "")]);
     assert!(live(&both) && both.answer == AnswerForm::Rendered);
-    assert_eq!(
-        both.progress_style,
-        Style {
-            width: 200,
-            color: Color::Always,
-            glyphs: Glyphs::Unicode
-        }
-    );
+    assert_eq!(both.progress_style, Style { width: 200, color: Color::Always, glyphs: Glyphs::Unicode });
     assert_eq!(both.answer_style.width, 100);
     let file = fitting(Wish::Live, Stream::Other, terminal, &[("COLUMNS", "120")]);
     assert!(
@@ -647,34 +492,14 @@ fn options_fit_the_streams_and_the_environment() {
     );
     let piped = fitting(Wish::Live, Stream::Other, Stream::Other, &[("COLUMNS", "120")]);
     assert!(!live(&piped));
-    assert_eq!(
-        piped.progress_style,
-        Style {
-            width: 120,
-            color: Color::Never,
-            glyphs: Glyphs::Unicode
-        }
-    );
+    assert_eq!(piped.progress_style, Style { width: 120, color: Color::Never, glyphs: Glyphs::Unicode });
     let simple = fitting(Wish::Simple, terminal, terminal, &[]);
     assert!(!live(&simple) && simple.progress_style.color == Color::Always);
     let dumb = fitting(Wish::Live, terminal, terminal, &[("TERM", "dumb")]);
     assert!(!live(&dumb) && dumb.progress_style.color == Color::Never);
-    let gray = fitting(
-        Wish::Live,
-        terminal,
-        terminal,
-        &[("NO_COLOR", "1"), ("LANG", "C")],
-    );
+    let gray = fitting(Wish::Live, terminal, terminal, &[("NO_COLOR", "1"), ("LANG", "C")]);
     assert!(live(&gray));
-    assert_eq!(
-        (gray.answer_style.color, gray.answer_style.glyphs),
-        (Color::Never, Glyphs::Ascii)
-    );
-    let utf8 = fitting(
-        Wish::Live,
-        terminal,
-        terminal,
-        &[("LC_ALL", "C.UTF-8"), ("LANG", "C")],
-    );
+    assert_eq!((gray.answer_style.color, gray.answer_style.glyphs), (Color::Never, Glyphs::Ascii));
+    let utf8 = fitting(Wish::Live, terminal, terminal, &[("LC_ALL", "C.UTF-8"), ("LANG", "C")]);
     assert_eq!(utf8.answer_style.glyphs, Glyphs::Unicode);
 }

@@ -34,23 +34,13 @@ fn child() {
         return;
     };
     let arguments: Vec<String> = serde_json::from_str(&arguments).expect("a list of arguments");
-    let number = |name| {
-        std::env::var(name)
-            .ok()
-            .and_then(|text: String| text.parse::<u64>().ok())
-    };
+    let number = |name| std::env::var(name).ok().and_then(|text: String| text.parse::<u64>().ok());
     let point = number(CRASH_APPEND).map(|append| CrashPoint {
         append,
-        side: if number(CRASH_SIDE) == Some(0) {
-            Side::Before
-        } else {
-            Side::After
-        },
+        side: if number(CRASH_SIDE) == Some(0) { Side::Before } else { Side::After },
     });
     let layer = massgen::JournalLayer::new(move |journal| Arc::new(CrashingJournal::new(journal, point)));
-    let arguments = std::iter::once("massgen".to_owned())
-        .chain(arguments)
-        .map(Into::into);
+    let arguments = std::iter::once("massgen".to_owned()).chain(arguments).map(Into::into);
     let code = massgen::main(arguments, &layer);
     let failed = code != std::process::ExitCode::SUCCESS;
     std::process::exit(i32::from(failed) * 9);
@@ -63,9 +53,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        Self {
-            folder: tempfile::tempdir().expect("a folder"),
-        }
+        Self { folder: tempfile::tempdir().expect("a folder") }
     }
 
     fn path(&self) -> &Path {
@@ -82,20 +70,14 @@ impl World {
             .env(ARGUMENTS, serde_json::to_string(arguments).expect("JSON"));
         if let Some((append, side)) = crash {
             let side = if side == Side::Before { "0" } else { "1" };
-            command
-                .env(CRASH_APPEND, append.to_string())
-                .env(CRASH_SIDE, side);
+            command.env(CRASH_APPEND, append.to_string()).env(CRASH_SIDE, side);
         }
         command.output().expect("the program runs")
     }
 
     fn log_dir(&self) -> PathBuf {
         let logs = self.path().join(".massgen/massgen_logs");
-        let entry = fs_err::read_dir(logs)
-            .expect("logs")
-            .next()
-            .expect("a run")
-            .expect("an entry");
+        let entry = fs_err::read_dir(logs).expect("logs").next().expect("a run").expect("an entry");
         entry.path()
     }
 
@@ -115,10 +97,7 @@ struct Result {
 fn result(world: &World) -> Result {
     let events = world.journal();
     let find = |pick: &dyn Fn(&Event) -> Option<String>| {
-        events
-            .iter()
-            .find_map(|envelope| pick(&envelope.event))
-            .unwrap_or_default()
+        events.iter().find_map(|envelope| pick(&envelope.event)).unwrap_or_default()
     };
     let winner = find(&|event| match event {
         Event::WinnerSelected { answer, .. } => Some(answer.to_string()),
@@ -136,10 +115,7 @@ fn result(world: &World) -> Result {
 /// The calls whose replies are committed.
 fn paid(events: &[Envelope]) -> BTreeSet<String> {
     let replied = events.iter().filter_map(|envelope| match &envelope.event {
-        Event::ModelCallFinished {
-            call,
-            outcome: CallOutcome::Replied { .. },
-        } => Some(call.to_string()),
+        Event::ModelCallFinished { call, outcome: CallOutcome::Replied { .. } } => Some(call.to_string()),
         _ => None,
     });
     replied.collect()
@@ -184,22 +160,11 @@ fn at_every_boundary(
             let resumed = world.run(&["--automation", "--resume", "latest"], None);
             if events.is_empty() {
                 // The first two appends are queued together; the second may find the first not yet written.
-                assert!(
-                    append <= 2 && side == Side::Before,
-                    "append {append} {side:?} left nothing"
-                );
-                assert!(
-                    told(&resumed).contains("killed before it began"),
-                    "{}",
-                    told(&resumed)
-                );
+                assert!(append <= 2 && side == Side::Before, "append {append} {side:?} left nothing");
+                assert!(told(&resumed).contains("killed before it began"), "{}", told(&resumed));
                 continue;
             }
-            assert!(
-                resumed.status.success(),
-                "append {append} {side:?}: {}",
-                told(&resumed)
-            );
+            assert!(resumed.status.success(), "append {append} {side:?}: {}", told(&resumed));
             assert_eq!(&result(&world), expected, "append {append} {side:?}");
             assert!(replay(&world.journal()).is_ok());
             check(&world, &paid, Moment::Resumed);
@@ -236,9 +201,7 @@ fn a_run_over_the_wire_survives_a_kill_at_every_boundary_and_pays_nothing_twice(
         .enable_all()
         .build()
         .expect("a runtime");
-    let server = runtime
-        .block_on(ModelServer::start(reply, Schedule::default()))
-        .expect("a server");
+    let server = runtime.block_on(ModelServer::start(reply, Schedule::default())).expect("a server");
     let base_url = server.base_url();
     let prepare = |world: &World| {
         let agent = |id: &str| json!({ "id": id, "backend": { "type": "chatcompletion", "model": "m", "base_url": base_url } });
@@ -303,10 +266,7 @@ fn a_run_with_tools_survives_a_kill_at_every_boundary_and_repeats_no_effect() {
         for line in notes.lines() {
             *times.entry(line).or_default() += 1;
         }
-        assert!(
-            times.values().all(|count| *count == 1),
-            "an effect was repeated: {times:?}"
-        );
+        assert!(times.values().all(|count| *count == 1), "an effect was repeated: {times:?}");
     });
     println!("killed and resumed at {kills} boundaries with tools");
     assert!(kills > 20, "{kills}");

@@ -1,0 +1,187 @@
+//! The first half of a step: what happened outside, written down as the fact that it is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use massgen_protocol::event::{CallOutcome, EndCause, FinalSource, RoundLimit};
+use massgen_protocol::message::{FailureKind, ModelFailure, Reply, ToolOutcome};
+use massgen_protocol::{CallId, Command, Event, NoteId, RunMillis, ToolUse, limits};
+
+use crate::advance::Draft;
+use crate::effect::Open;
+use crate::state::{Agent, Phase, State, WorkStep};
+use crate::tally::{Ending, select};
+use crate::timer::Timer;
+
+/// Something that happened outside.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// A model replied.
+    ModelReplied {
+        /// To which call.
+        call: CallId,
+        /// What.
+        reply: Arc<Reply>,
+    },
+    /// A model call failed for good.
+    ModelFailed {
+        /// Which.
+        call: CallId,
+        /// How.
+        failure: ModelFailure,
+    },
+    /// A request of a model call failed and will be sent again.
+    ModelRetrying {
+        /// Which call.
+        call: CallId,
+        /// Which request failed, from 1.
+        attempt: u32,
+        /// The class of the failure.
+        kind: FailureKind,
+        /// What was said.
+        message: String,
+        /// Wait before the next request.
+        delay: Duration,
+    },
+    /// A work tool ended.
+    ToolFinished {
+        /// Which.
+        tool_use: ToolUse,
+        /// How.
+        outcome: ToolOutcome,
+        /// How long it ran.
+        duration: Duration,
+    },
+    /// A deadline was reached.
+    TimerFired(Timer),
+    /// Somebody asks for something.
+    Command(Command),
+    /// A process takes the run up again.
+    Resumed,
+}
+
+/// Records `input` as the fact that it is, without interpreting it. Inputs that are no longer wanted (a reply to a call
+/// that was cut off, a timer of an execution that is over) leave no event.
+///
+/// Changes `state` and returns the events that did.
+pub fn record(state: &mut State, now: RunMillis, input: Input) -> Vec<Event> {
+    let mut draft = Draft::new(state, now);
+    draft.record(input);
+    draft.events
+}
+
+impl Draft<'_> {
+    fn record(&mut self, input: Input) {
+        match input {
+            Input::ModelReplied { call, reply } if self.is_calling(call) => {
+                let cost = self.state.cost_of(call.agent, &reply);
+                self.emit(Event::ModelCallFinished { call, outcome: CallOutcome::Replied { reply, cost } });
+            }
+            Input::ModelFailed { call, failure } if self.is_calling(call) => {
+                self.emit(Event::ModelCallFinished { call, outcome: CallOutcome::Failed { failure } });
+            }
+            Input::ModelRetrying { call, attempt, kind, message, delay } if self.is_calling(call) => {
+                self.emit(Event::ModelCallRetried { call, attempt, kind, message, delay });
+            }
+            Input::ModelReplied { .. } | Input::ModelFailed { .. } | Input::ModelRetrying { .. } => {}
+            Input::ToolFinished { tool_use, outcome, duration } => {
+                if self.is_running(tool_use) {
+                    self.emit(Event::ToolCallFinished { tool_use, outcome, duration });
+                }
+            }
+            Input::TimerFired(timer) => self.record_timer(timer),
+            Input::Command(command) => self.record_command(command),
+            Input::Resumed => self.record_resume(),
+        }
+    }
+
+    fn record_timer(&mut self, timer: Timer) {
+        match timer {
+            Timer::Coordination | Timer::Run => {
+                if timer == Timer::Coordination && !self.state.has_answers() {
+                    let message =
+                        "the deadline is near and nobody has answered: agents are asked for an answer now";
+                    self.emit(Event::Degraded { message: message.to_owned(), agent: None });
+                    for no in self.working_agents() {
+                        self.emit(Event::RoundLimitReached { agent: no, limit: RoundLimit::Hard });
+                    }
+                } else if self.state.phase == Phase::Coordinating {
+                    self.emit(Event::CoordinationEnded { cause: EndCause::Deadline });
+                } else if let Phase::Won { answer, presentation: Some(_), .. } = self.state.phase.clone() {
+                    self.cut_off(answer.agent);
+                    self.finish_with_stored(answer, FinalSource::StoredAsFallback);
+                }
+            }
+            Timer::Round { agent, execution, limit } => {
+                let is_current = self.state.agent(agent).and_then(Agent::work).is_some_and(|work| {
+                    work.execution == execution && (work.limit < Some(limit) || limit == RoundLimit::Final)
+                });
+                if !is_current {
+                    return;
+                }
+                if limit == RoundLimit::Final {
+                    self.cut_off(agent);
+                }
+                self.emit(Event::RoundLimitReached { agent, limit });
+            }
+        }
+    }
+
+    fn record_command(&mut self, command: Command) {
+        match command {
+            Command::Interrupt => {
+                let is_running =
+                    !self.state.interrupted && !matches!(self.state.phase, Phase::Finished { .. });
+                if is_running {
+                    let best = select(self.state, Ending::CutShort).map(|selection| selection.answer);
+                    self.emit(Event::RunInterrupted { best });
+                }
+            }
+            Command::AnswerNow => {
+                for no in self.working_agents() {
+                    if self.state.agent(no).and_then(Agent::work).is_some_and(|work| work.limit.is_none()) {
+                        self.emit(Event::RoundLimitReached { agent: no, limit: RoundLimit::Soft });
+                    }
+                }
+            }
+            Command::Steer(note) => {
+                let pending =
+                    self.state.agents.iter().map(|agent| self.state.undelivered_notes(agent).len()).max();
+                if pending.unwrap_or(0) >= limits::PENDING_NOTES || note.content.len() > limits::NOTE_BYTES {
+                    let message =
+                        "a steering message was dropped: it is too long, or too many wait for delivery";
+                    return self.emit(Event::Degraded { message: message.to_owned(), agent: None });
+                }
+                let id = NoteId(u32::try_from(self.state.notes.len()).unwrap_or(u32::MAX).saturating_add(1));
+                self.emit(Event::NoteReceived { id, note });
+            }
+        }
+    }
+
+    /// Calls under way are simply made again; whether a tool has run nobody knows, and the model is told so.
+    fn record_resume(&mut self) {
+        self.emit(Event::RunResumed);
+        for tool_use in Open::wanted(self.state).tools {
+            let outcome = ToolOutcome::Unknown;
+            self.emit(Event::ToolCallFinished { tool_use, outcome, duration: Duration::ZERO });
+        }
+    }
+
+    fn is_calling(&self, call: CallId) -> bool {
+        let step = self.state.agent(call.agent).and_then(Agent::work).map(|work| &work.step);
+        step == Some(&WorkStep::Calling { call })
+    }
+
+    fn is_running(&self, tool_use: ToolUse) -> bool {
+        match self.state.agent(tool_use.call.agent).and_then(Agent::work).map(|work| &work.step) {
+            Some(WorkStep::Tools { open, .. }) => open.contains(&tool_use),
+            Some(
+                WorkStep::Ready
+                | WorkStep::Calling { .. }
+                | WorkStep::Deciding { .. }
+                | WorkStep::Failed { .. },
+            )
+            | None => false,
+        }
+    }
+}
