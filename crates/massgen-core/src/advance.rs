@@ -1,17 +1,17 @@
 //! The second half of a step: every consequence of the state, drawn until there is none left.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use massgen_protocol::event::{
-    AgentStatus, CallOutcome, Conversation, EndCause, Occasion, OutCause, RoundLimit, WaitCause,
+    AgentStatus, Conversation, EndCause, Occasion, OutCause, RoundLimit, WaitCause,
 };
-use massgen_protocol::message::{FailureKind, ModelFailure, Purpose, ToolOutcome};
-use massgen_protocol::spec::{Continuation, PeerUpdates, RunMeta, RunSpec};
-use massgen_protocol::turn::{Directive, News, Turn};
-use massgen_protocol::{AgentNo, CallId, Event, RunMillis};
+use massgen_protocol::message::{FailureKind, ModelFailure, Purpose};
+use massgen_protocol::spec::{RunMeta, RunSpec};
+use massgen_protocol::turn::News;
+use massgen_protocol::{AgentNo, Event, RunMillis};
 
 use crate::decide::opening_directive;
+use crate::draft::Draft;
 use crate::effect::{Effect, Open};
 use crate::record::{Input, record};
 use crate::schedule::{Readiness, end_of_coordination, readiness};
@@ -55,25 +55,7 @@ pub fn step(state: &State, now: RunMillis, input: Input) -> Step {
     Step { state, events, effects }
 }
 
-/// A state under change, and the events that change it.
-pub(crate) struct Draft<'a> {
-    pub(crate) state: &'a mut State,
-    now: RunMillis,
-    pub(crate) events: Vec<Event>,
-}
-
-impl<'a> Draft<'a> {
-    pub(crate) fn new(state: &'a mut State, now: RunMillis) -> Self {
-        // Time at work never goes back, whatever the caller's clock does.
-        let now = now.max(state.now);
-        Self { state, now, events: Vec::new() }
-    }
-
-    pub(crate) fn emit(&mut self, event: Event) {
-        self.state.apply(&event, self.now);
-        self.events.push(event);
-    }
-
+impl Draft<'_> {
     /// Draws one consequence. Returns whether there was one.
     fn advance_once(&mut self) -> bool {
         if self.state.phase != Phase::Coordinating {
@@ -183,100 +165,6 @@ impl<'a> Draft<'a> {
         true
     }
 
-    /// Begins an execution of `no`: its conversation goes on or begins afresh, with everything that it has not seen.
-    pub(crate) fn start_execution(
-        &mut self,
-        no: AgentNo,
-        conversation: Option<Conversation>,
-        directive: Option<Directive>,
-        occasion: Occasion,
-    ) {
-        let Some(agent) = self.state.agent(no) else { return };
-        let conversation = conversation.unwrap_or_else(|| self.conversation_for(agent));
-        let execution = agent.executions + 1;
-        let round = agent.answer_count();
-        self.emit(Event::ExecutionStarted { agent: no, execution, round, conversation });
-        match conversation {
-            Conversation::Continued => {
-                let news = self.unseen_news(no, directive);
-                self.tell(no, news, occasion);
-            }
-            Conversation::Fresh => {
-                let Some(agent) = self.state.agent(no) else { return };
-                let news = News {
-                    answers: self.state.revisions.labels().collect(),
-                    notes: self.state.notes_for(agent).collect(),
-                    directive,
-                };
-                self.emit(Event::PromptExtended { agent: no, turn: Turn::Opening(news), occasion });
-            }
-        }
-    }
-
-    fn conversation_for(&self, agent: &Agent) -> Conversation {
-        let options = &self.state.spec.orchestration;
-        let restart_for_updates = options.peer_updates == PeerUpdates::AtRestart
-            && self.state.revisions.newer_than(&agent.seen).next().is_some();
-        let window = self.state.agent_spec(agent.no).map_or(0, |spec| spec.backend.assumed_context_window());
-        match options.continuation {
-            Continuation::Auto { share_per_mille } => {
-                let room = window.saturating_mul(u64::from(share_per_mille)) / 1000;
-                let fits = agent.context.likely_tokens() <= room;
-                if agent.conversation.is_empty() || restart_for_updates || !fits {
-                    Conversation::Fresh
-                } else {
-                    Conversation::Continued
-                }
-            }
-            Continuation::Fresh => Conversation::Fresh,
-        }
-    }
-
-    /// Starts the next model call of `no` if the budget allows. Returns whether it did.
-    pub(crate) fn start_call(&mut self, no: AgentNo, purpose: Purpose) -> bool {
-        let Some(agent) = self.state.agent(no) else {
-            return false;
-        };
-        let worst = self.state.worst_case(agent);
-        if !self.state.fits_budget(worst) {
-            return false;
-        }
-        let call = CallId { agent: no, number: agent.calls + 1 };
-        self.emit(Event::ModelCallStarted {
-            call,
-            purpose,
-            reserved_tokens: worst.tokens,
-            reserved_cost: worst.cost,
-        });
-        true
-    }
-
-    pub(crate) fn park(&mut self, no: AgentNo, on: WaitCause) {
-        self.emit(Event::AgentStateChanged { agent: no, state: AgentStatus::Waiting { on } });
-    }
-
-    pub(crate) fn drop_out(&mut self, no: AgentNo, cause: OutCause) {
-        self.emit(Event::AgentStateChanged { agent: no, state: AgentStatus::Out { cause } });
-    }
-
-    /// Ends whatever `no` has under way: calls are settled by estimate, tools are told as cut off.
-    pub(crate) fn cut_off(&mut self, no: AgentNo) {
-        let Some(agent) = self.state.agent(no) else { return };
-        match agent.work().map(|work| work.step.clone()) {
-            Some(WorkStep::Calling { call }) => {
-                let (usage, cost) = self.state.cut_off_usage(agent);
-                self.emit(Event::ModelCallFinished { call, outcome: CallOutcome::Cancelled { usage, cost } });
-            }
-            Some(WorkStep::Tools { open, .. }) => {
-                for tool_use in open {
-                    let outcome = ToolOutcome::CutOff;
-                    self.emit(Event::ToolCallFinished { tool_use, outcome, duration: Duration::ZERO });
-                }
-            }
-            Some(WorkStep::Ready | WorkStep::Deciding { .. } | WorkStep::Failed { .. }) | None => {}
-        }
-    }
-
     /// Ends all executions, at the end of coordination.
     pub(crate) fn cut_off_everything(&mut self) {
         for no in self.working_agents() {
@@ -297,10 +185,5 @@ impl<'a> Draft<'a> {
         for (agent, state) in changed {
             self.emit(Event::AgentStateChanged { agent, state });
         }
-    }
-
-    pub(crate) fn working_agents(&self) -> Vec<AgentNo> {
-        let is_working = |agent: &&Agent| matches!(agent.state, AgentState::Working(_));
-        self.state.agents.iter().filter(is_working).map(|agent| agent.no).collect()
     }
 }

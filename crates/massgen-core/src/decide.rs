@@ -6,10 +6,10 @@ use std::time::Duration;
 use massgen_protocol::event::{FinalSource, Occasion, OutCause, RoundLimit, WaitCause};
 use massgen_protocol::message::{NotRunCause, ToolOutcome};
 use massgen_protocol::spec::PeerUpdates;
-use massgen_protocol::turn::{Directive, News, Refusal, ResultRef, Turn, Verdict};
+use massgen_protocol::turn::{Directive, News, Refusal};
 use massgen_protocol::{AgentNo, AnswerLabel, CallId, Event, ToolCall, ToolUse, limits};
 
-use crate::advance::Draft;
+use crate::draft::Draft;
 use crate::gate::{VoteJudgement, judge_answer, judge_vote, may_answer};
 use crate::state::{Agent, State};
 use crate::submission::{Ballot, Submission, read};
@@ -86,7 +86,7 @@ impl Draft<'_> {
         match refusal {
             Some(refusal) => self.emit(Event::SubmissionRefused { agent: no, call, refusal }),
             None => {
-                self.emit(Event::NoDecision { agent: no, call, attempt: refusals, max_attempts: attempts })
+                self.emit(Event::NoDecision { agent: no, call, attempt: refusals, max_attempts: attempts });
             }
         }
         let news = News { directive: Some(Directive::Act { attempts_left }), ..News::default() };
@@ -174,47 +174,6 @@ impl Draft<'_> {
         let answers = self.state.agent(no).map(|agent| injectable(self.state, agent)).unwrap_or_default();
         News { answers, ..self.unseen_news(no, self.due_directive(no)) }
     }
-
-    /// Everything that the agent has not been told yet, with `directive`.
-    pub(crate) fn unseen_news(&self, no: AgentNo, directive: Option<Directive>) -> News {
-        let Some(agent) = self.state.agent(no) else {
-            return News { directive, ..News::default() };
-        };
-        News {
-            answers: self.state.revisions.newer_than(&agent.seen).collect(),
-            notes: self.state.undelivered_notes(agent),
-            directive,
-        }
-    }
-
-    /// The message of a time limit that was reached and not told yet.
-    pub(crate) fn due_directive(&self, no: AgentNo) -> Option<Directive> {
-        let work = self.state.agent(no)?.work()?;
-        if work.told >= work.limit {
-            return None;
-        }
-        match work.limit? {
-            RoundLimit::Soft => Some(Directive::WrapUp),
-            RoundLimit::Hard | RoundLimit::Final => Some(Directive::LastCall),
-        }
-    }
-
-    /// Appends a turn with `news` to the conversation: with the results of the last reply, if it asked for any.
-    pub(crate) fn tell(&mut self, no: AgentNo, news: News, occasion: Occasion) {
-        let Some(agent) = self.state.agent(no) else { return };
-        let turn = match agent.conversation.last() {
-            Some(Turn::Reply { call }) => {
-                let results = results(agent, *call);
-                if results.is_empty() {
-                    Turn::Update(news)
-                } else {
-                    Turn::Results { call: *call, results, news }
-                }
-            }
-            Some(Turn::Opening(_) | Turn::Results { .. } | Turn::Update(_)) | None => Turn::Update(news),
-        };
-        self.emit(Event::PromptExtended { agent: no, turn, occasion });
-    }
 }
 
 /// The work tools of the reply to `call`, with their places.
@@ -255,28 +214,6 @@ fn decision(agent: &Agent, call: CallId) -> Decision {
             if work_tools(agent, call).any(led_on) { Decision::Worked } else { Decision::Nothing }
         }
     }
-}
-
-/// One result for every tool call of the reply to `call`.
-fn results(agent: &Agent, call: CallId) -> Vec<ResultRef> {
-    let Some(reply) = agent.replies.get(&call) else {
-        return Vec::new();
-    };
-    let is_both = matches!(agent.verdict, Some(Verdict::Refused { refusal: Refusal::VoteAndAnswer }));
-    let deciding = reply.tool_calls().filter(|tool_call| read(tool_call).is_some()).count();
-    let mut nth = 0;
-    let of = |tool_call: &ToolCall| {
-        if read(tool_call).is_none() {
-            return ResultRef::Tool;
-        }
-        nth += 1;
-        let verdict = match &agent.verdict {
-            Some(verdict) if nth == deciding || is_both => verdict.clone(),
-            Some(_) | None => Verdict::Superseded,
-        };
-        ResultRef::Verdict { verdict }
-    };
-    reply.tool_calls().map(of).collect()
 }
 
 /// Peer answers that may be injected into the execution under way: the newest first up to the limit per execution.

@@ -3,46 +3,15 @@
 use std::sync::Arc;
 
 use massgen_protocol::event::{AgentStatus, EndCause, FinalSource, Occasion, RunOutcome};
-use massgen_protocol::spec::{FinalAnswerStrategy, Presentation, Voting};
+use massgen_protocol::spec::FinalAnswerStrategy;
 use massgen_protocol::turn::{Directive, TallyRow};
-use massgen_protocol::{AgentNo, AnswerLabel, Event, Purpose, RunSpec};
+use massgen_protocol::{AgentNo, AnswerLabel, Event, Purpose};
 
-use crate::advance::Draft;
+use crate::draft::Draft;
+use crate::plan::{Plan, plan};
 use crate::schedule::takes_votes;
 use crate::state::{Phase, WorkStep};
 use crate::tally::{Ending, select};
-
-/// Where the final text comes from, by the specification alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Plan {
-    /// The winner's stored answer.
-    Reuse,
-    /// The winner writes it.
-    Present,
-    /// One agent writes it out of all answers.
-    Synthesize,
-}
-
-/// The rule of the final answer: an explicit strategy wins; leaving the presentation out is allowed without votes or
-/// when the stored answer is wanted anyway.
-pub(crate) fn plan(spec: &RunSpec) -> Plan {
-    let options = &spec.orchestration;
-    let may_skip = options.presentation == Presentation::Skip;
-    match options.final_answer {
-        Some(FinalAnswerStrategy::WinnerReuse) => Plan::Reuse,
-        Some(FinalAnswerStrategy::Synthesize) if spec.agents.len() > 1 => Plan::Synthesize,
-        Some(FinalAnswerStrategy::WinnerPresent | FinalAnswerStrategy::Synthesize) => {
-            if may_skip && options.voting == Voting::Skip { Plan::Reuse } else { Plan::Present }
-        }
-        None => {
-            if may_skip {
-                Plan::Reuse
-            } else {
-                Plan::Present
-            }
-        }
-    }
-}
 
 impl Draft<'_> {
     /// Takes the run from the end of coordination to its own end. Returns whether anything changed.

@@ -7,7 +7,7 @@ use massgen_protocol::event::{CallOutcome, EndCause, FinalSource, RoundLimit};
 use massgen_protocol::message::{FailureKind, ModelFailure, Reply, ToolOutcome};
 use massgen_protocol::{CallId, Command, Event, NoteId, RunMillis, ToolUse, limits};
 
-use crate::advance::Draft;
+use crate::draft::Draft;
 use crate::effect::Open;
 use crate::state::{Agent, Phase, State, WorkStep};
 use crate::tally::{Ending, select};

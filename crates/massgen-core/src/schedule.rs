@@ -4,7 +4,7 @@ use massgen_protocol::event::{EndCause, WaitCause};
 use massgen_protocol::spec::Voting;
 
 use crate::gate::too_far_ahead;
-use crate::present::{Plan, plan};
+use crate::plan::{Plan, plan};
 use crate::state::{Agent, AgentState, State};
 
 /// Whether an agent's next execution may begin.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use massgen_protocol::event::RoundLimit;
 use massgen_protocol::{AgentNo, RunMillis, limits};
 
-use crate::present::{Plan, plan};
+use crate::plan::{Plan, plan};
 use crate::state::{Agent, AgentState, Phase, State, Work};
 
 /// A deadline.

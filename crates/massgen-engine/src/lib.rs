@@ -18,11 +18,13 @@
 mod clock;
 mod log;
 mod materials;
+mod ports;
 mod redact;
 mod runner;
 mod session;
 mod turn;
 
 pub use clock::SystemClock;
+pub use ports::Ports;
 pub use redact::Redactor;
-pub use session::{EngineError, Ports, Session};
+pub use session::{EngineError, Session};

@@ -18,7 +18,7 @@ use tokio::task::AbortHandle;
 
 use crate::log::EventLog;
 use crate::materials::PromptMaterials;
-use crate::session::Ports;
+use crate::ports::Ports;
 use crate::turn::{FixedPrompt, ModelTurn, ToolTurn};
 
 /// The loop's ends of a session's channels.

@@ -1,20 +1,19 @@
 //! Starting, resuming and holding a session.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt};
 use massgen_core::{Phase, ReplayError, begin, replay};
-use massgen_ports::{Clock, Journal, Model, SessionEnd, SessionHandle, ToolHost};
+use massgen_ports::{SessionEnd, SessionHandle, ToolHost};
 use massgen_prompt::{PromptError, Prompts, SystemText};
 use massgen_protocol::spec::{AgentSpec, RunMeta, RunSpec};
 use massgen_protocol::{AgentId, Command, Delta, Envelope, Seq, limits};
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::log::EventLog;
-use crate::redact::Redactor;
+use crate::ports::Ports;
 use crate::runner::{Channels, Runner};
 use crate::turn::FixedPrompt;
 
@@ -30,27 +29,6 @@ pub enum EngineError {
     /// An agent of the specification has no model.
     #[error("there is no model for agent `{0}`")]
     NoModel(AgentId),
-}
-
-/// How a session reaches the world.
-#[derive(Clone)]
-pub struct Ports {
-    /// Where events become durable.
-    pub journal: Arc<dyn Journal>,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-    /// The model of every agent.
-    pub models: BTreeMap<AgentId, Arc<dyn Model>>,
-    /// Work tools.
-    pub tools: Arc<dyn ToolHost>,
-    /// Secrets that must not be stored or shown.
-    pub redactor: Redactor,
-}
-
-impl fmt::Debug for Ports {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ports").field("models", &self.models.keys()).finish_non_exhaustive()
-    }
 }
 
 /// A running session. Dropping it does not stop the run; [`Command::Interrupt`] does.
