@@ -181,7 +181,9 @@ impl AutomationLines {
         let mut lines = vec![String::new(), completed];
         let answer = self.winner.map(|winner| self.folder.turn_final_answer_file(self.id(winner)));
         lines.extend(answer.map(|path| format!("ANSWER: {}", path.display())));
-        lines.extend(self.paths.output_file.as_ref().map(|path| format!("OUTPUT_FILE: {}", path.display())));
+        // Without an answer nothing is written to the output file.
+        let output = self.paths.output_file.as_ref().filter(|_| self.winner.is_some());
+        lines.extend(output.map(|path| format!("OUTPUT_FILE: {}", path.display())));
         lines.extend(self.winner.map(|_| format!("FINAL_DIR: {}", self.folder.final_dir().display())));
         lines
     }

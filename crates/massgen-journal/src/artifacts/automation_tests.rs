@@ -49,7 +49,8 @@ fn a_run_without_a_winner_prints_no_line_that_promises_an_answer() {
     history.execution(no(1), &[]);
     history.push(Event::CoordinationEnded { cause: EndCause::AllOut });
     history.finished(RunOutcome::NoAnswer);
-    insta::assert_snapshot!(lines(&history, AutomationPaths::default()), @r"
+    let paths = AutomationPaths { runtime_inbox: None, output_file: Some("/out/answer.txt".into()) };
+    insta::assert_snapshot!(lines(&history, paths), @r"
     LOG_DIR: /logs/log_1
     STATUS: /logs/log_1/turn_1/attempt_1/status.json
     QUESTION: Why is the sky blue?

@@ -17,7 +17,7 @@ use super::state::RunState;
 
 /// Bytes of answers' texts that one `context.txt` repeats. Every answer has a file of its own; with hundreds of agents
 /// the copies would grow with the square of their number.
-pub(super) const ANSWER_TEXT_BYTES: usize = 64 * 1024;
+pub(super) const ANSWER_TEXT_BYTES: usize = 16 * 1024;
 
 /// The conversation of an agent since its last fresh start.
 #[derive(Debug, Default)]

@@ -91,7 +91,7 @@ impl RunState {
             }
             Event::AnswerAccepted { label, content, .. } => self.accept_answer(*label, content, folded)?,
             Event::VoteCast { voter, answer, reason, seen } => {
-                self.cast_vote(*voter, *answer, reason, seen, folded)?
+                self.cast_vote(*voter, *answer, reason, seen, folded)?;
             }
             Event::VoteIgnored { voter, answer, .. } => {
                 let text = format!("vote for {answer} not counted: newer answers came meanwhile");

@@ -472,8 +472,8 @@ fn a_context_repeats_answers_up_to_a_limit_and_then_says_where_they_are() {
     for n in [1, 2] {
         history.execution(no(n), &[]);
     }
-    let first = history.answer(no(1), &"x".repeat(60_000));
-    let second = history.answer(no(2), &"y".repeat(60_000));
+    let first = history.answer(no(1), &"x".repeat(12_000));
+    let second = history.answer(no(2), &"y".repeat(12_000));
     history.execution(no(1), &[second]);
     history.execution(no(2), &[first, second]);
     history.vote(no(2), first, "longer");
