@@ -71,7 +71,7 @@ fn settle(file: &Path, text: &str, mode: Mode) -> Result<Found> {
     Ok(Found::Stale)
 }
 
-/// The schema of a line of `--stream-events` and of an event in the journal.
+/// The schema of an event as the journal holds it.
 fn event_schema() -> Result<String> {
     pretty(&schemars::schema_for!(massgen_protocol::Envelope))
 }

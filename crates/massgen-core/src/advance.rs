@@ -14,7 +14,7 @@ use crate::decide::opening_directive;
 use crate::draft::Draft;
 use crate::effect::{Effect, Open};
 use crate::record::{Input, record};
-use crate::schedule::{Readiness, end_of_coordination, readiness};
+use crate::schedule::{FirstAnswers, Readiness, end_of_coordination, first_answers, readiness};
 use crate::state::{Agent, AgentState, Phase, State, WorkStep};
 
 /// A state, and the events that led to it.
@@ -72,8 +72,13 @@ impl Draft<'_> {
             self.emit(Event::CoordinationEnded { cause });
             return true;
         }
+        let mut outstanding = first_answers(self.state);
         for index in 0..self.state.agents.len() {
-            changed |= self.schedule(AgentNo::from_index(index));
+            if self.schedule(AgentNo::from_index(index), outstanding) {
+                // Who began just now may be at its first answer.
+                outstanding = first_answers(self.state);
+                changed = true;
+            }
         }
         changed || self.end_if_unaffordable()
     }
@@ -112,11 +117,11 @@ impl Draft<'_> {
     }
 
     /// Starts an execution or a call if the time has come. Returns whether anything changed.
-    fn schedule(&mut self, no: AgentNo) -> bool {
+    fn schedule(&mut self, no: AgentNo, first_answers: FirstAnswers) -> bool {
         let Some(agent) = self.state.agent(no) else {
             return false;
         };
-        match readiness(self.state, agent) {
+        match readiness(self.state, agent, first_answers) {
             Readiness::Start => {
                 let directive = opening_directive(self.state, agent);
                 self.start_execution(no, None, directive, Occasion::ExecutionStart);
@@ -173,7 +178,8 @@ impl Draft<'_> {
         }
     }
 
-    fn announce_changes(&mut self) {
+    /// Tells observers of every state that they have not been told of.
+    pub(crate) fn announce_changes(&mut self) {
         let changed: Vec<(AgentNo, AgentStatus)> = self
             .state
             .agents

@@ -8,7 +8,7 @@ use massgen_protocol::event::{
 };
 use massgen_protocol::spec::RunMeta;
 use massgen_protocol::turn::{News, Turn, Verdict};
-use massgen_protocol::{AgentNo, CallId, Event, NoteId, RevisionSet, RunMillis, RunSpec, ToolUse};
+use massgen_protocol::{AgentNo, CallId, Event, NoteId, RevisionSet, RunMillis, RunSpec, ToolUse, limits};
 
 use crate::state::{
     Agent, AgentState, Answer, ContextSize, Phase, Reserved, Spent, State, Vote, Work, WorkStep,
@@ -81,7 +81,7 @@ impl State {
             Event::ToolCallFinished { tool_use, outcome, .. } => {
                 if let Some(agent) = self.agents.get_mut(tool_use.call.agent.index()) {
                     agent.tool_outcomes.insert(*tool_use, outcome.clone());
-                    agent.context.added_bytes += outcome_bytes(outcome);
+                    agent.context.add_bytes(outcome_bytes(outcome));
                 }
                 self.close_tool(*tool_use);
             }
@@ -181,7 +181,7 @@ impl State {
         let Some(agent) = self.agents.get_mut(no.index()) else {
             return;
         };
-        agent.context.added_bytes += bytes;
+        agent.context.add_bytes(bytes);
         if let Some(news) = turn_news(turn) {
             for label in &news.answers {
                 agent.seen.include(*label);
@@ -198,7 +198,11 @@ impl State {
         agent.conversation.push(turn.clone());
         let Some(work) = agent.work_mut() else { return };
         match occasion {
-            Occasion::ToolBoundary => work.injected += sources,
+            Occasion::ToolBoundary => {
+                work.injected = work.injected.saturating_add(sources);
+                // Work led on: replies without a decision are no longer in a row.
+                work.no_decisions = 0;
+            }
             Occasion::ExecutionStart | Occasion::Retry | Occasion::Limit | Occasion::Presentation => {}
         }
         if occasion != Occasion::ExecutionStart && occasion != Occasion::Presentation {
@@ -209,8 +213,8 @@ impl State {
 
     /// Bytes that `news` add to a prompt, tags included, roughly.
     fn news_bytes(&self, news: &News) -> u64 {
-        let answers =
-            news.answers.iter().filter_map(|label| self.answer(*label)).map(|answer| answer.content.len());
+        let answers = news.answers.iter().filter_map(|label| self.answer(*label));
+        let answers = answers.map(|answer| answer.content.len().min(limits::ANSWER_IN_PROMPT_BYTES));
         let notes = news.notes.iter().filter_map(|id| self.note(*id)).map(|note| note.content.len());
         answers.chain(notes).map(|bytes| u64::try_from(bytes).unwrap_or(u64::MAX) + 64).sum::<u64>() + 256
     }
@@ -222,7 +226,7 @@ impl State {
             CallOutcome::Cancelled { usage, cost } => (Some(*usage), *cost),
             CallOutcome::Failed { .. } => (None, None),
         };
-        self.spent.tokens += usage.map_or(0, |usage| usage.total());
+        self.spent.tokens = self.spent.tokens.saturating_add(usage.map_or(0, |usage| usage.total()));
         self.spent.cost += cost.unwrap_or_default();
         let Some(agent) = self.agents.get_mut(call.agent.index()) else {
             return;
@@ -233,7 +237,7 @@ impl State {
                 agent.conversation.push(Turn::Reply { call });
                 let bytes = u64::try_from(reply.bytes()).unwrap_or(u64::MAX);
                 agent.context = if reply.usage.total() == 0 {
-                    ContextSize { tokens: agent.context.likely_tokens() + bytes.div_ceil(4), added_bytes: 0 }
+                    ContextSize { tokens: agent.context.with_bytes(bytes).likely_tokens(), added_bytes: 0 }
                 } else {
                     ContextSize { tokens: reply.usage.total(), added_bytes: 0 }
                 };
@@ -331,10 +335,13 @@ fn told_by(turn: &Turn) -> Option<RoundLimit> {
     }
 }
 
+/// Bytes that `outcome` adds to a prompt.
 fn outcome_bytes(outcome: &massgen_protocol::ToolOutcome) -> u64 {
     use massgen_protocol::ToolOutcome;
     let bytes = match outcome {
-        ToolOutcome::Ok { text } | ToolOutcome::Error { text } | ToolOutcome::Denied { text } => text.len(),
+        ToolOutcome::Ok { text } | ToolOutcome::Error { text } | ToolOutcome::Denied { text } => {
+            text.len().min(limits::TOOL_RESULT_IN_PROMPT_BYTES)
+        }
         ToolOutcome::Unknown | ToolOutcome::NotRun { .. } | ToolOutcome::CutOff => 128,
     };
     u64::try_from(bytes).unwrap_or(u64::MAX)

@@ -28,13 +28,14 @@ impl State {
             price.input = price.input.max(price.cache_write);
             price.cost(&TokenUsage { input, output, ..TokenUsage::default() })
         });
-        Reserved { tokens: input + output, cost }
+        Reserved { tokens: input.saturating_add(output), cost }
     }
 
     /// Whether a call with this worst case fits what is left after all calls under way.
     pub(crate) fn fits_budget(&self, call: Reserved) -> bool {
         let budget = &self.spec.budget;
-        let tokens = self.reserved.values().map(|reserved| reserved.tokens).sum::<u64>() + call.tokens;
+        let tokens = self.reserved.values().map(|reserved| reserved.tokens);
+        let tokens = tokens.fold(call.tokens, u64::saturating_add);
         let cost = self.reserved.values().filter_map(|reserved| reserved.cost).sum::<Usd>()
             + call.cost.unwrap_or_default();
         budget.max_tokens.is_none_or(|max| self.spent.tokens.saturating_add(tokens) <= max)

@@ -21,7 +21,10 @@ enum Decision {
     /// A vote.
     Vote(Result<Ballot, Refusal>),
     /// Both at once.
-    Both,
+    Both {
+        /// What the answer says.
+        answer: Result<String, Refusal>,
+    },
     /// Work tools ran; the agent goes on.
     Worked,
     /// Nothing that leads on.
@@ -36,7 +39,7 @@ impl Draft<'_> {
         }
         let Some(agent) = self.state.agent(no) else { return };
         match decision(agent, call) {
-            Decision::Both => self.refuse(no, call, Refusal::VoteAndAnswer),
+            Decision::Both { .. } => self.refuse(no, call, Refusal::VoteAndAnswer),
             Decision::Answer(Err(refusal)) | Decision::Vote(Err(refusal)) => self.refuse(no, call, refusal),
             Decision::Answer(Ok(content)) => match judge_answer(self.state, agent, &content) {
                 Ok(()) => {
@@ -64,7 +67,8 @@ impl Draft<'_> {
         let attempts = self.state.spec.orchestration.enforcement_attempts.get();
         let refusals = agent.work().map_or(0, |work| work.refusals + work.no_decisions) + 1;
         let refusal = match decision(agent, call) {
-            Decision::Answer(Ok(content)) => {
+            // There is nothing to vote on any more: a vote beside the final text takes nothing from it.
+            Decision::Answer(Ok(content)) | Decision::Both { answer: Ok(content) } => {
                 return self.finish_with(no, Arc::from(content), FinalSource::Presented);
             }
             Decision::Worked => {
@@ -76,8 +80,8 @@ impl Draft<'_> {
                 return self.finish_with(no, Arc::from(text), FinalSource::Presented);
             }
             Decision::Nothing => None,
-            Decision::Answer(Err(refusal)) => Some(refusal),
-            Decision::Vote(_) | Decision::Both => Some(Refusal::NotWhilePresenting),
+            Decision::Answer(Err(refusal)) | Decision::Both { answer: Err(refusal) } => Some(refusal),
+            Decision::Vote(_) => Some(Refusal::NotWhilePresenting),
         };
         if refusals >= attempts {
             return self.finish_with_stored(stored, FinalSource::StoredAsFallback);
@@ -180,7 +184,7 @@ impl Draft<'_> {
 fn work_tools(agent: &Agent, call: CallId) -> impl Iterator<Item = (ToolUse, &ToolCall)> {
     let calls = agent.replies.get(&call).into_iter().flat_map(|reply| reply.tool_calls());
     calls
-        .zip(0u16..)
+        .zip(0..=u16::MAX)
         .filter(|(tool_call, _)| read(tool_call).is_none())
         .map(move |(tool_call, index)| (ToolUse { call, index }, tool_call))
 }
@@ -198,7 +202,7 @@ fn decision(agent: &Agent, call: CallId) -> Decision {
         }
     }
     match (answer, vote) {
-        (Some(_), Some(_)) => Decision::Both,
+        (Some(answer), Some(_)) => Decision::Both { answer },
         (Some(answer), None) => Decision::Answer(answer),
         (None, Some(vote)) => Decision::Vote(vote),
         (None, None) => {

@@ -1,7 +1,6 @@
 //! Whether a submission counts: one decision value per submission, so that message, log and counter agree.
 
 use std::collections::BTreeSet;
-use std::num::NonZeroU32;
 
 use massgen_protocol::event::{RoundLimit, WaitCause};
 use massgen_protocol::spec::Novelty;
@@ -25,12 +24,15 @@ pub(crate) enum VoteJudgement {
     Refused(Refusal),
 }
 
+/// Whether the run still takes answers: its own number is not used up.
+pub(crate) fn takes_answers(state: &State) -> bool {
+    state.spec.orchestration.max_new_answers_global.is_none_or(|limit| state.answer_count() < limit.get())
+}
+
 /// Whether `agent` may still give answers: neither its own nor the run's number is used up.
 pub(crate) fn may_answer(state: &State, agent: &Agent) -> bool {
-    let below = |count: u32, limit: Option<NonZeroU32>| limit.is_none_or(|limit| count < limit.get());
-    let options = &state.spec.orchestration;
-    below(state.answer_count(), options.max_new_answers_global)
-        && below(agent.answer_count(), options.max_new_answers_per_agent)
+    let limit = state.spec.orchestration.max_new_answers_per_agent;
+    takes_answers(state) && limit.is_none_or(|limit| agent.answer_count() < limit.get())
 }
 
 impl State {

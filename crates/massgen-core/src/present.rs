@@ -31,7 +31,7 @@ impl Draft<'_> {
                 self.continue_presentation(cause, answer, tally, strategy)
             }
             Phase::Final => {
-                self.emit(Event::RunFinished { outcome: RunOutcome::Answered });
+                self.finish_run(RunOutcome::Answered);
                 true
             }
         }
@@ -52,6 +52,12 @@ impl Draft<'_> {
             EndCause::Budget => RunOutcome::BudgetWithoutAnswer,
             EndCause::AllVoted | EndCause::AllAnswered | EndCause::AllOut => RunOutcome::NoAnswer,
         };
+        self.finish_run(outcome);
+    }
+
+    /// Nothing follows the end, so whatever is still to be told is told before it.
+    fn finish_run(&mut self, outcome: RunOutcome) {
+        self.announce_changes();
         self.emit(Event::RunFinished { outcome });
     }
 
@@ -80,12 +86,14 @@ impl Draft<'_> {
         strategy: FinalAnswerStrategy,
     ) -> bool {
         let presenter = answer.agent;
-        if self.state.now >= self.state.run_deadline() {
+        let step = self.state.agent(presenter).and_then(|agent| Some(agent.work()?.step.clone()));
+        // A reply that is there has come in time, however late it is read.
+        let is_read = !matches!(step, Some(WorkStep::Deciding { .. }));
+        if is_read && self.state.now >= self.state.run_deadline() {
             self.cut_off(presenter);
             self.finish_with_stored(answer, FinalSource::StoredAsFallback);
             return true;
         }
-        let step = self.state.agent(presenter).and_then(|agent| Some(agent.work()?.step.clone()));
         match step {
             Some(WorkStep::Calling { .. } | WorkStep::Tools { .. }) => return false,
             None => {

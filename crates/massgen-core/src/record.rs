@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use massgen_protocol::event::{CallOutcome, EndCause, FinalSource, RoundLimit};
 use massgen_protocol::message::{FailureKind, ModelFailure, Reply, ToolOutcome};
-use massgen_protocol::{CallId, Command, Event, NoteId, RunMillis, ToolUse, limits};
+use massgen_protocol::{AnswerLabel, CallId, Command, Event, NoteId, RunMillis, ToolUse, limits};
 
 use crate::draft::Draft;
 use crate::effect::Open;
-use crate::state::{Agent, Phase, State, WorkStep};
+use crate::state::{Agent, AgentState, Phase, State, WorkStep};
 use crate::tally::{Ending, select};
 use crate::timer::Timer;
 
@@ -97,21 +97,7 @@ impl Draft<'_> {
 
     fn record_timer(&mut self, timer: Timer) {
         match timer {
-            Timer::Coordination | Timer::Run => {
-                if timer == Timer::Coordination && !self.state.has_answers() {
-                    let message =
-                        "the deadline is near and nobody has answered: agents are asked for an answer now";
-                    self.emit(Event::Degraded { message: message.to_owned(), agent: None });
-                    for no in self.working_agents() {
-                        self.emit(Event::RoundLimitReached { agent: no, limit: RoundLimit::Hard });
-                    }
-                } else if self.state.phase == Phase::Coordinating {
-                    self.emit(Event::CoordinationEnded { cause: EndCause::Deadline });
-                } else if let Phase::Won { answer, presentation: Some(_), .. } = self.state.phase.clone() {
-                    self.cut_off(answer.agent);
-                    self.finish_with_stored(answer, FinalSource::StoredAsFallback);
-                }
-            }
+            Timer::Coordination | Timer::Run => self.record_deadline(timer),
             Timer::Round { agent, execution, limit } => {
                 let is_current = self.state.agent(agent).and_then(Agent::work).is_some_and(|work| {
                     work.execution == execution && (work.limit < Some(limit) || limit == RoundLimit::Final)
@@ -127,13 +113,33 @@ impl Draft<'_> {
         }
     }
 
+    /// A deadline that was reached while the run left the phase that it is for says nothing.
+    fn record_deadline(&mut self, timer: Timer) {
+        match self.state.phase.clone() {
+            Phase::Coordinating if timer == Timer::Coordination && !self.state.has_answers() => {
+                let message =
+                    "the deadline is near and nobody has answered: agents are asked for an answer now";
+                self.emit(Event::Degraded { message: message.to_owned(), agent: None });
+                for no in self.working_agents() {
+                    self.emit(Event::RoundLimitReached { agent: no, limit: RoundLimit::Hard });
+                }
+            }
+            Phase::Coordinating => self.emit(Event::CoordinationEnded { cause: EndCause::Deadline }),
+            Phase::Won { answer, presentation: Some(_), .. } if timer == Timer::Run => {
+                self.cut_off(answer.agent);
+                self.finish_with_stored(answer, FinalSource::StoredAsFallback);
+            }
+            Phase::Ended { .. } | Phase::Won { .. } | Phase::Final | Phase::Finished { .. } => {}
+        }
+    }
+
     fn record_command(&mut self, command: Command) {
         match command {
             Command::Interrupt => {
                 let is_running =
                     !self.state.interrupted && !matches!(self.state.phase, Phase::Finished { .. });
                 if is_running {
-                    let best = select(self.state, Ending::CutShort).map(|selection| selection.answer);
+                    let best = self.best_answer();
                     self.emit(Event::RunInterrupted { best });
                 }
             }
@@ -145,8 +151,17 @@ impl Draft<'_> {
                 }
             }
             Command::Steer(note) => {
-                let pending =
-                    self.state.agents.iter().map(|agent| self.state.undelivered_notes(agent).len()).max();
+                // Who takes no further part is told nothing more, and holds nobody up.
+                let listens = |agent: &&Agent| match agent.state {
+                    AgentState::Out { .. } | AgentState::Done => false,
+                    AgentState::Waiting { .. }
+                    | AgentState::Working(_)
+                    | AgentState::Answered
+                    | AgentState::Voted(_)
+                    | AgentState::Presenting(_) => true,
+                };
+                let listeners = self.state.agents.iter().filter(listens);
+                let pending = listeners.map(|agent| self.state.undelivered_notes(agent).len()).max();
                 if pending.unwrap_or(0) >= limits::PENDING_NOTES || note.content.len() > limits::NOTE_BYTES {
                     let message =
                         "a steering message was dropped: it is too long, or too many wait for delivery";
@@ -154,6 +169,16 @@ impl Draft<'_> {
                 }
                 let id = NoteId(u32::try_from(self.state.notes.len()).unwrap_or(u32::MAX).saturating_add(1));
                 self.emit(Event::NoteReceived { id, note });
+            }
+        }
+    }
+
+    /// The answer that would win now, or has won.
+    fn best_answer(&self) -> Option<AnswerLabel> {
+        match self.state.phase {
+            Phase::Won { answer, .. } => Some(answer),
+            Phase::Coordinating | Phase::Ended { .. } | Phase::Final | Phase::Finished { .. } => {
+                select(self.state, Ending::CutShort).map(|selection| selection.answer)
             }
         }
     }

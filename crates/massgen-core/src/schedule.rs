@@ -3,7 +3,7 @@
 use massgen_protocol::event::{EndCause, WaitCause};
 use massgen_protocol::spec::Voting;
 
-use crate::gate::too_far_ahead;
+use crate::gate::{takes_answers, too_far_ahead};
 use crate::plan::{Plan, plan};
 use crate::state::{Agent, AgentState, State};
 
@@ -28,8 +28,17 @@ pub(crate) fn takes_votes(state: &State) -> bool {
     options.voting != Voting::Skip && !synthesis_of_first_answers
 }
 
+/// Whether some agent is still at a first answer that would be taken. Asked once for many agents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FirstAnswers {
+    /// Some agent is.
+    Outstanding,
+    /// None is.
+    Given,
+}
+
 /// Whether the next execution of `agent` may begin now.
-pub(crate) fn readiness(state: &State, agent: &Agent) -> Readiness {
+pub(crate) fn readiness(state: &State, agent: &Agent, first_answers: FirstAnswers) -> Readiness {
     let has_something_to_do = match agent.state {
         AgentState::Answered => true,
         AgentState::Waiting { on } => match on {
@@ -48,15 +57,15 @@ pub(crate) fn readiness(state: &State, agent: &Agent) -> Readiness {
         return Readiness::Start;
     }
     // Whoever judges before all first answers are there judges in vain: the next one outdates the vote.
-    if !takes_votes(state) || first_answers_outstanding(state) {
+    if first_answers == FirstAnswers::Outstanding || !takes_votes(state) {
         return Readiness::Nothing;
     }
     if too_far_ahead(state, agent).is_some() { Readiness::HeldByFairness } else { Readiness::Start }
 }
 
-/// Whether some agent is still at its first answer.
-fn first_answers_outstanding(state: &State) -> bool {
-    state.agents.iter().any(|agent| {
+/// Whether first answers are outstanding.
+pub(crate) fn first_answers(state: &State) -> FirstAnswers {
+    let at_first_answer = |agent: &Agent| {
         agent.answers.is_empty()
             && match agent.state {
                 AgentState::Working(_) => true,
@@ -70,7 +79,12 @@ fn first_answers_outstanding(state: &State) -> bool {
                 | AgentState::Out { .. }
                 | AgentState::Done => false,
             }
-    })
+    };
+    if takes_answers(state) && state.agents.iter().any(at_first_answer) {
+        FirstAnswers::Outstanding
+    } else {
+        FirstAnswers::Given
+    }
 }
 
 /// Why coordination is over; `None` while it is not.

@@ -194,12 +194,22 @@ pub(crate) struct ContextSize {
 impl ContextSize {
     /// The likely number of tokens: four bytes each.
     pub(crate) fn likely_tokens(self) -> u64 {
-        self.tokens + self.added_bytes.div_ceil(4)
+        self.tokens.saturating_add(self.added_bytes.div_ceil(4))
     }
 
     /// More tokens than any text of this size has in practice: two bytes each.
     pub(crate) fn worst_tokens(self) -> u64 {
-        self.tokens + self.added_bytes.div_ceil(2)
+        self.tokens.saturating_add(self.added_bytes.div_ceil(2))
+    }
+
+    /// The size with `bytes` more.
+    pub(crate) fn with_bytes(self, bytes: u64) -> Self {
+        Self { added_bytes: self.added_bytes.saturating_add(bytes), ..self }
+    }
+
+    /// Grows by `bytes`.
+    pub(crate) fn add_bytes(&mut self, bytes: u64) {
+        *self = self.with_bytes(bytes);
     }
 }
 
@@ -290,7 +300,8 @@ impl State {
 
     /// Whether `agent` has not been shown something that it should know before its vote counts.
     pub(crate) fn has_news_for(&self, agent: &Agent) -> bool {
-        self.revisions.newer_than(&agent.seen).next().is_some() || !self.undelivered_notes(agent).is_empty()
+        // What was seen is never ahead of what there is, and this is asked of every voter after every input.
+        agent.seen != self.revisions || self.notes_for(agent).any(|id| id > agent.notes_seen)
     }
 }
 

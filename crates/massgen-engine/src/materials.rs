@@ -50,7 +50,7 @@ impl PromptMaterials {
 
     fn take_reply(&mut self, agent: &Agent, call: CallId) {
         let Some(reply) = agent.reply(call) else { return };
-        for (_, index) in reply.tool_calls().zip(0u16..) {
+        for (_, index) in reply.tool_calls().zip(0..=u16::MAX) {
             let tool_use = ToolUse { call, index };
             self.outcomes.extend(agent.tool_outcome(tool_use).map(|outcome| (tool_use, outcome.clone())));
         }

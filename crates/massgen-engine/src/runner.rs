@@ -29,6 +29,13 @@ pub(crate) struct Channels {
     pub(crate) end: watch::Sender<Option<SessionEnd>>,
 }
 
+impl Drop for Channels {
+    /// Nobody waits for events of a loop that is gone, even if it broke.
+    fn drop(&mut self) {
+        self.log.close();
+    }
+}
+
 /// The loop and everything it owns.
 pub(crate) struct Runner {
     state: State,
@@ -115,6 +122,10 @@ impl Runner {
                 return Ok(SessionEnd::Finished(*outcome));
             }
             if self.state.is_interrupted() {
+                // Replies that came meanwhile are paid for: they are kept.
+                let mut rest = Vec::new();
+                self.take_along(&mut rest);
+                self.take(rest).await?;
                 return Ok(SessionEnd::Interrupted);
             }
             let batch = self.next_inputs().await;
@@ -136,15 +147,20 @@ impl Runner {
                 timer = sleep => Input::TimerFired(timer),
             });
         }
+        self.take_along(&mut batch);
+        // What came before the deadline is heard before it, but no number of inputs puts the deadline off.
+        batch.extend(due);
+        batch
+    }
+
+    /// Adds the inputs that are there already.
+    fn take_along(&mut self, batch: &mut Vec<Input>) {
         while batch.len() < limits::INPUTS_PER_COMMIT {
             match self.inputs.try_recv() {
                 Ok(input) => batch.push(input),
                 Err(_) => break,
             }
         }
-        // What came before the deadline is heard before it, but no number of inputs puts the deadline off.
-        batch.extend(due);
-        batch
     }
 
     fn sleep(&self, timer: Option<(RunMillis, Timer)>) -> BoxFuture<'static, Timer> {

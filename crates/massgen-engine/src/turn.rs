@@ -1,9 +1,10 @@
 //! The work of one effect: a model call or a tool call, from its start to the input that it ends in.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use massgen_core::Input;
 use massgen_ports::{Model, ModelEvent, ToolHost};
 use massgen_prompt::{PromptError, Prompts, Viewer};
@@ -41,40 +42,46 @@ impl ModelTurn {
     /// Makes the call and sends what comes of it. Dropping the future cuts the call off.
     pub(crate) async fn perform(self, inputs: mpsc::Sender<Input>, deltas: broadcast::Sender<Delta>) {
         let call = self.context.call;
-        let request = match self.request() {
+        let end = AssertUnwindSafe(self.end(&inputs, deltas)).catch_unwind().await;
+        let end = end.unwrap_or_else(|_| broken(call, "the adapter of the model broke"));
+        // The session may have ended meanwhile; then nobody wants the outcome.
+        let _ = inputs.send(end).await;
+    }
+
+    /// How the call ends. Whatever the model does, there is one end, or the session would wait for it in vain.
+    async fn end(self, inputs: &mpsc::Sender<Input>, deltas: broadcast::Sender<Delta>) -> Input {
+        let call = self.context.call;
+        let request = self.request();
+        // Hundreds of agents may wait for their models: none holds more than it needs meanwhile.
+        drop(self.materials);
+        let request = match request {
             Ok(request) => request,
             Err(error) => {
                 let message = format!("the prompt could not be made: {error}");
                 let failure = ModelFailure { kind: FailureKind::Rejected, message, attempts: 0 };
-                let _ = inputs.send(Input::ModelFailed { call, failure }).await;
-                return;
+                return Input::ModelFailed { call, failure };
             }
         };
         let mut events = self.model.call(request);
-        let mut pieces = Pieces::new(call, deltas);
+        let mut pieces = Pieces::new(call, deltas, &self.redactor);
         while let Some(event) = events.next().await {
-            let input = match event {
-                ModelEvent::Delta { kind, text } => {
-                    pieces.add(kind, &text);
-                    continue;
-                }
+            match event {
+                ModelEvent::Delta { kind, text } => pieces.add(kind, &text),
                 ModelEvent::Retrying { attempt, kind, message, delay } => {
+                    pieces.forget();
                     let message = self.redactor.owned(message);
-                    Input::ModelRetrying { call, attempt, kind, message, delay }
+                    let _ = inputs.send(Input::ModelRetrying { call, attempt, kind, message, delay }).await;
                 }
                 ModelEvent::Finished(reply) => {
                     pieces.flush();
-                    Input::ModelReplied { call, reply: Arc::new(self.redactor.reply(*reply)) }
+                    return Input::ModelReplied { call, reply: Arc::new(self.redactor.reply(*reply)) };
                 }
                 ModelEvent::Failed(failure) => {
-                    Input::ModelFailed { call, failure: self.redactor.failure(failure) }
+                    return Input::ModelFailed { call, failure: self.redactor.failure(failure) };
                 }
-            };
-            // The session may have ended meanwhile; then nobody wants the outcome.
-            if inputs.send(input).await.is_err() {
-                return;
             }
         }
+        broken(call, "the model's stream ended without a reply")
     }
 
     fn request(&self) -> Result<ModelRequest, PromptError> {
@@ -88,17 +95,24 @@ impl ModelTurn {
     }
 }
 
+/// The end of a call whose model does not keep to the port's contract.
+fn broken(call: CallId, message: &str) -> Input {
+    let failure = ModelFailure { kind: FailureKind::Malformed, message: message.to_owned(), attempts: 1 };
+    Input::ModelFailed { call, failure }
+}
+
 /// Pieces of one reply on their way to the displays, put together while they come fast.
-struct Pieces {
+struct Pieces<'a> {
     call: CallId,
     out: broadcast::Sender<Delta>,
+    redactor: &'a Redactor,
     held: Option<(DeltaKind, String)>,
     sent: Instant,
 }
 
-impl Pieces {
-    fn new(call: CallId, out: broadcast::Sender<Delta>) -> Self {
-        Self { call, out, held: None, sent: Instant::now() }
+impl<'a> Pieces<'a> {
+    fn new(call: CallId, out: broadcast::Sender<Delta>, redactor: &'a Redactor) -> Self {
+        Self { call, out, redactor, held: None, sent: Instant::now() }
     }
 
     fn add(&mut self, kind: DeltaKind, text: &str) {
@@ -117,9 +131,15 @@ impl Pieces {
         }
     }
 
+    /// What is held belongs to a request that failed.
+    fn forget(&mut self) {
+        self.held = None;
+    }
+
     fn flush(&mut self) {
         if let Some((kind, text)) = self.held.take() {
             self.sent = Instant::now();
+            let text = self.redactor.owned(text);
             // Nobody may be looking; deltas are for those who do.
             let _ = self.out.send(Delta { call: self.call, kind, text });
         }
@@ -139,8 +159,14 @@ impl ToolTurn {
     /// Runs the tool and sends its outcome. Dropping the future stops it.
     pub(crate) async fn perform(self, inputs: mpsc::Sender<Input>) {
         let started = Instant::now();
-        let outcome: ToolOutcome = self.host.run(&self.agent, self.tool_use, self.tool_call).await;
-        let (tool_use, duration) = (self.tool_use, started.elapsed());
+        let (tool_use, tool_call) = (self.tool_use, self.tool_call);
+        let run = async { self.host.run(&self.agent, tool_use, tool_call).await };
+        let outcome = AssertUnwindSafe(run).catch_unwind().await.unwrap_or_else(|_| ToolOutcome::Error {
+            text: "the tool broke; it may or may not have had its effect".to_owned(),
+        });
+        // As the journal keeps it, so that files written now and files written from the journal are the same.
+        let duration =
+            Duration::from_millis(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
         let outcome = self.redactor.outcome(outcome);
         let _ = inputs.send(Input::ToolFinished { tool_use, outcome, duration }).await;
     }

@@ -48,7 +48,7 @@ impl Prompts {
         for turn in conversation {
             match turn {
                 Turn::Opening(news) => {
-                    messages.push(Message::User { text: self.opening(viewer, news, materials)? })
+                    messages.push(Message::User { text: self.opening(viewer, news, materials)? });
                 }
                 Turn::Reply { call } => {
                     messages.extend(
@@ -113,7 +113,7 @@ impl Prompts {
             | Directive::WrapUp
             | Directive::LastCall => &[],
         };
-        let row = |row: &TallyRow| format!("{} {}", row.answer, row.votes);
+        let row = |row: &TallyRow| format!("{} has {}", row.answer, row.votes);
         let tally = rows.iter().map(row).collect::<Vec<_>>().join(", ");
         self.render_tagged("directive", directive, context! { tally })
     }
@@ -129,7 +129,7 @@ impl Prompts {
         let Some(reply) = materials.reply(call) else {
             return Ok(());
         };
-        for ((tool_call, result), index) in reply.tool_calls().zip(results).zip(0u16..) {
+        for ((tool_call, result), index) in reply.tool_calls().zip(results).zip(0..=u16::MAX) {
             let (text, is_error) = match result {
                 ResultRef::Tool => self.tool_outcome(materials.tool_outcome(ToolUse { call, index }))?,
                 ResultRef::Verdict { verdict } => self.verdict(verdict)?,

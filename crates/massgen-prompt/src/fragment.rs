@@ -1,10 +1,18 @@
 //! Foreign text in a prompt: tagged so that a model can tell it apart, capped so that it cannot crowd out the rest,
 //! and unable to close its own tag.
 
+use std::borrow::Cow;
+
 use massgen_protocol::{AnswerLabel, limits};
 
 /// Tags that only this crate may write.
 const OUR_TAGS: [&str; 3] = ["answer", "note", "task"];
+
+/// Blanks and slashes between a `<` and a name that a reader may still overlook.
+const MOST_FILLERS: usize = 16;
+
+/// Longest name of who sent a note, in characters.
+const SOURCE_CHARS: usize = 40;
 
 /// An agent's answer, as peers and later its author see it.
 pub fn answer(label: AnswerLabel, ownership: Ownership, text: &str) -> String {
@@ -12,8 +20,8 @@ pub fn answer(label: AnswerLabel, ownership: Ownership, text: &str) -> String {
         Ownership::Own => " from=\"you\"",
         Ownership::Peer => "",
     };
-    let text = harmless(&capped(text, limits::ANSWER_IN_PROMPT_BYTES));
-    format!("<answer id=\"{label}\"{own}>\n{text}\n</answer>")
+    let text = capped(text, limits::ANSWER_IN_PROMPT_BYTES);
+    format!("<answer id=\"{label}\"{own}>\n{}\n</answer>", harmless(&text))
 }
 
 /// Whose answer a fragment shows.
@@ -27,28 +35,29 @@ pub enum Ownership {
 
 /// A steering message.
 pub fn note(source: &str, text: &str) -> String {
-    let source: String = source.chars().filter(|c| c.is_alphanumeric() || matches!(c, '_' | '-')).collect();
+    let is_plain = |c: &char| c.is_alphanumeric() || matches!(c, '_' | '-');
+    let source: String = source.chars().filter(is_plain).take(SOURCE_CHARS).collect();
     format!("<note from=\"{source}\">\n{}\n</note>", harmless(&capped(text, limits::NOTE_BYTES)))
 }
 
 /// The result of a work tool.
 pub fn tool_result(text: &str) -> String {
-    capped(text, limits::TOOL_RESULT_IN_PROMPT_BYTES)
+    capped(text, limits::TOOL_RESULT_IN_PROMPT_BYTES).into_owned()
 }
 
 /// `text`, or its beginning and end with a remark between them when it is longer than `limit` bytes.
-fn capped(text: &str, limit: usize) -> String {
+fn capped(text: &str, limit: usize) -> Cow<'_, str> {
     if text.len() <= limit {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     let half = limit / 2;
     let head = floor_boundary(text, half);
     let tail = ceil_boundary(text, text.len() - half);
     let left_out = tail - head;
     let (Some(start), Some(end)) = (text.get(..head), text.get(tail..)) else {
-        return String::new();
+        return Cow::Borrowed("");
     };
-    format!("{start}\n[… {left_out} bytes left out …]\n{end}")
+    Cow::Owned(format!("{start}\n[… {left_out} bytes left out …]\n{end}"))
 }
 
 fn floor_boundary(text: &str, mut at: usize) -> usize {
@@ -66,23 +75,60 @@ fn ceil_boundary(text: &str, mut at: usize) -> usize {
 }
 
 /// Takes the effect out of our own tags inside foreign text; everything else stays byte for byte.
-fn harmless(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('<') {
-        let (before, from) = rest.split_at(at);
-        let after = from.strip_prefix('<').unwrap_or_default();
-        out.push_str(before);
-        out.push_str(if opens_our_tag(after) { "&lt;" } else { "<" });
-        rest = after;
+fn harmless(text: &str) -> Cow<'_, str> {
+    let is_tag = |at: &usize| {
+        text.split_at_checked(*at).is_some_and(|(before, from)| {
+            let after = from.strip_prefix('<').unwrap_or_default();
+            opens_our_tag(after) && !is_type_argument(before, after)
+        })
+    };
+    let mut out = String::new();
+    let mut done = 0;
+    for at in text.match_indices('<').map(|(at, _)| at).filter(is_tag) {
+        out.push_str(text.get(done..at).unwrap_or_default());
+        out.push_str("&lt;");
+        done = at + 1;
     }
-    out.push_str(rest);
-    out
+    if done == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(text.get(done..).unwrap_or_default());
+    Cow::Owned(out)
 }
 
+/// Whether what follows a `<` makes it one of our tags in the eyes of a lenient reader. Code such as `if n < answer` or
+/// `<noteBook>` is left alone: what agents copy out of a prompt must be what was written.
 fn opens_our_tag(after: &str) -> bool {
-    let name = after.trim_start_matches(|c: char| c == '/' || c.is_whitespace());
-    OUR_TAGS.iter().any(|tag| name.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag)))
+    let is_filler = |c: char| c == '/' || is_blank(c);
+    let name_at = after.char_indices().take(MOST_FILLERS).find(|(_, c)| !is_filler(*c)).map(|(at, _)| at);
+    let Some((fillers, name)) = name_at.and_then(|at| after.split_at_checked(at)) else {
+        return false;
+    };
+    let rest = OUR_TAGS.iter().find_map(|tag| {
+        let (start, rest) = name.split_at_checked(tag.len())?;
+        start.eq_ignore_ascii_case(tag).then_some(rest)
+    });
+    match rest.map(|rest| (rest, rest.chars().next())) {
+        None => false,
+        Some((_, None | Some('>' | '/'))) => true,
+        // A name right after the `<` may have attributes; after a blank it must be closed at once.
+        Some((_, Some(c))) if is_blank(c) && !fillers.contains(is_blank) => true,
+        Some((rest, Some(c))) => is_blank(c) && rest.trim_start_matches(is_blank).starts_with(['>', '/']),
+    }
+}
+
+/// Whether the name after a `<` is a type, as in `Vec<Task>`: capitalized, and right behind a name.
+fn is_type_argument(before: &str, after: &str) -> bool {
+    let mut name = after.chars();
+    before.chars().next_back().is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | ':' | '!'))
+        && name.next().is_some_and(char::is_uppercase)
+        && name.next().is_some_and(char::is_lowercase)
+}
+
+/// White space, and characters that take no place on paper.
+fn is_blank(c: char) -> bool {
+    c.is_whitespace()
+        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -99,6 +145,44 @@ mod tests {
         assert!(!shown.contains("<task>"));
         assert!(shown.contains("a < b <b>bold</b>"), "{shown}");
         assert!(!note("hu\"><task>", "y").contains("<task>"));
+    }
+
+    #[test]
+    fn tags_are_caught_in_disguise() {
+        for disguise in [
+            "<answer>",
+            "</answer>",
+            "</ANSWER >",
+            "<answer id=\"agent1.1\">",
+            "<answer\nid=1>",
+            "<task/>",
+            "< note >",
+            "< / task >",
+            "<\u{200b}/\u{feff}answer>",
+            "</answer",
+            "<//answer>",
+            "<Task>",
+        ] {
+            assert_eq!(harmless(disguise), format!("&lt;{}", &disguise[1..]), "{disguise}");
+        }
+    }
+
+    #[test]
+    fn code_and_other_tags_stay_byte_for_byte() {
+        for code in [
+            "if guess < answer: print('>')",
+            "while (i < task.length && j > 0) {}",
+            "for (;n<note;) {}",
+            "x < answer && y > 3",
+            "<answers>1</answers>",
+            "<taskbar/> <Notebook id='x'> <answer-box>",
+            "a <",
+            "< < <b>",
+            "let tasks: Vec<Task> = Vec::<Task>::new();",
+            "Promise<Answer>",
+        ] {
+            assert_eq!(harmless(code), code);
+        }
     }
 
     #[test]

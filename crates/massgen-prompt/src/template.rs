@@ -98,7 +98,12 @@ impl Prompts {
     pub(crate) fn render(&self, name: &str, values: Value) -> Result<String, PromptError> {
         let broken = |source| PromptError::Template { name: name.to_owned(), source };
         let template = self.templates.get_template(name).map_err(broken)?;
-        Ok(template.render(values).map_err(broken)?.trim().to_owned())
+        let mut text = template.render(values).map_err(broken)?;
+        text.truncate(text.trim_end().len());
+        // Long prompts are not copied for this: hardly ever is there a blank at the beginning.
+        let blanks = text.len() - text.trim_start().len();
+        text.drain(..blanks);
+        Ok(text)
     }
 
     /// Renders `name` with the fields of a tagged enum as its values.

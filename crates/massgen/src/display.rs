@@ -16,6 +16,7 @@ use futures::StreamExt;
 use massgen_ports::{SessionEnd, SessionHandle};
 use massgen_protocol::{Envelope, RunMillis, Seq};
 use massgen_view::{Phase, Place, RunView, Style, Weight, event_line, final_answer, summary, weight};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use live::Live;
@@ -38,6 +39,8 @@ pub struct DisplayOptions {
     pub known: Seq,
     /// The files to name in the summary; asked once, at the end.
     pub places: Places,
+    /// Lines for the person that come from elsewhere in the program while the run is shown.
+    pub remarks: mpsc::Receiver<String>,
 }
 
 impl fmt::Debug for DisplayOptions {
@@ -113,10 +116,16 @@ pub async fn show(
     stdout: &mut (dyn Write + Send),
     stderr: &mut (dyn Write + Send),
 ) -> Shown {
-    let DisplayOptions { progress, answer, progress_style, answer_style, known, places } = options;
+    let DisplayOptions { progress, answer, progress_style, answer_style, known, places, mut remarks } =
+        options;
     let mut screen = Screen::new(progress, progress_style, known, stderr);
-    let view = watch(handle.as_ref(), &mut screen).await;
+    let view = watch(handle.as_ref(), &mut remarks, &mut screen).await;
     screen.erase();
+    while let Ok(text) = remarks.try_recv() {
+        screen.line(&text);
+    }
+    // What comes from now on is told by whoever has it.
+    drop(remarks);
     let end = handle.ended().await;
     let mut troubles = Vec::new();
     if let Some(text) = answer_text(&view, answer, &answer_style) {
@@ -148,7 +157,11 @@ fn answer_text(view: &RunView, form: AnswerForm, style: &Style) -> Option<String
 }
 
 /// Takes in events and deltas until the session ends.
-async fn watch(handle: &dyn SessionHandle, screen: &mut Screen<'_>) -> RunView {
+async fn watch(
+    handle: &dyn SessionHandle,
+    remarks: &mut mpsc::Receiver<String>,
+    screen: &mut Screen<'_>,
+) -> RunView {
     // First the deltas, so that none of a call is missed whose start is seen.
     let mut deltas = handle.deltas().fuse();
     let mut events = handle.events(Seq(0));
@@ -165,6 +178,7 @@ async fn watch(handle: &dyn SessionHandle, screen: &mut Screen<'_>) -> RunView {
                 }
                 None => return view,
             },
+            Some(text) = remarks.recv() => screen.log(text),
             _ = redraw.tick(), if screen.is_live() => screen.draw(&view),
             Some(delta) = deltas.next() => view.apply_delta(&delta),
         }
@@ -207,9 +221,13 @@ impl<'w> Screen<'w> {
         if envelope.seq <= self.known || weight(&envelope.event) < least {
             return;
         }
-        let Some(line) = event_line(view, envelope, &style) else {
-            return;
-        };
+        if let Some(line) = event_line(view, envelope, &style) {
+            self.log(line);
+        }
+    }
+
+    /// A line of the log, above what is drawn again.
+    fn log(&mut self, line: String) {
         if self.live.is_some() {
             self.log.push(line);
         } else {

@@ -1,6 +1,7 @@
 //! What the process was given: variables, `.env` files, folders. Read once; nothing here changes the process.
 
 use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use massgen_engine::Redactor;
@@ -10,7 +11,18 @@ use secrecy::SecretString;
 use crate::failure::Failure;
 
 /// Ends of names of variables whose values are secrets.
-const SECRET_NAMES: [&str; 7] = ["_KEY", "_TOKEN", "_SECRET", "_PASSWORD", "_CREDENTIALS", "_PAT", "_AUTH"];
+const SECRET_NAMES: [&str; 10] = [
+    "_KEY",
+    "APIKEY",
+    "TOKEN",
+    "SECRET",
+    "PASSWORD",
+    "PASSPHRASE",
+    "_CREDENTIALS",
+    "_PAT",
+    "_AUTH",
+    "AUTHORIZATION",
+];
 
 /// Where keys are looked for, for messages.
 pub(crate) const SEARCHED: &str = "the environment, ./.env, ~/.config/massgen/.env, ~/.massgen/.env";
@@ -43,6 +55,13 @@ impl Environment {
             }
         }
         Ok(Self { variables, working_directory, home })
+    }
+
+    /// An environment with these variables and no folders.
+    #[cfg(test)]
+    pub(crate) fn of(variables: &[(&str, &str)]) -> Self {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Self { variables: variables.collect(), working_directory: PathBuf::from("/nowhere"), home: None }
     }
 
     /// The value of a variable; blank ones count as not set.
@@ -90,25 +109,59 @@ impl Environment {
 
 /// The variables of an `.env` file; none when there is no such file.
 fn read_env_file(file: &Path) -> Result<Vec<(String, String)>, Failure> {
-    let wrong = |error: &dyn std::fmt::Display| {
-        Failure::configuration(format!("cannot read `{}`: {error}", file.display()))
-            .hint("each line is NAME=value; put values with spaces into quotes")
+    let text = match fs_err::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Failure::configuration(format!("the keys in it cannot be used: {error}"))),
     };
-    match dotenvy::from_path_iter(file) {
-        Ok(entries) => entries.map(|entry| entry.map_err(|error| wrong(&without_line(error)))).collect(),
-        Err(error) if error.not_found() => Ok(Vec::new()),
-        Err(error) => Err(wrong(&without_line(error))),
-    }
+    // Editors of other systems put a mark before the first line.
+    let entries = dotenvy::from_read_iter(text.trim_start_matches('\u{feff}').as_bytes());
+    let entries = entries.map(|entry| {
+        entry.map_err(|error| {
+            Failure::configuration(format!("`{}` is not understood{}", file.display(), place(&text, &error)))
+                .hint("each line is NAME=value; put values with spaces into quotes")
+        })
+    });
+    entries.collect()
 }
 
-/// The error without the line that it is about, which may hold a key.
-fn without_line(error: dotenvy::Error) -> String {
-    match error {
-        dotenvy::Error::LineParse(line, position) => {
-            let before = line.get(..position).unwrap_or_default();
-            let name = before.split('=').next().unwrap_or_default().trim();
-            format!("the line of `{name}` is not understood")
-        }
-        other => other.to_string(),
+/// Where `error` is in `text`: only the number of the line, because what stands there may be a key.
+fn place(text: &str, error: &dotenvy::Error) -> String {
+    let dotenvy::Error::LineParse(rest, _) = error else {
+        return String::new();
+    };
+    let before = text.split_once(rest.as_str()).map_or("", |(before, _)| before);
+    format!(" at line {}", before.matches('\n').count() + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(text: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(".env");
+        fs_err::write(&file, text).unwrap();
+        let failure = read_env_file(&file).unwrap_err().to_string();
+        failure.replace(&folder.path().display().to_string(), "")
+    }
+
+    #[test]
+    fn a_line_that_is_not_understood_is_named_by_its_number_and_never_shown() {
+        let hint = "hint: each line is NAME=value; put values with spaces into quotes\n";
+        assert_eq!(
+            problem("A=1\n\n# keys\nB_KEY=top secret\n"),
+            format!("error: `/.env` is not understood at line 4\n{hint}")
+        );
+        assert_eq!(
+            problem("top secret value\n"),
+            format!("error: `/.env` is not understood at line 1\n{hint}")
+        );
+        assert!(problem("A=1\nB='top secret").contains("at line 2"));
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_sets_nothing() {
+        assert_eq!(read_env_file(Path::new("/nowhere/.env")).unwrap(), []);
     }
 }

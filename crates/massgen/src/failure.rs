@@ -4,7 +4,6 @@ use std::fmt;
 use std::io::IsTerminal;
 
 use massgen_config::{Findings, Style};
-use massgen_ports::SessionEnd;
 use massgen_protocol::event::RunOutcome;
 
 /// A final answer exists, or what was asked for was done.
@@ -22,16 +21,13 @@ pub(crate) const INTERRUPTED: u8 = 4;
 /// The budget was spent before any answer.
 const BUDGET: u8 = 5;
 
-/// The exit code of a session that has ended.
-pub(crate) fn code_of(end: &SessionEnd) -> u8 {
-    match end {
-        SessionEnd::Finished(outcome) => match outcome {
-            RunOutcome::Answered => SUCCESS,
-            RunOutcome::NoAnswer => NO_ANSWER,
-            RunOutcome::DeadlineWithoutAnswer => DEADLINE,
-            RunOutcome::BudgetWithoutAnswer => BUDGET,
-        },
-        SessionEnd::Interrupted | SessionEnd::JournalFailed(_) => INTERRUPTED,
+/// The exit code of a run that has ended.
+pub(crate) fn code_of(outcome: RunOutcome) -> u8 {
+    match outcome {
+        RunOutcome::Answered => SUCCESS,
+        RunOutcome::NoAnswer => NO_ANSWER,
+        RunOutcome::DeadlineWithoutAnswer => DEADLINE,
+        RunOutcome::BudgetWithoutAnswer => BUDGET,
     }
 }
 

@@ -20,6 +20,7 @@ mod git;
 mod inbox;
 mod logs;
 mod output;
+mod remarks;
 mod run;
 mod setup;
 mod wiring;
@@ -65,7 +66,7 @@ impl std::fmt::Debug for JournalLayer {
 
 /// Runs the program with `arguments`, the program's name first.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, layer: &JournalLayer) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let arguments = match Arguments::try_parse_from(arguments::sorted(arguments)) {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version are asked for and go to stdout; everything else is a mistake and goes to stderr.

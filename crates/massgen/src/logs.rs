@@ -4,11 +4,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use massgen_journal::artifacts::{RunFolder, rebuild};
-use massgen_journal::read;
 
 use crate::arguments::Logs;
 use crate::environment::Environment;
 use crate::failure::{Failure, SUCCESS};
+use crate::run::open_journal;
 
 /// Name of the journal in a run folder.
 const JOURNAL: &str = "journal.db";
@@ -18,9 +18,11 @@ pub(crate) fn perform(command: &Logs, environment: &Environment) -> Result<u8, F
     match command {
         Logs::Rebuild { log_dir } => {
             let root = find_run(log_dir, environment)?;
-            let events = read(&root).map_err(Failure::configuration)?;
+            // Whoever is at work on the run writes the same files.
+            let (journal, events) = open_journal(&root)?;
             let folder = RunFolder::new(&root);
             let report = rebuild(&folder, &events).map_err(Failure::configuration)?;
+            drop(journal);
             let mut stdout = std::io::stdout().lock();
             let _ = writeln!(
                 stdout,

@@ -1,12 +1,12 @@
 //! The thread that turns committed events into files and, for scripts, into lines.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use massgen_journal::artifacts::{AutomationLines, AutomationPaths, Flush, Projector, RunFolder};
+use massgen_journal::artifacts::{AutomationLines, AutomationPaths, CompatLine, Flush, Projector, RunFolder};
 use massgen_ports::SessionHandle;
 use massgen_protocol::{Envelope, Event, Seq};
 use tokio::runtime::Handle;
@@ -30,22 +30,66 @@ pub(crate) enum Lines {
 pub(crate) struct Output {
     pub(crate) lines: Lines,
     pub(crate) paths: AutomationPaths,
-    /// Events up to this one were told by an earlier process.
-    pub(crate) known: Seq,
+    /// What an earlier process told.
+    pub(crate) told: Told,
 }
 
-/// Starts the thread. It ends with the session; joining it gives the problems that a person must hear of.
+/// What of a run has been told before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// The events up to this one. They are not told again.
+    UpTo(Seq),
+    /// All of it: the run is over, and is told once more from its beginning.
+    Everything,
+}
+
+impl Told {
+    /// What stays untold now.
+    pub(crate) fn known(self) -> Seq {
+        match self {
+            Self::UpTo(seq) => seq,
+            Self::Everything => Seq(0),
+        }
+    }
+}
+
+/// What went wrong with files and lines. The run itself is in its journal.
+#[derive(Debug, Default)]
+pub(crate) struct Troubles {
+    /// For a person to hear of.
+    pub(crate) lines: Vec<String>,
+    /// Whether something that was asked for (lines, the output file) is missing.
+    pub(crate) is_undelivered: bool,
+}
+
+impl Troubles {
+    fn incomplete(&mut self, error: &dyn std::fmt::Display) {
+        // One file that cannot be written mostly means that none can.
+        if self.lines.is_empty() {
+            self.lines.push(format!(
+                "warning: a file of the run folder was not written: {error}\nhint: `massgen logs rebuild` writes it again"
+            ));
+        }
+    }
+
+    fn undelivered(&mut self, problem: String) {
+        self.lines.push(problem);
+        self.is_undelivered = true;
+    }
+}
+
+/// Starts the thread. It ends with the session.
 pub(crate) fn spawn(
     output: Output,
     folder: RunFolder,
     past: Vec<Envelope>,
     session: Arc<dyn SessionHandle>,
-) -> io::Result<std::thread::JoinHandle<Vec<String>>> {
+) -> io::Result<std::thread::JoinHandle<Troubles>> {
     let runtime = Handle::current();
     std::thread::Builder::new().name("artifacts".to_owned()).spawn(move || {
         let mut writer = Writer::new(output, folder, &past);
         runtime.block_on(writer.follow(session.as_ref()));
-        writer.problems
+        writer.troubles
     })
 }
 
@@ -54,25 +98,43 @@ struct Writer {
     automation: AutomationLines,
     /// `None` after the folder could not be used at all.
     projector: Option<Projector>,
+    /// The last event that is in the files.
+    written: Seq,
+    /// The lines of a final answer that an earlier process told of, and then did not finish.
+    result: Vec<String>,
     is_stdout_open: bool,
-    problems: Vec<String>,
+    troubles: Troubles,
 }
 
 impl Writer {
     fn new(output: Output, folder: RunFolder, past: &[Envelope]) -> Self {
         let mut automation = AutomationLines::new(folder.clone(), output.paths.clone());
-        let mut problems = Vec::new();
-        let projector =
-            Projector::resume(folder, past).map_err(|error| problems.push(incomplete(&error))).ok();
-        for envelope in past.iter().filter(|envelope| envelope.seq <= output.known) {
-            automation.lines(envelope);
+        let mut troubles = Troubles::default();
+        let events_file = folder.events_file();
+        let projector = Projector::resume(folder, past).map_err(|error| troubles.incomplete(&error)).ok();
+        let mut result = Vec::new();
+        let mut answer = None;
+        for envelope in past.iter().filter(|envelope| envelope.seq <= output.told.known()) {
+            let lines = automation.lines(envelope);
+            if let Event::FinalAnswerReady { content, .. } = &envelope.event {
+                result = lines;
+                answer = Some(content);
+            }
         }
-        Self { output, automation, projector, is_stdout_open: true, problems }
+        let written = past.last().map_or(Seq(0), |envelope| envelope.seq);
+        let mut writer =
+            Self { output, automation, projector, written, result, is_stdout_open: true, troubles };
+        if let Some(answer) = answer {
+            writer.write_answer(answer);
+        }
+        if writer.output.told == Told::Everything && writer.output.lines == Lines::Events {
+            writer.print_file(&events_file);
+        }
+        writer
     }
 
     async fn follow(&mut self, session: &dyn SessionHandle) {
-        let written = self.projector.is_some().then_some(()).map_or(Seq(0), |()| self.output.known);
-        let mut events = session.events(written).ready_chunks(256);
+        let mut events = session.events(self.output.told.known()).ready_chunks(256);
         let mut ticks = tokio::time::interval(FLUSH_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -94,29 +156,26 @@ impl Writer {
     }
 
     fn take(&mut self, envelope: &Envelope) {
-        let mut compatible = Vec::new();
-        if let Some(projector) = &mut self.projector {
-            match projector.apply(envelope) {
-                Ok(lines) => compatible = lines,
-                Err(error) => self.problems.push(incomplete(&error)),
-            }
+        let compatible = self.project(envelope);
+        if let Event::FinalAnswerReady { content, .. } = &envelope.event {
+            self.write_answer(content);
         }
-        if let (Event::FinalAnswerReady { content, .. }, Some(path)) =
-            (&envelope.event, &self.output.paths.output_file)
-            && let Err(error) = write_answer(path, content)
-        {
-            self.problems.push(format!("error: the answer was not written to the output file: {error}"));
-        }
-        // The last lines name files: those come first.
-        if matches!(envelope.event, Event::RunFinished { .. } | Event::RunInterrupted { .. }) {
+        // The first lines and the last ones name files: those come first.
+        if matches!(
+            envelope.event,
+            Event::RunStarted { .. }
+                | Event::RunResumed
+                | Event::RunFinished { .. }
+                | Event::RunInterrupted { .. }
+        ) {
             self.flush(Flush::Everything);
         }
-        let lines = self.automation.lines(envelope);
+        let lines = self.lines(envelope);
         match self.output.lines {
             Lines::None => {}
             Lines::Automation => self.print(lines.iter().map(String::as_str)),
             Lines::Events => {
-                self.print(compatible.iter().map(massgen_journal::artifacts::CompatLine::as_str));
+                self.print(compatible.iter().map(CompatLine::as_str));
                 let mut stderr = io::stderr().lock();
                 for line in lines {
                     let _ = writeln!(stderr, "{line}");
@@ -125,11 +184,64 @@ impl Writer {
         }
     }
 
+    /// Brings the files up to `envelope`, if they are not, and returns the lines that this adds to the event log.
+    fn project(&mut self, envelope: &Envelope) -> Vec<CompatLine> {
+        let Some(projector) = self.projector.as_mut().filter(|_| envelope.seq > self.written) else {
+            return Vec::new();
+        };
+        projector.apply(envelope).unwrap_or_else(|error| {
+            self.troubles.incomplete(&error);
+            Vec::new()
+        })
+    }
+
+    fn lines(&mut self, envelope: &Envelope) -> Vec<String> {
+        let mut lines = self.automation.lines(envelope);
+        match self.output.told {
+            Told::UpTo(_) => {
+                if matches!(envelope.event, Event::RunResumed) {
+                    lines.append(&mut self.result);
+                }
+            }
+            // A story that is told as a whole does not stop in between.
+            Told::Everything => {
+                if matches!(envelope.event, Event::RunResumed | Event::RunInterrupted { .. }) {
+                    lines.clear();
+                }
+            }
+        }
+        if self.troubles.is_undelivered {
+            lines.retain(|line| !line.starts_with("OUTPUT_FILE: "));
+        }
+        lines
+    }
+
+    fn write_answer(&mut self, answer: &str) {
+        let Some(path) = &self.output.paths.output_file else {
+            return;
+        };
+        let folder = path.parent().map_or(Ok(()), fs_err::create_dir_all);
+        if let Err(error) = folder.and_then(|()| fs_err::write(path, answer)) {
+            self.troubles
+                .undelivered(format!("error: the answer was not written to the output file: {error}"));
+        }
+    }
+
+    /// Prints the lines of a file.
+    fn print_file(&mut self, file: &Path) {
+        match fs_err::read_to_string(file) {
+            Ok(text) => self.print(text.lines()),
+            Err(error) => {
+                self.troubles.undelivered(format!("error: the events cannot be told again: {error}"));
+            }
+        }
+    }
+
     fn flush(&mut self, what: Flush) {
         if let Some(projector) = &mut self.projector
             && let Err(error) = projector.flush(what)
         {
-            self.problems.push(incomplete(&error));
+            self.troubles.incomplete(&error);
         }
     }
 
@@ -150,21 +262,8 @@ impl Writer {
             self.is_stdout_open = false;
             // A reader that has gone away has read enough.
             if error.kind() != io::ErrorKind::BrokenPipe {
-                self.problems.push(format!("error: cannot write to stdout: {error}"));
+                self.troubles.undelivered(format!("error: cannot write to stdout: {error}"));
             }
         }
     }
-}
-
-fn incomplete(error: &dyn std::fmt::Display) -> String {
-    format!(
-        "warning: a file of the run folder was not written: {error}\nhint: `massgen logs rebuild` writes it again"
-    )
-}
-
-fn write_answer(path: &PathBuf, answer: &str) -> io::Result<()> {
-    if let Some(parent) = path.parent() {
-        fs_err::create_dir_all(parent)?;
-    }
-    fs_err::write(path, answer)
 }

@@ -1,6 +1,6 @@
 //! From the command line and the configuration to the specification of a run.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use massgen_config::{
     DisplayType, Findings, LoadRequest, Loaded, Settings, Severity, SingleAgent, Source, Validation, load,
@@ -112,31 +112,46 @@ fn source(
     settings: &Settings,
     environment: &Environment,
 ) -> Result<Option<Source>, Failure> {
-    if let Some(path) = &arguments.config {
-        return read_source(path.display().to_string(), &environment.absolute(path)).map(Some);
-    }
-    if settings.name_a_backend() {
-        return Ok(None);
-    }
-    let project = environment.working_directory.join(".massgen/config.yaml");
-    let user = environment.home.as_ref().map(|home| home.join(".config/massgen/config.yaml"));
-    let candidates: [(&str, Option<PathBuf>); 2] =
-        [(".massgen/config.yaml", Some(project)), ("~/.config/massgen/config.yaml", user)];
-    for (name, path) in candidates {
-        if let Some(path) = path.filter(|path| path.exists()) {
-            return read_source(name.to_owned(), &path).map(Some);
+    let candidates = match &arguments.config {
+        Some(path) => named(path),
+        None if settings.name_a_backend() => return Ok(None),
+        None => vec![".massgen/config.yaml".to_owned(), "~/.config/massgen/config.yaml".to_owned()],
+    };
+    for name in &candidates {
+        let path = environment.absolute(name.as_ref());
+        if path.exists() {
+            return read_source(name.clone(), &path).map(Some);
         }
     }
-    Ok(None)
+    match &arguments.config {
+        None => Ok(None),
+        Some(path) => Err(Failure::configuration(format!("there is no configuration `{}`", path.display()))
+            .hint(format!("looked for {}", candidates.join(", ")))),
+    }
 }
 
-fn read_source(name: String, path: &std::path::Path) -> Result<Source, Failure> {
+/// Where a configuration is looked for that was named.
+fn named(path: &Path) -> Vec<String> {
+    let name = path.display();
+    let mut candidates = vec![name.to_string()];
+    if path.is_relative() && !path.starts_with("~") {
+        candidates.push(format!("~/.config/massgen/agents/{name}"));
+        candidates.push(format!("~/.config/massgen/agents/{name}.yaml"));
+    }
+    candidates
+}
+
+fn read_source(name: String, path: &Path) -> Result<Source, Failure> {
     let unreadable = |problem: &dyn std::fmt::Display| {
         Failure::configuration(format!("cannot read the configuration `{name}`: {problem}"))
             .hint("give the path of a YAML or JSON file with `--config`")
     };
-    let length = fs_err::metadata(path).map_err(|error| unreadable(&error))?.len();
-    if length > CONFIG_BYTES {
+    let metadata = fs_err::metadata(path).map_err(|error| unreadable(&error))?;
+    if metadata.is_dir() {
+        return Err(unreadable(&"it is a folder"));
+    }
+    if metadata.len() > CONFIG_BYTES {
+        let length = metadata.len();
         return Err(unreadable(&format!("it has {length} bytes; at most {CONFIG_BYTES} are read")));
     }
     let bytes = fs_err::read(path).map_err(|error| unreadable(&error))?;
@@ -155,11 +170,11 @@ fn unconfigured(
         return Err(Failure::usage("there is no question")
             .hint("write it behind the command, as in `massgen \"your question\"`; see `massgen --help`"));
     }
-    let found = discovery::suggestions(environment);
+    let found = discovery::suggestions(environment, &discovery::LOCAL_SERVERS);
     if found.is_empty() {
         remarks.push(
-            "nothing is configured: three SIMULATED agents answer, no model is asked. Set a key such as OPENAI_API_KEY, \
-             or write ./.massgen/config.yaml, to ask real ones."
+            "nothing is configured: three SIMULATED agents answer, no model is asked\n\
+             hint: set a key such as OPENAI_API_KEY, or write ./.massgen/config.yaml"
                 .to_owned(),
         );
         return Ok(());

@@ -1,7 +1,7 @@
 //! From a specification to the ports of a session.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use massgen_engine::{Ports, Redactor, SystemClock};
@@ -10,7 +10,8 @@ use massgen_model::cassette::{
 };
 use massgen_model::simulated::SimulatedTeam;
 use massgen_model::{HttpClient, KeySource, connect};
-use massgen_ports::{Journal, Model};
+use massgen_ports::tools::NoTools;
+use massgen_ports::{Journal, Model, ToolHost};
 use massgen_protocol::spec::{RunSpec, Wire};
 use massgen_protocol::{AgentId, AgentNo, Envelope, Event};
 
@@ -19,15 +20,30 @@ use crate::failure::Failure;
 
 /// Where replies come from and go to, besides the providers.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Tape<'a> {
-    pub(crate) record: Option<&'a Path>,
-    pub(crate) replay: Option<&'a Path>,
+pub(crate) struct Tape {
+    pub(crate) record: Option<PathBuf>,
+    pub(crate) replay: Option<PathBuf>,
 }
 
-/// The ports of a session, and the recording that is made of it.
+/// What agents reach the world through, and the recording that is made of it.
+#[derive(Default)]
 pub(crate) struct Wired {
-    pub(crate) ports: Ports,
+    models: BTreeMap<AgentId, Arc<dyn Model>>,
+    tools: Option<Arc<dyn ToolHost>>,
     pub(crate) recording: Option<Arc<CassetteWriter>>,
+}
+
+impl Wired {
+    /// The ports of a session with this journal.
+    pub(crate) fn ports(&self, journal: Arc<dyn Journal>, redactor: Redactor) -> Ports {
+        Ports {
+            journal,
+            clock: Arc::new(SystemClock::start()),
+            models: self.models.clone(),
+            tools: self.tools.clone().unwrap_or_else(|| Arc::new(NoTools)),
+            redactor,
+        }
+    }
 }
 
 /// Connects every agent to its model. `past` are the events of earlier processes of the run.
@@ -35,20 +51,19 @@ pub(crate) fn wire(
     spec: &RunSpec,
     past: &[Envelope],
     keys: &dyn KeySource,
-    redactor: Redactor,
-    tape: &Tape<'_>,
-    journal: Arc<dyn Journal>,
+    redactor: &Redactor,
+    tape: &Tape,
 ) -> Result<Wired, Failure> {
     let team = SimulatedTeam::new(spec).map_err(Failure::configuration)?;
     let redaction = {
         let redactor = redactor.clone();
         Redaction::new(move |text| redactor.text(text).into_owned())
     };
-    let mut models = match tape.replay {
+    let mut models = match &tape.replay {
         Some(path) => replayed(spec, past, path, &redaction)?,
         None => connected(spec, keys, &team)?,
     };
-    let recording = match tape.record {
+    let recording = match &tape.record {
         Some(path) => {
             let writer =
                 CassetteWriter::open(path, &Header::of(spec), redaction).map_err(Failure::configuration)?;
@@ -60,14 +75,7 @@ pub(crate) fn wire(
         }
         None => None,
     };
-    let ports = Ports {
-        journal,
-        clock: Arc::new(SystemClock::start()),
-        models,
-        tools: Arc::new(team.tools()),
-        redactor,
-    };
-    Ok(Wired { ports, recording })
+    Ok(Wired { models, tools: Some(Arc::new(team.tools())), recording })
 }
 
 fn connected(

@@ -61,7 +61,7 @@ pub(crate) const KEYS: &[Key] = table! {
     /// Patterns of commands that are refused.
     "agents[].backend.command_line_blocked_commands": TEXTS, "[]", "[\"rm .*\"]", feature::COMMANDS;
     /// Domains that sandboxed commands may reach.
-    "agents[].backend.command_line_srt_network_allowed_domains": TEXTS, "[]", "[crates.io]", feature::COMMANDS;
+    "agents[].backend.command_line_srt_network_allowed_domains": TEXTS, "[]", "[example.org]", feature::COMMANDS;
     /// Paths that sandboxed commands may not read.
     "agents[].backend.command_line_srt_deny_read": TEXTS, "[]", "[~/.ssh]", feature::COMMANDS;
     /// Paths that sandboxed commands may read.

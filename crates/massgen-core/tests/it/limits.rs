@@ -25,12 +25,12 @@ fn an_agent_that_has_used_up_its_answers_may_only_vote() {
 }
 
 #[test]
-fn the_global_limit_lets_latecomers_vote_at_once() {
+fn the_global_limit_lets_everybody_vote_at_once() {
     let history = with(&["a", "b"], |spec| {
         spec.orchestration.max_new_answers_global = NonZeroU32::new(1);
     });
     let history = history.play("a=x b=late");
-    assert_eq!(history.summary(), "a answered 1 · b working 0 · coordinating");
+    assert_eq!(history.summary(), "a working 1 · b working 0 · coordinating");
     let history = history.play("b>agent1 a>agent1 a=fin");
     assert!(history.summary().contains("Answered, agent1.1"), "{}", history.summary());
 }

@@ -6,6 +6,7 @@
     reason = "helpers of tests fail loudly"
 )]
 
+mod edges;
 mod histories;
 mod limits;
 mod random;

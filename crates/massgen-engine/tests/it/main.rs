@@ -1,4 +1,8 @@
 //! Sessions against scripted models, a journal in memory and a paused clock.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail loudly")]
 
+mod broken;
+mod lives;
+mod projections;
+mod random;
 mod sessions;

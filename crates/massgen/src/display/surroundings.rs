@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 
 use massgen_protocol::Seq;
 use massgen_view::{Color, Glyphs, Style};
+use tokio::sync::mpsc;
 
 use super::live::Size;
 use super::{AnswerForm, DisplayOptions, Progress};
@@ -96,6 +97,7 @@ impl DisplayOptions {
             answer_style: answer_style.with_width(answer_style.width.min(TEXT_COLUMNS)),
             known: Seq(0),
             places: Box::new(|_| Vec::new()),
+            remarks: mpsc::channel(1).1,
         }
     }
 }

@@ -162,6 +162,7 @@ fn options(progress: Progress, answer: AnswerForm) -> DisplayOptions {
         places: Box::new(|view| {
             vec![Place { what: "answer".into(), path: format!("/log/{}", view.agents.len()) }]
         }),
+        remarks: mpsc::channel(1).1,
     }
 }
 

@@ -1,3 +1,41 @@
 //! The program as its users see it.
 
+#[cfg(test)]
+mod automation;
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod cassette;
+#[cfg(test)]
+mod events;
+#[cfg(test)]
+mod exit_codes;
+#[cfg(test)]
+mod flaky;
+#[cfg(test)]
+mod full_disk;
+#[cfg(test)]
+mod help;
+#[cfg(test)]
+mod inbox;
+#[cfg(test)]
+mod interrupt;
+#[cfg(test)]
+#[expect(clippy::exit, reason = "a test that becomes the program ends as the program does")]
 mod kill;
+#[cfg(test)]
+mod lookup;
+#[cfg(test)]
+mod output;
+#[cfg(test)]
+mod program;
+#[cfg(test)]
+mod rebuild;
+#[cfg(test)]
+mod resume;
+#[cfg(test)]
+mod run_folder;
+#[cfg(test)]
+mod secrets;
+#[cfg(test)]
+mod server;
