@@ -27,11 +27,16 @@ impl fmt::Debug for Redactor {
 }
 
 impl Redactor {
-    /// A redactor for `secrets`; values under eight bytes are left out.
+    /// A redactor for `secrets`, as they are and as JSON writes them inside a text (the arguments of a tool call are
+    /// such a text); values under eight bytes are left out.
     pub fn new(secrets: impl IntoIterator<Item = SecretString>) -> Self {
         let mut secrets: Vec<SecretString> = secrets
             .into_iter()
             .filter(|secret| secret.expose_secret().len() >= SHORTEST_SECRET_BYTES)
+            .flat_map(|secret| {
+                let escaped = escaped(secret.expose_secret()).map(SecretString::from);
+                [Some(secret), escaped].into_iter().flatten()
+            })
             .collect();
         // A secret that contains another one is replaced first, as a whole.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose_secret().len()));
@@ -106,6 +111,13 @@ impl Redactor {
     }
 }
 
+/// `secret` as it stands inside a JSON text; `None` when that is no different.
+fn escaped(secret: &str) -> Option<String> {
+    let quoted = Value::from(secret).to_string();
+    let inner = quoted.strip_prefix('"')?.strip_suffix('"')?;
+    (inner != secret).then(|| inner.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,5 +132,13 @@ mod tests {
         let json = serde_json::json!({"sk-canary-1234": ["x sk-canary-1234"]});
         assert_eq!(redactor.json(json), serde_json::json!({"[REDACTED]": ["x [REDACTED]"]}));
         assert!(!format!("{redactor:?}").contains("canary"));
+    }
+
+    #[test]
+    fn secrets_leave_json_texts_in_which_they_are_escaped() {
+        let secret = "sk \"canary\" \\ 12";
+        let redactor = Redactor::new([secret.into()]);
+        let arguments = serde_json::json!({ "content": format!("it is {secret}.") }).to_string();
+        assert_eq!(redactor.text(&arguments), r#"{"content":"it is [REDACTED]."}"#);
     }
 }

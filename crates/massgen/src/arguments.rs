@@ -29,12 +29,10 @@ const OF_NEW_RUNS: [&str; 11] = [
     version,
     args_conflicts_with_subcommands = true,
     max_term_width = 100,
-    after_help = "\
-A question that is also the name of a command can be asked after `--`: massgen -- logs
-
-Exit codes: 0 a final answer exists; 1 the configuration is wrong; 2 no agent answered, or the flags are
-wrong; 3 the deadline came before an answer; 4 interrupted, to be resumed; 5 the budget was spent before
-an answer"
+    after_help = "A question that is also the name of a command can be asked after `--`: massgen -- logs\n\n\
+                  Exit codes: 0 a final answer exists; 1 the configuration is wrong; 2 no agent answered, or \
+                  the arguments are wrong; 3 the deadline came before any answer; 4 interrupted, can be \
+                  resumed; 5 the budget was spent before any answer"
 )]
 pub(crate) struct Arguments {
     /// Commands beside asking a question.

@@ -54,7 +54,7 @@ pub(crate) fn random_spec(seed: u64) -> RunSpec {
         spec.timeouts.round_grace = Duration::from_millis(100 + roll(14, 400));
     }
     if roll(15, 4) == 0 {
-        spec.budget.max_tokens = Some(20_000 + roll(16, 60_000));
+        spec.budget.max_tokens = Some(2_000 + roll(16, 8_000));
     }
     for agent in &mut spec.agents {
         agent.backend.max_output_tokens = Some(400);

@@ -59,7 +59,7 @@ fn a_deadline_without_an_answer_gives_3() {
 
 #[test]
 fn a_deadline_with_an_answer_gives_0_and_says_so() {
-    let script = "agents: {agent_a: {replies: [[{answer: in time}], [{hang: true}], [{hang: true}]]}, \
+    let script = "agents: {agent_a: {replies: [[{answer: in time}], [{hang: true}], [{hang: true}]], present: [[{hang: true}]]}, \
                   agent_b: {replies: [[{hang: true}], [{hang: true}]]}}";
     let told = World::scripted(2, script).run(&["--orchestrator-timeout", "1", "q"]).exits(0);
     assert_eq!(told.stdout, "in time\n", "{told}");
