@@ -83,7 +83,9 @@ impl State {
         let (at, limit) = match work.limit {
             None => (soft, RoundLimit::Soft),
             Some(RoundLimit::Soft) => (soft + grace, RoundLimit::Hard),
-            Some(RoundLimit::Hard | RoundLimit::Final) => (soft + grace + grace, RoundLimit::Final),
+            Some(RoundLimit::Hard | RoundLimit::Final) => {
+                (soft + grace + grace.max(limits::LAST_CALL_MIN), RoundLimit::Final)
+            }
         };
         Some((at, Timer::Round { agent: agent.no, execution: work.execution, limit }))
     }

@@ -51,6 +51,10 @@ pub const INPUTS_PER_COMMIT: usize = 1024;
 /// Deltas that a slow display may lag behind before it loses some.
 pub const DELTA_QUEUE: usize = 1024;
 
+/// Least time for the last call after a hard round limit, however short the configured grace is: without it, a grace of
+/// zero would end agents that were never asked.
+pub const LAST_CALL_MIN: Duration = Duration::from_secs(30);
+
 /// How often the steering inbox is read.
 pub const INBOX_INTERVAL: Duration = Duration::from_millis(500);
 

@@ -80,8 +80,21 @@ fn round_limits_are_real_timers_soft_then_hard_then_out() {
     let history = history.play("+10s");
     assert_eq!(limits(&history), [RoundLimit::Soft, RoundLimit::Hard]);
     assert_eq!(history.calls(), calls + 1, "the stream is cut and a last call made");
-    let history = history.play("+10s");
+    let history = history.play("+29s");
+    assert!(history.summary().starts_with("a working 0"), "the last call has time: {}", history.summary());
+    let history = history.play("+1s");
     assert!(history.summary().starts_with("a out(timed_out) 0"), "{}", history.summary());
+}
+
+#[test]
+fn without_grace_an_agent_is_still_asked_before_it_is_out() {
+    let history = with(&["a", "b"], |spec| {
+        spec.timeouts.initial_round = Some(Duration::from_mins(1));
+        spec.timeouts.round_grace = Duration::ZERO;
+    });
+    let history = history.play("b=y +60s");
+    assert_eq!(limits(&history), [RoundLimit::Soft, RoundLimit::Hard]);
+    assert_eq!(history.play("a=x").summary(), "a working 1 · b working 1 · coordinating");
 }
 
 #[test]
