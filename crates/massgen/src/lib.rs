@@ -12,6 +12,7 @@
 //! nothing else; no key of the environment is printed or stored.
 
 mod arguments;
+mod closing;
 mod discovery;
 pub mod display;
 mod environment;

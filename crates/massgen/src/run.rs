@@ -1,5 +1,6 @@
 //! One session of a run, from the arguments to the exit code.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,9 +13,11 @@ use massgen_model::cassette::CassetteWriter;
 use massgen_ports::{Clock, JournalError, SessionEnd, SessionHandle};
 use massgen_protocol::{Command, Envelope, Seq};
 use massgen_view::{Place, RunView};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::JournalLayer;
 use crate::arguments::Arguments;
+use crate::closing::Closing;
 use crate::display::surroundings::{Stream, Wish};
 use crate::display::{DisplayOptions, show};
 use crate::environment::Environment;
@@ -33,6 +36,7 @@ struct Prepared {
     lines: Lines,
     wish: Wish,
     recording: Option<Arc<CassetteWriter>>,
+    closing: Closing,
 }
 
 /// Runs, or goes on with, what `arguments` ask for.
@@ -86,7 +90,8 @@ fn start(
         let remark = format!("warning: the run is not linked below the home directory: {error}");
         Remarks::direct().tell(&remark);
     }
-    let ports = wired.ports(layer.around(Arc::new(journal)), redactor);
+    let (journal, closing) = Closing::watch(layer.around(Arc::new(journal)));
+    let ports = wired.ports(journal, redactor);
     let session = Session::start(setup.spec, setup.meta, ports).map_err(Failure::configuration)?;
     let (lines, wish) = manner(arguments, setup.automation, setup.display);
     Ok(Prepared {
@@ -97,6 +102,7 @@ fn start(
         lines,
         wish,
         recording: wired.recording,
+        closing,
     })
 }
 
@@ -121,13 +127,17 @@ fn take_up(
     } else {
         wire(state.spec(), &past, &keys, &redactor, &tape(arguments, environment))?
     };
-    let ports = wired.ports(layer.around(Arc::new(journal)), redactor);
+    let (journal, closing) = Closing::watch(layer.around(Arc::new(journal)));
+    let ports = wired.ports(journal, redactor);
     let session = Session::resume(past.clone(), ports).map_err(Failure::configuration)?;
     let known = past.last().map_or(Seq(0), |envelope| envelope.seq);
     let told = if is_over { Told::Everything } else { Told::UpTo(known) };
     let (lines, wish) = manner(arguments, false, None);
+    if is_over && lines == Lines::None {
+        Remarks::direct().tell("the run is over; this is what came of it");
+    }
     let (session, recording) = (Arc::new(session), wired.recording);
-    Ok(Prepared { session, folder, past, told, lines, wish, recording })
+    Ok(Prepared { session, folder, past, told, lines, wish, recording, closing })
 }
 
 async fn follow(
@@ -135,7 +145,8 @@ async fn follow(
     paths: AutomationPaths,
     environment: &Environment,
 ) -> Result<u8, Failure> {
-    let Prepared { session, folder, past, told, lines, wish, recording } = prepared;
+    let Prepared { session, folder, past, told, lines, wish, recording, closing } = prepared;
+    let signals = Signals::listen().map_err(Failure::configuration)?;
     let output = Output { lines, paths: paths.clone(), told };
     let files =
         output::spawn(output, folder.clone(), past, Arc::clone(&session)).map_err(Failure::configuration)?;
@@ -143,7 +154,7 @@ async fn follow(
         Lines::None => Remarks::through_display(),
         Lines::Automation | Lines::Events => (Remarks::direct(), tokio::sync::mpsc::channel(1).1),
     };
-    let interrupts = tokio::spawn(interrupt(Arc::clone(&session), remarks.clone()));
+    let interrupts = tokio::spawn(interrupt(signals, Arc::clone(&session), remarks.clone()));
     let inbox = paths.runtime_inbox.clone().map(|inbox| {
         let remarks = remarks.clone();
         tokio::spawn(inbox::watch(inbox, Arc::clone(&session), move |text| remarks.tell(&text)))
@@ -169,7 +180,6 @@ async fn follow(
         }
         Lines::Automation | Lines::Events => session.ended().await,
     };
-    interrupts.abort();
     if let Some(inbox) = inbox {
         inbox.abort();
     }
@@ -185,6 +195,9 @@ async fn follow(
     if let Some(problem) = problem {
         remarks.tell(&format!("warning: the recording is not complete: {problem}"));
     }
+    closing.closed().await;
+    // Not before: a reader of ours that hangs must not keep a person from leaving.
+    interrupts.abort();
     let root = match lines {
         Lines::None => from_here(&folder.root, &environment.working_directory),
         Lines::Automation | Lines::Events => &folder.root,
@@ -213,21 +226,31 @@ fn resume_command(folder: &Path) -> String {
     format!("go on with `massgen --resume {root}`")
 }
 
-/// The first Ctrl-C or SIGTERM saves what is there and ends the session; the second ends the process at once.
-async fn interrupt(session: Arc<dyn SessionHandle>, remarks: Remarks) {
-    let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
-        return;
-    };
-    for is_first in [true, false] {
+/// Ctrl-C and requests to terminate, from now on.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
-        }
-        if is_first {
-            remarks.tell("stopping: what is there is saved; once more to stop at once");
-            session.send(Command::Interrupt).await;
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
     }
+}
+
+/// The first signal saves what is there and ends the session; the second ends the process at once.
+async fn interrupt(mut signals: Signals, session: Arc<dyn SessionHandle>, remarks: Remarks) {
+    signals.next().await;
+    remarks.tell("stopping: what is there is saved; once more to stop at once");
+    session.send(Command::Interrupt).await;
+    signals.next().await;
     #[expect(clippy::exit, reason = "a person asked twice; the journal holds everything that was committed")]
     std::process::exit(INTERRUPTED.into());
 }

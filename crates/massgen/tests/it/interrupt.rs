@@ -1,12 +1,14 @@
 //! Ctrl-C.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use massgen_testkit::model_server::ScriptedReply;
 use serde_json::Value;
 
-use crate::program::World;
+use crate::program::{MASSGEN, World};
 use crate::server::{Asked, Server, asked, team};
 
 /// One agent answers, the other hangs.
@@ -96,4 +98,39 @@ fn an_interrupt_before_any_answer_saves_what_can_be_resumed() {
     );
     let told = world.run(&["--resume", "latest"]).exits(0);
     assert_eq!(told.stdout, "late\n");
+}
+
+#[test]
+fn a_second_interrupt_ends_the_program_although_its_reader_hangs() {
+    let long = "many words ".repeat(50_000);
+    let script = format!("agents: {{default: {{replies: [[{{answer: {long}}}], [{{hang: true}}]]}}}}");
+    let world = World::scripted(2, &script);
+    let mut command = world.command(MASSGEN, &[]);
+    // Nobody reads from this pipe, and it is too short for the answers.
+    let (_reader, writer) = std::io::pipe().unwrap();
+    command.args(["--stream-events", "q"]).stdout(writer).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let is_there = |world: &World| {
+        let answers = world.log_dirs().into_iter().map(|run| run.join("turn_1/attempt_1/agent_a"));
+        let mut stamps = answers.filter_map(|folder| fs_err::read_dir(folder).ok()).flatten();
+        stamps.any(|stamp| stamp.unwrap().path().join("answer.txt").is_file())
+    };
+    while !is_there(&world) {
+        std::thread::yield_now();
+    }
+    let press = |child: &Child| {
+        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    };
+    press(&child);
+    let mut line = String::new();
+    while !line.contains("once more to stop at once") {
+        line.clear();
+        assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "it ended at the first interrupt");
+    }
+    press(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(4));
+    let told = world.run(&["logs", "rebuild", "latest"]).exits(0);
+    assert!(told.stdout.contains("files written"), "{told}");
 }

@@ -73,8 +73,9 @@ fn on_a_terminal(world: &World, variables: &[(&str, &str)], columns: u16) -> Opt
 fn a_terminal_gets_live_lines_and_the_answer_rendered() {
     let world = World::scripted(1, MARKED);
     let Some(shown) = on_a_terminal(&world, &[("TERM", "xterm")], 80) else { return };
-    assert!(shown.contains("Final answer of agent_a"), "{shown}");
-    assert!(shown.contains("\u{1b}[1mbold\u{1b}[0m") && !shown.contains("**bold**"), "{shown}");
+    let (progress, answer) = shown.split_once("Final answer of agent_a").unwrap();
+    assert!(progress.contains("\u{1b}[?2026h"), "{shown}");
+    assert!(answer.contains("\u{1b}[1mbold\u{1b}[0m") && !answer.contains("**bold**"), "{shown}");
     assert!(shown.contains("SIMULATED: no real model wrote this."), "{shown}");
 }
 

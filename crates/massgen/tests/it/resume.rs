@@ -20,6 +20,7 @@ fn a_finished_run_is_told_again_and_nothing_is_asked_or_changed() {
     assert_eq!(again, first);
     let shown = world.run(&["--resume", "latest", "--output-file", "answer.md"]).exits(0);
     assert_eq!(shown.stdout, "the final words\n");
+    assert!(shown.stderr.starts_with("the run is over; this is what came of it\n"), "{shown}");
     assert_eq!(world.read("answer.md"), "the final words");
     let streamed = world.run(&["--stream-events", "--resume", "latest"]).exits(0);
     assert!(!events(&streamed).is_empty());
