@@ -27,7 +27,7 @@ fn load_with(text: &str, settings: &Settings, environment: &[(&str, &str)]) -> R
         source: Some(&Source::new("config.yaml", text)),
         settings,
         lookup: &lookup,
-        working_directory: Path::new("/work"),
+        working_directory: Path::new("/project"),
         validation: Validation::Normal,
     })
 }
@@ -43,7 +43,7 @@ fn load_flags(settings: &Settings) -> Result<Loaded, Findings> {
         source: None,
         settings,
         lookup: &|_| None,
-        working_directory: Path::new("/work"),
+        working_directory: Path::new("/project"),
         validation: Validation::Normal,
     })
 }

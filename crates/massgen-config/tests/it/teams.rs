@@ -192,7 +192,7 @@ fn simulated_agents_differ_and_take_their_settings() {
         })
         .collect();
     let usual = |seed| (seed, 300, Some(200), None);
-    assert_eq!(settings, [usual(0), usual(1), (9, 0, None, Some("/work/s.yaml".to_owned()))]);
+    assert_eq!(settings, [usual(0), usual(1), (9, 0, None, Some("/project/s.yaml".to_owned()))]);
     assert_eq!(told(&loaded.findings), ["3 notice: without effect on a simulated model: `temperature`"]);
 }
 
