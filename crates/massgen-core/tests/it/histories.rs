@@ -7,7 +7,7 @@ use massgen_protocol::event::{Event, FinalSource};
 use massgen_protocol::spec::{
     Continuation, FinalAnswerStrategy, Novelty, PeerUpdates, Presentation, RunSpec, Voting,
 };
-use massgen_protocol::turn::{Turn, Verdict};
+use massgen_protocol::turn::Turn;
 use massgen_testkit::history::{History, answer, replied, spec, vote};
 
 fn with(ids: &[&str], change: impl FnOnce(&mut RunSpec)) -> History {
@@ -329,7 +329,6 @@ fn superseded_calls_of_a_reply_are_told_so() {
     };
     let verdict = |index: usize| serde_json::to_value(&results[index]).unwrap()["verdict"]["verdict"].clone();
     assert_eq!((verdict(0), verdict(1)), ("superseded".into(), "answer_accepted".into()));
-    let _ = Verdict::Superseded;
 }
 
 #[test]
