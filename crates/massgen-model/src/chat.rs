@@ -20,7 +20,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use massgen_ports::{Model, ModelEvent, ModelStream};
-use massgen_protocol::{ModelFailure, ModelRequest};
+use massgen_protocol::{CallId, ModelFailure, ModelRequest};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Url};
 use secrecy::SecretString;
@@ -85,8 +85,8 @@ impl Model for ChatModel {
     fn call(&self, request: ModelRequest) -> ModelStream {
         let call = Call {
             endpoint: Arc::clone(&self.endpoint),
-            request,
-            body: None,
+            id: request.context.call,
+            input: Input::Unwritten(Box::new(request)),
             started: None,
             attempt: 0,
             phase: Phase::Sending { not_before: None },
@@ -107,13 +107,21 @@ impl Model for ChatModel {
 /// One call under way.
 struct Call {
     endpoint: Arc<Endpoint>,
-    request: ModelRequest,
-    /// Written once, the same for all attempts.
-    body: Option<Bytes>,
+    id: CallId,
+    input: Input,
     started: Option<Instant>,
     /// Requests sent so far.
     attempt: u32,
     phase: Phase,
+}
+
+/// What is sent.
+enum Input {
+    /// Nothing has been sent yet.
+    Unwritten(Box<ModelRequest>),
+    /// The body, written once and the same for all attempts. The request itself is not kept beside it: conversations
+    /// are long, and hundreds of calls may be under way.
+    Written(Bytes),
 }
 
 enum Phase {
@@ -166,15 +174,17 @@ impl Call {
     /// Sends the request and waits for the head of the answer.
     async fn send(&mut self) -> Result<Reading, Failure> {
         let endpoint = Arc::clone(&self.endpoint);
-        let body = if let Some(body) = &self.body {
-            body.clone()
-        } else {
-            let body = endpoint.writer.body(&self.request);
-            let body = body.map_err(|problem| endpoint.witness.unwritable(problem))?;
-            self.body.insert(body).clone()
+        let body = match &self.input {
+            Input::Written(body) => body.clone(),
+            Input::Unwritten(request) => {
+                let body = endpoint.writer.body(request);
+                let body = body.map_err(|problem| endpoint.witness.unwritable(problem))?;
+                self.input = Input::Written(body.clone());
+                body
+            }
         };
         self.attempt += 1;
-        let call = self.request.context.call;
+        let call = self.id;
         let sent_at = Instant::now();
         let request_bytes = body.len();
         let request = endpoint
@@ -202,7 +212,7 @@ impl Call {
     fn failed(&mut self, failure: Failure, started: Instant) -> ModelEvent {
         let attempt = self.attempt;
         let mut hasher = DefaultHasher::new();
-        (self.request.context.call, attempt).hash(&mut hasher);
+        (self.id, attempt).hash(&mut hasher);
         let now = Instant::now();
         match self.endpoint.policy.decide(attempt, now - started, &failure, hasher.finish()) {
             Decision::Retry { delay } => {

@@ -165,6 +165,7 @@ pub(crate) const CONFINED: &[Confined] = &[
     available_to_tests("anyhow", &["massgen", "xtask"], "libraries have errors that callers can match"),
     confined("clap", &["massgen", "xtask"], "command lines"),
     confined("indicatif", &["massgen"], "the terminal"),
+    confined("mimalloc", &["massgen"], "the allocator is the program's choice, not a library's"),
     confined("terminal_size", &["massgen"], "the terminal"),
     confined("dotenvy", &["massgen"], "the environment is read once"),
     confined("etcetera", &["massgen"], "the home folder is found once"),

@@ -12,6 +12,7 @@ use massgen_protocol::turn::{Directive, News, ResultRef, Turn, Verdict};
 use massgen_protocol::{AnswerLabel, CallId, ToolUse};
 use serde_json::{Value, json};
 
+use super::excerpt::LISTED;
 use super::redact;
 use super::state::RunState;
 
@@ -193,7 +194,12 @@ fn verdict_text(verdict: &Verdict) -> String {
     }
 }
 
-/// `labels`, with commas.
+/// `labels`, with commas; of very many the first ones and how many more there are.
 pub(super) fn labels(labels: &[AnswerLabel]) -> String {
-    labels.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    let mut text = labels.iter().take(LISTED).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if labels.len() > LISTED {
+        // Writing to a string cannot fail.
+        let _ = write!(text, " and {} more", labels.len() - LISTED);
+    }
+    text
 }

@@ -1,17 +1,19 @@
 //! `coordination_events.json`: what the agents did to each other, in the words of the tracker that older tools read.
 //!
-//! Entries are kept as text, one line each, from the moment they happen. This program has no
+//! Entries are kept as text without secrets, one line each, from the moment they happen: with many agents they come to
+//! megabytes, and nobody should wait for them at the end. Lists of very many agents or answers are cut, and say so. This program has no
 //! loop passes; the `iteration` of an entry is the number of answers and votes before it.
 
 use massgen_protocol::event::{AgentStatus, CallOutcome, Occasion, OutCause};
 use massgen_protocol::turn::Turn;
-use massgen_protocol::{AgentNo, AnswerLabel, Envelope, Event, RevisionSet};
+use massgen_protocol::{AgentNo, AnswerLabel, Envelope, Event};
 use serde_json::{Map, Value, json};
 
 use super::ArtifactError;
 use super::conversation::{ANSWER_TEXT_BYTES, answer_body, labels};
 use super::decisions::vote_summary;
-use super::excerpt::cut;
+use super::excerpt::{LISTED, cut};
+use super::redact;
 use super::stamps::utc_iso;
 use super::state::{RunPhase, RunState, news_of};
 
@@ -28,7 +30,7 @@ impl CoordinationLog {
         out.event()
     }
 
-    /// The whole file.
+    /// The whole file, without secrets.
     pub(super) fn render(&self, state: &RunState) -> Result<String, ArtifactError> {
         let is_over = state.phase != RunPhase::Running;
         let ids: Vec<_> = state.registered().map(|agent| agent.id.as_str()).collect();
@@ -42,6 +44,7 @@ impl CoordinationLog {
             "final_winner": state.winner_agent().map(|no| state.id(no)),
         });
         let metadata = serde_json::to_string_pretty(&metadata)?.replace('\n', "\n  ");
+        let metadata = redact::text(&metadata);
         let entries = &self.entries;
         Ok(format!("{{\n  \"session_metadata\": {metadata},\n  \"events\": [\n{entries}\n  ]\n}}\n"))
     }
@@ -89,12 +92,12 @@ impl Entries<'_> {
                 self.restart(*label)
             }
             Event::VoteCast { voter, answer, reason, seen } => {
-                let context = object(json!({
+                let mut context = object(json!({
                     "voted_for": state.id(answer.agent),
                     "voted_for_label": answer.to_string(),
                     "reason": reason,
-                    "available_answers": label_texts(seen),
                 }));
+                list(&mut context, "available_answers", seen.labels().map(|label| label.to_string()));
                 self.agent("vote_cast", *voter, &format!("Voted for {answer}"), context)?;
                 self.status(*voter, "voted")
             }
@@ -156,13 +159,12 @@ impl Entries<'_> {
             }
             Occasion::ExecutionStart | Occasion::Presentation => {
                 let seen: Vec<AnswerLabel> = agent.seen.labels().collect();
-                let anonymous: Vec<_> = seen.iter().map(|label| label.agent.to_string()).collect();
-                let context = object(json!({
-                    "available_answers": anonymous,
-                    "available_answer_labels": label_texts(&agent.seen),
+                let mut context = object(json!({
                     "answer_count": seen.len(),
                     "has_conversation_history": agent.transcript.has_history(),
                 }));
+                list(&mut context, "available_answers", seen.iter().map(|label| label.agent.to_string()));
+                list(&mut context, "available_answer_labels", seen.iter().map(ToString::to_string));
                 self.agent("context_received", no, &format!("Received {} answers", seen.len()), context)
             }
         }
@@ -180,7 +182,8 @@ impl Entries<'_> {
             return Ok(());
         }
         let details = format!("{} agents learn of {label}", affected.len());
-        let context = object(json!({"affected_agents": affected, "triggering_agent": state.id(label.agent)}));
+        let mut context = object(json!({"triggering_agent": state.id(label.agent)}));
+        list(&mut context, "affected_agents", affected.iter().map(|id| (*id).to_owned()));
         self.agent("restart_triggered", label.agent, &details, context)
     }
 
@@ -276,18 +279,44 @@ impl Entries<'_> {
             self.log.entries.push_str(",\n");
         }
         self.log.entries.push_str("    ");
-        self.log.entries.push_str(&serde_json::to_string(&entry)?);
+        self.log.entries.push_str(&redact::text(&serde_json::to_string(&entry)?));
         Ok(())
     }
 }
 
-fn label_texts(seen: &RevisionSet) -> Vec<String> {
-    seen.labels().map(|label| label.to_string()).collect()
+/// Puts the first [`LISTED`] of `items` under `key`, and under `<key>_omitted` how many more there are, if any.
+fn list(context: &mut Map<String, Value>, key: &str, mut items: impl Iterator<Item = String>) {
+    let listed: Vec<_> = items.by_ref().take(LISTED).collect();
+    context.insert(key.to_owned(), listed.into());
+    let omitted = items.count();
+    if omitted > 0 {
+        context.insert(format!("{key}_omitted"), omitted.into());
+    }
 }
 
 fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_list_tells_how_much_of_it_is_missing_and_a_short_one_says_nothing() {
+        let mut context = Map::new();
+        list(&mut context, "short", (0..LISTED).map(|number| number.to_string()));
+        list(&mut context, "long", (0..LISTED + 3).map(|number| number.to_string()));
+        let lengths: Vec<_> = ["short", "long"]
+            .map(|key| context[key].as_array().map(Vec::len))
+            .into_iter()
+            .flatten()
+            .collect();
+        assert_eq!(lengths, [LISTED, LISTED]);
+        assert_eq!(context.get("short_omitted"), None);
+        assert_eq!(context["long_omitted"], 3);
     }
 }

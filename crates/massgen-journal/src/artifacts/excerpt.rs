@@ -1,4 +1,8 @@
-//! Short forms of long texts.
+//! Short forms of long texts and lists.
+
+/// Entries of a list of agents or labels that every agent's part of a document repeats. Whole, such lists would make the
+/// document grow with the square of the number of agents; the whole list stands in `status.json` and in the journal.
+pub(super) const LISTED: usize = 64;
 
 /// The first `chars` characters of `text`.
 pub(super) fn head(text: &str, chars: usize) -> &str {

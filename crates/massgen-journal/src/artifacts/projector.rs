@@ -16,6 +16,7 @@ use super::folder::{RunFolder, folder_name, replace_link};
 use super::logs;
 use super::metadata;
 use super::metrics;
+use super::redact;
 use super::state::{Folded, RunState};
 use super::status::StatusDocument;
 use super::table::CoordinationTable;
@@ -224,7 +225,8 @@ impl Projector {
         };
         let folder = self.folder.answer_dir(state.id(label.agent), &answer.stamp);
         self.files.replace_raw(&folder.join("answer.txt"), &answer.content)?;
-        write_story(&mut self.files, state, label.agent, &folder, &label.to_string(), decisions::context)?;
+        Story::of(state, label.agent, &label.to_string(), decisions::context)?
+            .write(&mut self.files, &folder)?;
         self.status.add_answer(state, label)?;
         if let Some(agent) = state.agents.get_mut(label.agent.index()) {
             agent.trace.reset();
@@ -241,7 +243,7 @@ impl Projector {
         };
         let folder = self.folder.answer_dir(state.id(voter), &vote.stamp);
         self.files.replace(&folder.join("vote.json"), &pretty(&decisions::vote(state, vote))?)?;
-        write_story(&mut self.files, state, voter, &folder, &vote.label(), decisions::context)?;
+        Story::of(state, voter, &vote.label(), decisions::context)?.write(&mut self.files, &folder)?;
         if let Some(agent) = state.agents.get_mut(voter.index()) {
             agent.trace.reset();
         }
@@ -252,11 +254,11 @@ impl Projector {
     fn write_final(&mut self, winner: AgentNo, text: &str) -> Result<(), ArtifactError> {
         let Some(state) = &self.state else { return Ok(()) };
         let name = folder_name(state.id(winner)).into_owned();
+        let story = Story::of(state, winner, &format!("{winner}.final"), decisions::final_context)?;
         for above in [self.folder.final_dir(), self.folder.turn_final_dir()] {
             let folder = above.join(&name);
             self.files.replace_raw(&folder.join("answer.txt"), text)?;
-            let label = format!("{winner}.final");
-            write_story(&mut self.files, state, winner, &folder, &label, decisions::final_context)?;
+            story.write(&mut self.files, &folder)?;
         }
         Ok(())
     }
@@ -287,18 +289,24 @@ impl Projector {
         Ok(())
     }
 
-    /// The files that tell of the whole run.
+    /// The files that tell of the whole run. A person waits for them, so two threads make them.
     fn write_end(&mut self) -> Result<(), ArtifactError> {
         let Some(state) = &self.state else { return Ok(()) };
         let attempt = self.folder.attempt_dir();
-        self.files.replace(&attempt.join("coordination_events.json"), &self.coordination.render(state)?)?;
-        self.files.replace(&attempt.join("coordination_table.txt"), &self.table.render(state))?;
-        let mappings = decisions::snapshot_mappings(state);
-        if !mappings.is_empty() {
-            self.files.replace(&attempt.join("snapshot_mappings.json"), &pretty(&mappings.into())?)?;
-        }
-        self.files.replace(&attempt.join("metrics_events.json"), &pretty(&metrics::events(state))?)?;
-        self.files.replace(&attempt.join("metrics_summary.json"), &pretty(&metrics::summary(state))?)
+        let (files, coordination, table) = (&mut self.files, &self.coordination, &self.table);
+        let mut write = |name: &str, text: &str| files.replace_raw(&attempt.join(name), text);
+        std::thread::scope(|scope| {
+            let summary = scope.spawn(|| clean(&metrics::summary(state)));
+            write("coordination_events.json", &coordination.render(state)?)?;
+            write("coordination_table.txt", &table.render(state))?;
+            let mappings = decisions::snapshot_mappings(state);
+            if !mappings.is_empty() {
+                write("snapshot_mappings.json", &clean(&mappings.into())?)?;
+            }
+            write("metrics_events.json", &clean(&metrics::events(state))?)?;
+            let summary = summary.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            write("metrics_summary.json", &summary)
+        })
     }
 
     fn write_lines(
@@ -374,23 +382,48 @@ fn due(state: &RunState, event: &Event) -> Due {
     }
 }
 
-/// `context.txt` and `execution_trace.md` of an answer or a vote of agent `no`.
-fn write_story(
-    files: &mut Files,
-    state: &RunState,
-    no: AgentNo,
-    folder: &Path,
-    label: &str,
-    context: fn(&RunState, &Value) -> Value,
-) -> Result<(), ArtifactError> {
-    let Some(agent) = state.agent(no) else {
-        return Ok(());
-    };
-    let messages = agent.transcript.messages(state);
-    files.replace(&folder.join("context.txt"), &pretty(&context(state, &messages))?)?;
-    let head =
-        TraceHead { agent_id: &agent.id, model: &agent.model, label, local: state.local, at: state.last.at };
-    files.replace(&folder.join("execution_trace.md"), &agent.trace.render(&head))
+/// How an answer or a vote came about, without secrets.
+struct Story {
+    /// `context.txt`.
+    context: String,
+    /// `execution_trace.md`.
+    trace: String,
+}
+
+impl Story {
+    /// The story so far of agent `no`, told under `label`.
+    fn of(
+        state: &RunState,
+        no: AgentNo,
+        label: &str,
+        context: fn(&RunState, &Value) -> Value,
+    ) -> Result<Self, ArtifactError> {
+        let Some(agent) = state.agent(no) else {
+            return Err(ArtifactError::UnknownAgent { agent: no });
+        };
+        let messages = agent.transcript.messages(state);
+        let head = TraceHead {
+            agent_id: &agent.id,
+            model: &agent.model,
+            label,
+            local: state.local,
+            at: state.last.at,
+        };
+        Ok(Self {
+            context: clean(&context(state, &messages))?,
+            trace: redact::text(&agent.trace.render(&head)).into_owned(),
+        })
+    }
+
+    fn write(&self, files: &mut Files, folder: &Path) -> Result<(), ArtifactError> {
+        files.replace_raw(&folder.join("context.txt"), &self.context)?;
+        files.replace_raw(&folder.join("execution_trace.md"), &self.trace)
+    }
+}
+
+/// A document without secrets.
+fn clean(value: &Value) -> Result<String, ArtifactError> {
+    Ok(redact::text(&pretty(value)?).into_owned())
 }
 
 fn pretty(value: &Value) -> Result<String, ArtifactError> {

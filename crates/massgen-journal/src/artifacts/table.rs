@@ -24,13 +24,68 @@ const ANSWER_CHARS: usize = 120;
 /// Characters of a vote's reason that a cell shows.
 const REASON_CHARS: usize = 50;
 
-/// The rows so far.
+/// The rows so far, laid out as they come: with many agents they come to megabytes, and nobody should wait for them at
+/// the end.
 #[derive(Debug, Default)]
 pub(super) struct CoordinationTable {
-    rows: Vec<Row>,
+    /// Known with the first event.
+    layout: Option<Layout>,
+    /// The last state of the agent of each column.
+    states: Vec<&'static str>,
+    rows: usize,
+    text: String,
 }
 
-#[derive(Debug)]
+impl CoordinationTable {
+    /// Adds the rows for `envelope`, which `state` has folded already.
+    pub(super) fn add(&mut self, state: &RunState, envelope: &Envelope) {
+        let layout = self.layout.get_or_insert_with(|| Layout::of(state));
+        self.states.resize(layout.columns(), "waiting");
+        for row in Rows::of(state, envelope).0 {
+            self.rows += 1;
+            let number = format!("E{}", self.rows);
+            match row {
+                Row::System { text } => layout.span(&mut self.text, &number, &text),
+                Row::Agent { no, text, state: after } => {
+                    let cells: Vec<String> = match layout.place(no) {
+                        Some(place) => {
+                            if let Some(state) = self.states.get_mut(place) {
+                                *state = after;
+                            }
+                            let others = self.states.iter().enumerate();
+                            others
+                                .map(
+                                    |(at, state)| {
+                                        if at == place { text.clone() } else { format!("({state})") }
+                                    },
+                                )
+                                .collect()
+                        }
+                        None => vec![format!("{}: {text}", state.id(no))],
+                    };
+                    layout.line(&mut self.text, &number, &cells);
+                }
+            }
+        }
+    }
+
+    /// The whole file, without secrets.
+    pub(super) fn render(&self, state: &RunState) -> String {
+        let layout = Layout::of(state);
+        let mut out = String::from(HEAD);
+        let border = layout.border();
+        out.push_str(&border);
+        layout.line(&mut out, "Event", &layout.titles);
+        out.push_str(&border);
+        layout.span(&mut out, "USER", &redact::text(state.question()));
+        out.push_str(&border);
+        out.push_str(&self.text);
+        out.push_str(&border);
+        summary(state, &mut out);
+        out
+    }
+}
+
 enum Row {
     /// Something that one agent did, and its state after it.
     Agent { no: AgentNo, text: String, state: &'static str },
@@ -38,9 +93,18 @@ enum Row {
     System { text: String },
 }
 
-impl CoordinationTable {
-    /// Adds the rows for `envelope`, which `state` has folded already.
-    pub(super) fn add(&mut self, state: &RunState, envelope: &Envelope) {
+/// The rows of one event.
+#[derive(Default)]
+struct Rows(Vec<Row>);
+
+impl Rows {
+    fn of(state: &RunState, envelope: &Envelope) -> Self {
+        let mut rows = Self::default();
+        rows.add(state, envelope);
+        rows
+    }
+
+    fn add(&mut self, state: &RunState, envelope: &Envelope) {
         match &envelope.event {
             Event::ExecutionStarted { agent, .. } => {
                 let round = state.agent(*agent).map_or(0, super::agent::AgentState::display_round);
@@ -116,56 +180,15 @@ impl CoordinationTable {
         }
     }
 
-    /// The whole file.
-    pub(super) fn render(&self, state: &RunState) -> String {
-        let layout = Layout::of(state);
-        let mut out = String::from(HEAD);
-        let border = layout.border();
-        out.push_str(&border);
-        layout.line(&mut out, "Event", &layout.titles);
-        out.push_str(&border);
-        layout.span(&mut out, "USER", &redact::text(state.question()));
-        out.push_str(&border);
-        let mut states = vec!["waiting"; layout.columns()];
-        for (index, row) in self.rows.iter().enumerate() {
-            let number = format!("E{}", index + 1);
-            match row {
-                Row::System { text } => layout.span(&mut out, &number, text),
-                Row::Agent { no, text, state: after } => {
-                    let cells: Vec<String> = match layout.place(*no) {
-                        Some(place) => {
-                            if let Some(state) = states.get_mut(place) {
-                                *state = after;
-                            }
-                            let others = states.iter().enumerate();
-                            others
-                                .map(
-                                    |(at, state)| {
-                                        if at == place { text.clone() } else { format!("({state})") }
-                                    },
-                                )
-                                .collect()
-                        }
-                        None => vec![format!("{}: {text}", state.id(*no))],
-                    };
-                    layout.line(&mut out, &number, &cells);
-                }
-            }
-        }
-        out.push_str(&border);
-        summary(state, &mut out);
-        out
-    }
-
     fn agent(&mut self, no: AgentNo, text: &str, state: &'static str) {
         // Before the cells are laid out: what is taken out has another length.
         let text = redact::text(text).into_owned();
-        self.rows.push(Row::Agent { no, text, state });
+        self.0.push(Row::Agent { no, text, state });
     }
 
     fn system(&mut self, text: &str) {
         let text = redact::text(text).into_owned();
-        self.rows.push(Row::System { text });
+        self.0.push(Row::System { text });
     }
 }
 
@@ -204,6 +227,7 @@ fn summary(state: &RunState, out: &mut String) {
 }
 
 /// How wide the columns are and what they are called.
+#[derive(Debug)]
 struct Layout {
     width: usize,
     titles: Vec<String>,
