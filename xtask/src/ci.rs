@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::out::say;
 use crate::programs::{build, cargo, debug_program, run as run_program};
 use crate::table::{Align, Table};
-use crate::{generate, layers, needs, peers, sizes};
+use crate::{generate, layers, needs, peers, published, sizes};
 
 /// Where the peer's faults begin: any number, but always the same.
 pub(crate) const SEED: u32 = 2;
@@ -55,6 +55,7 @@ const STEPS: &[Step] = &[
     ("gen", "generated files are current", |made| generate::run(made.program()?, generate::Mode::Check)),
     ("tests", "cargo test --workspace", |_| run_program(cargo().args(["test", "--workspace"]))),
     ("peers", "contract tests against aimock", |made| peers::run(made.program()?, SEED)),
+    ("published", "configurations of the published package", |made| published::run(made.program()?)),
 ];
 
 pub(crate) fn run() -> Result<()> {

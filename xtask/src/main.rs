@@ -1,4 +1,4 @@
-//! Development tasks: `cargo xtask ci`, `layers`, `sizes`, `gen`, `peers`, `bench`.
+//! Development tasks: `cargo xtask ci`, `layers`, `sizes`, `gen`, `peers`, `published`, `bench`.
 //!
 //! What it does not hold: anything that ships, or that a test needs.
 //!
@@ -18,6 +18,7 @@ mod peers;
 mod places;
 mod product;
 mod programs;
+mod published;
 mod sizes;
 mod table;
 
@@ -61,6 +62,12 @@ enum Task {
         #[arg(long)]
         program: Option<PathBuf>,
     },
+    /// Check every configuration of the published MassGen package; left out where that cannot be had.
+    Published {
+        /// This program instead of a fresh debug build.
+        #[arg(long)]
+        program: Option<PathBuf>,
+    },
     /// Measure the release program and print the figures beside what was hoped for.
     Bench {
         /// This program, measured by this build of the tool, instead of fresh release builds of both.
@@ -96,6 +103,7 @@ fn main() -> ExitCode {
         Task::Peers { seed, program } => {
             given_or_built(program).and_then(|program| peers::run(&program, seed))
         }
+        Task::Published { program } => given_or_built(program).and_then(|program| published::run(&program)),
         Task::Bench { program } => bench::run(program),
         Task::ModelServer { schedule } => bench::server::serve(schedule),
         Task::Measure { file, command } => bench::measure::run(&file, &command),

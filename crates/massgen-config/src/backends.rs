@@ -1,27 +1,98 @@
 //! The table of backend types: every one that MassGen 0.1.97 knows, and which of them run here.
+//!
+//! The table is one file, `data/backends.yaml`, that is compiled in and read at first use. A user's own file
+//! ([`Backends::extended`]) changes and adds to it.
+
+mod list;
+mod read;
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use massgen_protocol::ModelFacts;
 
 use crate::check::nearest;
 use crate::endpoint::Endpoint;
+use crate::finding::Findings;
+use crate::source::Source;
+
+pub use list::{json, table};
+
+/// The table that is compiled in.
+const TABLE: &str = include_str!("../data/backends.yaml");
+
+/// The backend types, with the hosts of providers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Backends {
+    types: Vec<BackendType>,
+    hosts: Vec<Host>,
+}
 
 /// One backend type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackendType {
     /// Name in `type:`.
-    pub name: &'static str,
+    pub name: String,
     /// Name for people.
-    pub display_name: &'static str,
+    pub display_name: String,
+    /// Whose models it reaches, for people.
+    pub provider: String,
     /// Address when the configuration gives none.
-    pub base_url: Option<&'static str>,
+    pub base_url: Option<String>,
+    /// Environment variable that may hold the address.
+    pub base_url_variable: Option<String>,
     /// Environment variables that may hold the key, in order.
-    pub key_variables: &'static [&'static str],
+    pub key_variables: Vec<String>,
+    /// What else lets one in, as words: `login`.
+    pub other_auth: Option<String>,
     /// Model when the configuration gives none; `None` when it must.
-    pub default_model: Option<&'static str>,
+    pub default_model: Option<String>,
+    /// Beginnings of the names of models that are this type's when only a model is named, in lower case.
+    pub families: Vec<String>,
+    /// How its agents reach files.
+    pub files: FileAccess,
+    /// What its models can do.
+    pub capabilities: Vec<Capability>,
     /// Whether it runs here.
     pub support: Support,
+    /// Well-known models, the user's own first. Any other name may be used too.
+    pub models: Vec<Model>,
+    /// Whether the user's file says that the key goes to the type's own address.
+    keys_are_named: KeysAre,
+}
+
+/// Where the variables of a type's key come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeysAre {
+    /// They are those of the host.
+    OfTheHost,
+    /// A user's file names them.
+    Named,
+}
+
+/// A well-known model of a backend type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Model {
+    /// Its name, as in `model:`.
+    pub name: String,
+    /// What the table and the user's file say about it. Most models stand here without facts: the catalogue of
+    /// `massgen-model` has them.
+    pub facts: ModelFacts,
+    /// Capabilities of the type that this model does not have.
+    pub lacks: Vec<Capability>,
+}
+
+/// A host of a provider, with all its subdomains.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Its name, in lower case.
+    pub domain: String,
+    /// Environment variables that may hold the key for it, in order.
+    pub key_variables: Vec<String>,
 }
 
 /// Whether a backend type runs, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Support {
     /// It speaks Chat Completions to a provider.
     Provider,
@@ -32,7 +103,7 @@ pub enum Support {
     /// It is known, but what it speaks is not there yet.
     NotYet {
         /// What it speaks, as words.
-        speaks: &'static str,
+        speaks: String,
     },
     /// Not even the Python program can run it.
     Never,
@@ -40,129 +111,242 @@ pub enum Support {
 
 impl Support {
     /// Whether agents of such a type run here.
-    pub fn runs(self) -> bool {
+    pub fn runs(&self) -> bool {
         match self {
             Self::Provider | Self::OwnServer | Self::Simulated => true,
             Self::NotYet { .. } | Self::Never => false,
         }
     }
+
+    /// The name in the JSON of the list.
+    fn as_str(&self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::OwnServer => "own_server",
+            Self::Simulated => "simulated",
+            Self::NotYet { .. } => "not_yet",
+            Self::Never => "never",
+        }
+    }
 }
 
-const fn row(
-    name: &'static str,
-    display_name: &'static str,
-    base_url: Option<&'static str>,
-    key_variables: &'static [&'static str],
-    default_model: Option<&'static str>,
-    support: Support,
-) -> BackendType {
-    BackendType { name, display_name, base_url, key_variables, default_model, support }
+/// How agents of a backend type reach files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileAccess {
+    /// They do not.
+    None,
+    /// On their own.
+    Native,
+    /// Through an MCP server.
+    Mcp,
 }
 
-const CLI: Support = Support::NotYet { speaks: "an agent program of its own" };
-const ANTHROPIC: Support = Support::NotYet { speaks: "the Anthropic Messages protocol" };
-const GOOGLE: Support = Support::NotYet { speaks: "the Gemini protocol" };
-const RESPONSES: Support = Support::NotYet { speaks: "the Responses protocol" };
-const AZURE: Support = Support::NotYet { speaks: "the Azure form of Chat Completions" };
-const FRAMEWORK: Support = Support::NotYet { speaks: "a framework of its own" };
-
-/// The table, in alphabetical order.
-#[rustfmt::skip]
-pub const BACKENDS: &[BackendType] = &[
-    row("ag2", "AG2", None, &[], None, FRAMEWORK),
-    row("antigravity_cli", "Antigravity CLI", None, &["GEMINI_API_KEY", "GOOGLE_API_KEY"], Some("gemini-3.5-flash"), CLI),
-    row("azure_openai", "Azure OpenAI", None, &["AZURE_OPENAI_API_KEY"], Some("gpt-4o"), AZURE),
-    row("cerebras", "Cerebras AI", Some("https://api.cerebras.ai/v1"), &["CEREBRAS_API_KEY"], Some("llama-3.3-70b"), Support::Provider),
-    row("chatcompletion", "ChatCompletion", Some("https://api.openai.com/v1"), &["OPENAI_API_KEY"], None, Support::Provider),
-    row("claude", "Claude", Some("https://api.anthropic.com"), &["ANTHROPIC_API_KEY"], Some("claude-opus-4-6"), ANTHROPIC),
-    row("claude_code", "Claude Code", None, &["CLAUDE_CODE_API_KEY", "ANTHROPIC_API_KEY"], Some("claude-opus-4-6"), CLI),
-    row("codex", "Codex", None, &["OPENAI_API_KEY"], Some("gpt-5.4"), CLI),
-    row("copilot", "GitHub Copilot", None, &[], Some("gpt-5-mini"), CLI),
-    row("fireworks", "Fireworks AI", Some("https://api.fireworks.ai/inference/v1"), &["FIREWORKS_API_KEY"], Some("accounts/fireworks/models/llama-v3p3-70b-instruct"), Support::Provider),
-    row("gemini", "Gemini", Some("https://generativelanguage.googleapis.com/v1beta"), &["GOOGLE_API_KEY", "GEMINI_API_KEY"], Some("gemini-3-flash-preview"), GOOGLE),
-    row("gemini_cli", "Gemini CLI", None, &["GEMINI_API_KEY", "GOOGLE_API_KEY"], Some("gemini-3.1-pro-preview"), CLI),
-    row("grok", "Grok", Some("https://api.x.ai/v1"), &["XAI_API_KEY"], Some("grok-4.20-0309-reasoning"), RESPONSES),
-    row("groq", "Groq", Some("https://api.groq.com/openai/v1"), &["GROQ_API_KEY"], Some("llama-3.3-70b-versatile"), Support::Provider),
-    row("inference", "Inference", None, &[], None, Support::Never),
-    row("lmstudio", "LM Studio", Some("http://localhost:1234/v1"), &[], None, Support::OwnServer),
-    row("moonshot", "Kimi", Some("https://api.moonshot.cn/v1"), &["MOONSHOT_API_KEY", "KIMI_API_KEY"], Some("moonshot-v1-128k"), Support::Provider),
-    row("nebius", "Nebius AI Studio", Some("https://api.studio.nebius.ai/v1"), &["NEBIUS_API_KEY"], Some("Qwen/Qwen3-4B-fast"), Support::Provider),
-    row("nvidia_nim", "Nvidia NIM", Some("https://integrate.api.nvidia.com/v1"), &["NGC_API_KEY"], Some("moonshotai/kimi-k2.5"), Support::Provider),
-    row("openai", "OpenAI", Some("https://api.openai.com/v1"), &["OPENAI_API_KEY"], Some("gpt-5.4"), Support::Provider),
-    row("openrouter", "OpenRouter", Some("https://openrouter.ai/api/v1"), &["OPENROUTER_API_KEY"], None, Support::Provider),
-    row("poe", "POE", None, &["POE_API_KEY"], None, Support::Provider),
-    row("qwen", "Qwen", Some("https://dashscope-intl.aliyuncs.com/compatible-mode/v1"), &["QWEN_API_KEY"], Some("qwen-max"), Support::Provider),
-    row("sglang", "SGLang", Some("http://localhost:30000/v1"), &["SGLANG_API_KEY"], None, Support::OwnServer),
-    row("simulated", "Simulated", None, &[], Some("simulated"), Support::Simulated),
-    row("together", "Together AI", Some("https://api.together.xyz/v1"), &["TOGETHER_API_KEY"], Some("Qwen/Qwen3-Coder-480B-A35B-Instruct-FP8"), Support::Provider),
-    row("uitars", "UI-TARS", None, &["UI_TARS_API_KEY"], Some("ui-tars-1.5"), Support::Never),
-    row("vllm", "vLLM", Some("http://localhost:8000/v1"), &["VLLM_API_KEY"], None, Support::OwnServer),
-    row("zai", "ZAI", None, &["ZAI_API_KEY"], Some("glm-4.5"), Support::Provider),
-];
-
-/// Hosts of providers and the variables of their keys. A host counts with all its subdomains.
-const HOSTS: &[(&[&str], &[&str])] = &[
-    (&["openai.com"], &["OPENAI_API_KEY"]),
-    (&["cerebras.ai"], &["CEREBRAS_API_KEY"]),
-    (&["together.xyz", "together.ai"], &["TOGETHER_API_KEY"]),
-    (&["fireworks.ai"], &["FIREWORKS_API_KEY"]),
-    (&["groq.com"], &["GROQ_API_KEY"]),
-    (&["nebius.com", "nebius.ai"], &["NEBIUS_API_KEY"]),
-    (&["openrouter.ai"], &["OPENROUTER_API_KEY"]),
-    (&["z.ai", "bigmodel.cn"], &["ZAI_API_KEY"]),
-    (&["moonshot.ai", "moonshot.cn"], &["MOONSHOT_API_KEY", "KIMI_API_KEY"]),
-    (&["nvidia.com"], &["NGC_API_KEY"]),
-    (&["poe.com"], &["POE_API_KEY"]),
-    (&["aliyuncs.com"], &["QWEN_API_KEY"]),
-];
-
-/// The backend type called `name`: in any case, with spaces or hyphens for underscores, or by its name for people.
-pub fn backend(name: &str) -> Option<&'static BackendType> {
-    let plain = |name: &str| name.trim().to_lowercase().replace([' ', '-'], "_");
-    let name = plain(name);
-    BACKENDS.iter().find(|backend| backend.name == name || plain(backend.display_name) == name)
+impl FileAccess {
+    /// The name in the table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Native => "native",
+            Self::Mcp => "mcp",
+        }
+    }
 }
 
-/// The names of all types that run here, as a list for people.
-pub fn running_types() -> String {
-    let names: Vec<_> = BACKENDS
-        .iter()
-        .filter(|backend| backend.support.runs())
-        .map(|backend| format!("`{}`", backend.name))
-        .collect();
-    names.join(", ")
+/// What models of a backend type can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Capability {
+    /// The provider searches the web.
+    WebSearch,
+    /// The provider searches X.
+    XSearch,
+    /// The provider runs code.
+    CodeExecution,
+    /// It runs commands on its own.
+    Bash,
+    /// Tools of MCP servers.
+    Mcp,
+    /// The effort of thinking can be set.
+    Reasoning,
+    /// It reads and writes files on its own.
+    FilesystemNative,
+    /// The provider looks for fitting tools.
+    ToolSearch,
+    /// The provider's code calls tools.
+    ProgrammaticToolCalling,
+    /// It makes images.
+    ImageGeneration,
+    /// It sees images.
+    ImageUnderstanding,
+    /// It makes sounds.
+    AudioGeneration,
+    /// It hears sounds.
+    AudioUnderstanding,
+    /// It makes videos.
+    VideoGeneration,
+    /// It sees videos.
+    VideoUnderstanding,
 }
 
-/// The type that `name` was most likely meant to be.
-pub(crate) fn nearest_type(name: &str) -> Option<&'static str> {
-    nearest(name, BACKENDS.iter().map(|backend| backend.name))
-}
-
-/// The variables of the key for the provider whose host stands in `base_url`; empty for a host that no provider of
-/// the table has. Hosts are compared as a whole or by subdomain, never by a part of their text.
-pub fn host_key_variables(base_url: &str) -> &'static [&'static str] {
-    let Ok(endpoint) = Endpoint::parse(base_url) else {
-        return &[];
-    };
-    HOSTS
-        .iter()
-        .find(|(domains, _)| domains.iter().any(|domain| endpoint.is_in(domain)))
-        .map_or(&[], |(_, keys)| keys)
-}
-
-/// The backend type of a well-known family of models, by the model's name.
-pub fn type_of_model(model: &str) -> Option<&'static BackendType> {
-    const FAMILIES: &[(&str, &[&str])] = &[
-        ("openai", &["gpt-", "chatgpt-", "o1", "o3", "o4-", "codex-"]),
-        ("claude", &["claude-"]),
-        ("gemini", &["gemini-"]),
-        ("grok", &["grok-"]),
-        ("zai", &["glm-"]),
-        ("simulated", &["simulated"]),
+impl Capability {
+    /// All of them.
+    pub const ALL: [Self; 15] = [
+        Self::WebSearch,
+        Self::XSearch,
+        Self::CodeExecution,
+        Self::Bash,
+        Self::Mcp,
+        Self::Reasoning,
+        Self::FilesystemNative,
+        Self::ToolSearch,
+        Self::ProgrammaticToolCalling,
+        Self::ImageGeneration,
+        Self::ImageUnderstanding,
+        Self::AudioGeneration,
+        Self::AudioUnderstanding,
+        Self::VideoGeneration,
+        Self::VideoUnderstanding,
     ];
-    let model = model.trim().to_lowercase();
-    let family = FAMILIES.iter().find(|(_, starts)| starts.iter().any(|start| model.starts_with(start)))?;
-    backend(family.0)
+
+    /// The name that the Python program has for it too.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::WebSearch => "web_search",
+            Self::XSearch => "x_search",
+            Self::CodeExecution => "code_execution",
+            Self::Bash => "bash",
+            Self::Mcp => "mcp",
+            Self::Reasoning => "reasoning",
+            Self::FilesystemNative => "filesystem_native",
+            Self::ToolSearch => "tool_search",
+            Self::ProgrammaticToolCalling => "programmatic_tool_calling",
+            Self::ImageGeneration => "image_generation",
+            Self::ImageUnderstanding => "image_understanding",
+            Self::AudioGeneration => "audio_generation",
+            Self::AudioUnderstanding => "audio_understanding",
+            Self::VideoGeneration => "video_generation",
+            Self::VideoUnderstanding => "video_understanding",
+        }
+    }
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl BackendType {
+    /// The well-known model of this name.
+    pub fn model(&self, name: &str) -> Option<&Model> {
+        self.models.iter().find(|model| model.name == name)
+    }
+
+    /// Whether `model` of this type can do `what`. A model that is not well known can do what the type can.
+    pub fn can(&self, model: &str, what: Capability) -> bool {
+        self.capabilities.contains(&what)
+            && self.model(model).is_none_or(|model| !model.lacks.contains(&what))
+    }
+
+    /// What lets one in, for people: the names of variables, `or login`; `none` where nothing is wanted.
+    pub fn auth(&self) -> String {
+        let keys = self.key_variables.iter().map(String::as_str);
+        let ways: Vec<_> = keys.chain(self.other_auth.as_deref()).collect();
+        match (ways.is_empty(), &self.support) {
+            (true, _) => "none".to_owned(),
+            (false, Support::OwnServer) => format!("none or {}", ways.join(" or ")),
+            (false, Support::Provider | Support::Simulated | Support::NotYet { .. } | Support::Never) => {
+                ways.join(" or ")
+            }
+        }
+    }
+
+    /// Whether a user's file sends the keys of this type to the host of `endpoint`.
+    pub(crate) fn keys_go_to(&self, endpoint: &Endpoint) -> bool {
+        let own = self.base_url.as_deref().and_then(|url| Endpoint::parse(url).ok());
+        self.keys_are_named == KeysAre::Named && own.is_some_and(|own| own.host == endpoint.host)
+    }
+}
+
+impl Backends {
+    /// The table that is compiled in.
+    pub fn built_in() -> &'static Self {
+        static BUILT_IN: OnceLock<Backends> = OnceLock::new();
+        BUILT_IN.get_or_init(|| {
+            let mut table = Self::default();
+            let findings = read::built_in(&Source::new("backends.yaml", TABLE), &mut table);
+            debug_assert!(
+                findings.is_empty(),
+                "{}",
+                crate::render(&findings, crate::Style::Plain { width: 100 })
+            );
+            table
+        })
+    }
+
+    /// This table with the changes and additions of a user's file.
+    ///
+    /// # Errors
+    /// All that is wrong with the file.
+    pub fn extended(&self, file: &Source) -> Result<Self, Findings> {
+        let mut table = self.clone();
+        let findings = read::extension(file, &mut table);
+        if findings.has_errors() { Err(findings) } else { Ok(table) }
+    }
+
+    /// The types, in alphabetical order.
+    pub fn types(&self) -> &[BackendType] {
+        &self.types
+    }
+
+    /// The hosts of providers.
+    pub fn hosts(&self) -> &[Host] {
+        &self.hosts
+    }
+
+    /// The type called `name`: in any case, with spaces or hyphens for underscores, or by its name for people.
+    pub fn get(&self, name: &str) -> Option<&BackendType> {
+        let plain = |name: &str| name.trim().to_lowercase().replace([' ', '-'], "_");
+        let name = plain(name);
+        self.types.iter().find(|backend| backend.name == name || plain(&backend.display_name) == name)
+    }
+
+    /// The names of all types that run here, as a list for people.
+    pub fn running_types(&self) -> String {
+        let running = self.types.iter().filter(|backend| backend.support.runs());
+        running.map(|backend| format!("`{}`", backend.name)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The type that `name` was most likely meant to be.
+    pub(crate) fn nearest_type(&self, name: &str) -> Option<&str> {
+        nearest(name, self.types.iter().map(|backend| backend.name.as_str()))
+    }
+
+    /// The variables of the key for the provider whose host stands in `base_url`; empty for a host that no provider
+    /// of the table has. Hosts are compared as a whole or by subdomain, never by a part of their text; of several
+    /// that fit, the narrowest counts.
+    pub fn host_key_variables(&self, base_url: &str) -> &[String] {
+        let Ok(endpoint) = Endpoint::parse(base_url) else {
+            return &[];
+        };
+        self.hosts
+            .iter()
+            .filter(|host| endpoint.is_in(&host.domain))
+            .max_by_key(|host| host.domain.len())
+            .map_or(&[], |host| &host.key_variables)
+    }
+
+    /// The backend type of a well-known family of models, by the model's name.
+    pub fn type_of_model(&self, model: &str) -> Option<&BackendType> {
+        let model = model.trim().to_lowercase();
+        self.types.iter().find(|backend| backend.families.iter().any(|family| model.starts_with(family)))
+    }
+
+    /// What the table and the user's file say about `model` of the type `kind`; nothing about models that they do
+    /// not name.
+    pub fn facts(&self, kind: &str, model: &str) -> ModelFacts {
+        let known = self.types.iter().find(|backend| backend.name == kind);
+        known.and_then(|known| known.model(model)).map(|model| model.facts).unwrap_or_default()
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,82 @@
 use super::*;
 
+fn known() -> &'static Backends {
+    Backends::built_in()
+}
+
+#[test]
+fn the_file_that_is_compiled_in_is_right() {
+    let mut table = Backends::default();
+    let findings = read::built_in(&Source::new("backends.yaml", TABLE), &mut table);
+    assert_eq!(crate::render(&findings, crate::Style::Plain { width: 100 }), "");
+    for backend in table.types() {
+        assert!(!backend.display_name.is_empty() && !backend.provider.is_empty(), "{}", backend.name);
+        let default = backend.default_model.as_deref().filter(|_| backend.support != Support::Simulated);
+        if let Some(default) = default.filter(|_| backend.support != Support::Never) {
+            assert!(backend.model(default).is_some(), "{}: {default} is not among its models", backend.name);
+        }
+        for model in &backend.models {
+            let odd = model.lacks.iter().find(|what| !backend.capabilities.contains(what));
+            assert_eq!(odd, None, "{}: {} lacks what its type does not have", backend.name, model.name);
+        }
+        let is_native = backend.files == FileAccess::Native;
+        assert_eq!(
+            backend.capabilities.contains(&Capability::FilesystemNative),
+            is_native,
+            "{}",
+            backend.name
+        );
+    }
+}
+
+/// Every type of MassGen 0.1.97 with the variables of its key and its default model.
+const REFERENCE: &[(&str, &[&str], Option<&str>)] = &[
+    ("ag2", &[], None),
+    ("antigravity_cli", &["GEMINI_API_KEY", "GOOGLE_API_KEY"], Some("gemini-3.5-flash")),
+    ("azure_openai", &["AZURE_OPENAI_API_KEY"], Some("gpt-4o")),
+    ("cerebras", &["CEREBRAS_API_KEY"], Some("llama-3.3-70b")),
+    ("chatcompletion", &["OPENAI_API_KEY"], None),
+    ("claude", &["ANTHROPIC_API_KEY"], Some("claude-opus-4-6")),
+    ("claude_code", &["CLAUDE_CODE_API_KEY", "ANTHROPIC_API_KEY"], Some("claude-opus-4-6")),
+    ("codex", &["OPENAI_API_KEY"], Some("gpt-5.4")),
+    ("copilot", &[], Some("gpt-5-mini")),
+    ("fireworks", &["FIREWORKS_API_KEY"], Some("accounts/fireworks/models/llama-v3p3-70b-instruct")),
+    ("gemini", &["GOOGLE_API_KEY", "GEMINI_API_KEY"], Some("gemini-3-flash-preview")),
+    ("gemini_cli", &["GEMINI_API_KEY", "GOOGLE_API_KEY"], Some("gemini-3.1-pro-preview")),
+    ("grok", &["XAI_API_KEY"], Some("grok-4.20-0309-reasoning")),
+    ("groq", &["GROQ_API_KEY"], Some("llama-3.3-70b-versatile")),
+    ("inference", &[], None),
+    ("lmstudio", &[], None),
+    ("moonshot", &["MOONSHOT_API_KEY", "KIMI_API_KEY"], Some("moonshot-v1-128k")),
+    ("nebius", &["NEBIUS_API_KEY"], Some("Qwen/Qwen3-4B-fast")),
+    ("nvidia_nim", &["NGC_API_KEY"], Some("moonshotai/kimi-k2.5")),
+    ("openai", &["OPENAI_API_KEY"], Some("gpt-5.4")),
+    ("openrouter", &["OPENROUTER_API_KEY"], None),
+    ("poe", &["POE_API_KEY"], None),
+    ("qwen", &["QWEN_API_KEY"], Some("qwen-max")),
+    ("sglang", &["SGLANG_API_KEY"], None),
+    ("simulated", &[], Some("simulated")),
+    ("together", &["TOGETHER_API_KEY"], Some("Qwen/Qwen3-Coder-480B-A35B-Instruct-FP8")),
+    ("uitars", &["UI_TARS_API_KEY"], Some("ui-tars-1.5")),
+    ("vllm", &["VLLM_API_KEY"], None),
+    ("zai", &["ZAI_API_KEY"], Some("glm-4.5")),
+];
+
+#[test]
+fn every_type_of_the_python_program_is_there_with_its_keys_and_its_default_model() {
+    let rows: Vec<(&str, Vec<&str>, Option<&str>)> = known()
+        .types()
+        .iter()
+        .map(|backend| {
+            let keys = backend.key_variables.iter().map(String::as_str).collect();
+            (backend.name.as_str(), keys, backend.default_model.as_deref())
+        })
+        .collect();
+    let wanted: Vec<_> = REFERENCE.iter().map(|(name, keys, model)| (*name, keys.to_vec(), *model)).collect();
+    assert_eq!(rows, wanted);
+    assert!(rows.is_sorted_by(|one, next| one.0 < next.0), "in alphabetical order");
+}
+
 #[test]
 fn types_are_found_by_any_spelling_of_their_name() {
     for (written, meant) in [
@@ -10,42 +87,46 @@ fn types_are_found_by_any_spelling_of_their_name() {
         ("claude-code", "claude_code"),
         (" LM Studio ", "lmstudio"),
     ] {
-        assert_eq!(backend(written).map(|backend| backend.name), Some(meant), "{written}");
+        assert_eq!(known().get(written).map(|backend| backend.name.as_str()), Some(meant), "{written}");
     }
-    assert_eq!(backend("opnai"), None);
-    assert_eq!(nearest_type("opnai"), Some("openai"));
+    assert_eq!(known().get("opnai"), None);
+    assert_eq!(known().nearest_type("opnai"), Some("openai"));
 }
 
 #[test]
-fn the_table_is_sorted_and_every_address_in_it_is_one() {
-    let names: Vec<_> = BACKENDS.iter().map(|backend| backend.name).collect();
-    let mut sorted = names.clone();
-    sorted.sort_unstable();
-    sorted.dedup();
-    assert_eq!(names, sorted);
-    for backend in BACKENDS {
-        let Some(url) = backend.base_url else { continue };
+fn the_keys_of_a_type_are_those_of_the_host_of_its_address() {
+    for backend in known().types() {
+        let Some(url) = &backend.base_url else { continue };
         assert!(Endpoint::parse(url).is_ok(), "{url}");
         if backend.support == Support::Provider {
-            assert_eq!(host_key_variables(url), backend.key_variables, "{}", backend.name);
+            assert_eq!(known().host_key_variables(url), backend.key_variables, "{}", backend.name);
         }
     }
 }
 
 #[test]
 fn a_key_follows_the_host_and_nothing_that_looks_like_it() {
-    assert_eq!(host_key_variables("https://openrouter.ai/api/v1"), ["OPENROUTER_API_KEY"]);
-    assert_eq!(host_key_variables("https://api.z.ai/api/paas/v4/"), ["ZAI_API_KEY"]);
-    assert_eq!(host_key_variables("https://api.moonshot.ai/v1"), ["MOONSHOT_API_KEY", "KIMI_API_KEY"]);
+    for (url, keys) in [
+        ("https://openrouter.ai/api/v1", &["OPENROUTER_API_KEY"][..]),
+        ("https://api.z.ai/api/paas/v4/", &["ZAI_API_KEY"]),
+        ("https://open.bigmodel.cn/api/paas/v4", &["ZAI_API_KEY"]),
+        ("https://api.moonshot.ai/v1", &["MOONSHOT_API_KEY", "KIMI_API_KEY"]),
+        ("https://API.Together.XYZ./v1", &["TOGETHER_API_KEY"]),
+        ("https://api.poe.com/v1", &["POE_API_KEY"]),
+        ("https://dashscope.aliyuncs.com:443/compatible-mode/v1", &["QWEN_API_KEY"]),
+    ] {
+        assert_eq!(known().host_key_variables(url), keys, "{url}");
+    }
     for foreign in [
         "https://openai.com.evil.example/v1",
         "https://notopenai.com/v1",
         "https://evil.example/openai.com/v1",
+        "https://evil.example#.openai.com",
         "https://fuzz.ai/v1",
         "http://localhost:8000/v1",
         "not an address",
     ] {
-        assert!(host_key_variables(foreign).is_empty(), "{foreign}");
+        assert!(known().host_key_variables(foreign).is_empty(), "{foreign}");
     }
 }
 
@@ -60,7 +141,32 @@ fn well_known_models_tell_their_type() {
         ("glm-4.5", "zai"),
         ("simulated", "simulated"),
     ] {
-        assert_eq!(type_of_model(model).map(|backend| backend.name), Some(meant), "{model}");
+        assert_eq!(known().type_of_model(model).map(|backend| backend.name.as_str()), Some(meant), "{model}");
     }
-    assert_eq!(type_of_model("llama-3.3-70b"), None);
+    assert_eq!(known().type_of_model("llama-3.3-70b"), None);
+}
+
+#[test]
+fn a_model_can_do_what_its_type_can_unless_the_table_says_otherwise() {
+    let openai = known().get("openai").unwrap();
+    assert!(openai.can("gpt-5.4", Capability::Reasoning));
+    assert!(!openai.can("gpt-4o", Capability::Reasoning) && openai.can("gpt-4o", Capability::WebSearch));
+    assert!(openai.can("a-model-of-tomorrow", Capability::Reasoning));
+    assert!(!openai.can("gpt-5.4", Capability::Bash));
+}
+
+#[test]
+fn what_nobody_knows_of_a_model_stays_unknown() {
+    assert_eq!(known().facts("openai", "no-such-model"), ModelFacts::default());
+    assert_eq!(known().facts("no-such-type", "gpt-5.4"), ModelFacts::default());
+    let kimi = known().facts("moonshot", "moonshot-v1-128k");
+    assert_eq!((kimi.context_window, kimi.price), (Some(131_072), None));
+}
+
+#[test]
+fn the_ways_in_are_told_in_words() {
+    let auth = |name: &str| known().get(name).unwrap().auth();
+    assert_eq!(auth("codex"), "OPENAI_API_KEY or login");
+    assert_eq!(auth("vllm"), "none or VLLM_API_KEY");
+    assert_eq!((auth("lmstudio").as_str(), auth("copilot").as_str()), ("none", "subscription"));
 }

@@ -2,12 +2,18 @@
 //! variables of the environment that it names.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
+use crate::backends::Backends;
+use crate::capabilities::SWITCHES;
 use crate::expand::{self, Expanded};
-use crate::finding::Finding;
+use crate::finding::{FINDINGS, Finding};
 use crate::node::{Entry, Node, Origin, Value};
 use crate::registry::{self, Effect, Key, Shape};
 use crate::source::{steers_terminals, variable_names_a_secret};
+use crate::{hint, passthrough, paths};
+
+pub(crate) use crate::hint::nearest;
 
 /// Looks up a variable of the environment; `None` when it is not set.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -19,6 +25,26 @@ pub(crate) enum UnknownKeys {
     Tolerated,
 }
 
+/// What a configuration is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To run it here and now: variables are looked up, and what cannot run is an error.
+    Run,
+    /// To say whether it is right: variables stay as they are, and what this version cannot do yet is told, not
+    /// refused.
+    Judge,
+}
+
+/// How a configuration is checked.
+#[derive(Clone, Copy)]
+pub(crate) struct Checking<'a> {
+    pub(crate) lookup: Lookup<'a>,
+    pub(crate) working_directory: &'a Path,
+    pub(crate) backends: &'a Backends,
+    pub(crate) unknown: UnknownKeys,
+    pub(crate) purpose: Purpose,
+}
+
 /// Whether a key without effect is told on its own, or its map was told already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Telling {
@@ -26,15 +52,30 @@ enum Telling {
     Covered,
 }
 
+/// The map of the registry that a backend's keys stand in.
+const BACKEND: &str = "agents[].backend";
+
 /// Choices that a message lists; more are left to the hint.
 const CHOICES_IN_MESSAGE: usize = 6;
 
 struct Check<'a> {
-    lookup: Lookup<'a>,
-    unknown: UnknownKeys,
+    by: Checking<'a>,
     findings: Vec<Finding>,
+    /// The backend that is looked at.
+    scope: Scope,
     /// Keys without effect by the feature that they wait for: names, and where the first one stands.
-    waiting: BTreeMap<&'static str, Waiting>,
+    waiting: BTreeMap<&'static str, Option<Waiting>>,
+}
+
+/// What holds inside of one backend.
+#[derive(Default)]
+struct Scope {
+    /// Its type, when that is known.
+    kind: Option<String>,
+    /// What `${cwd}` stands for.
+    workspace: Option<String>,
+    /// Keys that mean something to other types only, and where the first one stands.
+    idle: Option<Waiting>,
 }
 
 struct Waiting {
@@ -43,9 +84,27 @@ struct Waiting {
     origin: Origin,
 }
 
+impl Waiting {
+    /// Adds a key to those that are told together.
+    fn add(into: &mut Option<Self>, name: &'static str, path: &str, origin: &Origin) {
+        let waiting = into.get_or_insert_with(|| Self {
+            names: Vec::new(),
+            path: path.to_owned(),
+            origin: origin.clone(),
+        });
+        if !waiting.names.contains(&name) {
+            waiting.names.push(name);
+        }
+    }
+
+    fn list(&self) -> String {
+        self.names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    }
+}
+
 /// Checks `root` and puts the values of variables into the texts that have an effect.
-pub(crate) fn check(root: &mut Node, lookup: Lookup<'_>, unknown: UnknownKeys) -> Vec<Finding> {
-    let mut check = Check { lookup, unknown, findings: Vec::new(), waiting: BTreeMap::new() };
+pub(crate) fn check(root: &mut Node, by: Checking<'_>) -> Vec<Finding> {
+    let mut check = Check { by, findings: Vec::new(), scope: Scope::default(), waiting: BTreeMap::new() };
     check.section(root, "", "", Telling::Each);
     check.finish()
 }
@@ -53,21 +112,20 @@ pub(crate) fn check(root: &mut Node, lookup: Lookup<'_>, unknown: UnknownKeys) -
 impl Check<'_> {
     fn finish(mut self) -> Vec<Finding> {
         for (feature, waiting) in self.waiting {
-            let names: Vec<_> = waiting.names.iter().map(|name| format!("`{name}`")).collect();
-            self.findings.push(
-                Finding::notice(
-                    waiting.path,
-                    format!("not in this version yet: {feature}; without effect: {}", names.join(", ")),
-                )
-                .hint("the run goes on without it")
-                .at(&waiting.origin),
-            );
+            let Some(waiting) = waiting else { continue };
+            let message = format!("not in this version yet: {feature}; without effect: {}", waiting.list());
+            let finding = Finding::notice(waiting.path, message).hint("the run goes on without it");
+            self.findings.push(finding.at(&waiting.origin));
         }
         self.findings
     }
 
     /// Checks the entries of the map `node` at `pattern` (a path of the registry), shown to people as `shown`.
     fn section(&mut self, node: &mut Node, pattern: &str, shown: &str, telling: Telling) {
+        let is_backend = pattern == BACKEND;
+        if is_backend {
+            self.scope = self.scope_of(node);
+        }
         let Value::Map(entries) = &mut node.value else {
             return;
         };
@@ -79,6 +137,47 @@ impl Check<'_> {
                 None => self.unknown(pattern, shown, entry, &path),
             }
         }
+        if is_backend {
+            self.tell_idle();
+        }
+    }
+
+    fn scope_of(&self, backend_node: &Node) -> Scope {
+        let kind = backend_node.get("type").and_then(Node::text).and_then(|name| self.by.backends.get(name));
+        let cwd = backend_node.get("cwd").and_then(Node::text);
+        // A variable in it is looked up here, because the key itself has no effect yet.
+        let cwd = cwd.and_then(|text| match expand::expand(text, self.by.lookup) {
+            Some(expanded) => expanded.unset.is_empty().then_some(expanded.text),
+            None => Some(text.to_owned()),
+        });
+        let workspace = |cwd: String| paths::workspace(self.by.working_directory, &cwd, None);
+        Scope {
+            kind: kind.map(|kind| kind.name.clone()),
+            workspace: cwd.map(|cwd| workspace(cwd).to_string_lossy().into_owned()),
+            idle: None,
+        }
+    }
+
+    /// Says once of a backend which of its keys are for other types.
+    fn tell_idle(&mut self) {
+        let scope = std::mem::take(&mut self.scope);
+        if let (Some(kind), Some(idle)) = (scope.kind, scope.idle) {
+            let message = format!("without effect on the type `{kind}`: {}", idle.list());
+            let finding =
+                Finding::notice(idle.path, message).hint("remove it, or choose the type that has it");
+            self.findings.push(finding.at(&idle.origin));
+        }
+    }
+
+    /// Whether the key is for other backend types than the one that is looked at. What `simulated` does with keys of
+    /// providers, and a missing capability, is told elsewhere.
+    fn is_idle(&self, key: &Key) -> bool {
+        let told_elsewhere = SWITCHES.iter().any(|(switch, _)| *switch == key.name());
+        self.scope
+            .kind
+            .as_deref()
+            .is_some_and(|kind| kind != "simulated" && !key.applies_to(kind) && key.applies_to_a_provider())
+            && !told_elsewhere
     }
 
     fn known(&mut self, key: &'static Key, entry: &mut Entry, path: &str, telling: Telling) {
@@ -96,29 +195,45 @@ impl Check<'_> {
             ),
             Effect::Accepted { feature } => {
                 let asks = telling == Telling::Each && asks_for_something(key, node);
-                if asks {
-                    let waiting = self.waiting.entry(feature).or_insert_with(|| Waiting {
-                        names: Vec::new(),
-                        path: path.to_owned(),
-                        origin: entry.key_origin.clone(),
-                    });
-                    if !waiting.names.contains(&key.name()) {
-                        waiting.names.push(key.name());
-                    }
+                if asks && self.is_idle(key) {
+                    Waiting::add(&mut self.scope.idle, key.name(), path, &entry.key_origin);
+                } else if asks {
+                    let waiting = self.waiting.entry(feature).or_default();
+                    Waiting::add(waiting, key.name(), path, &entry.key_origin);
                 }
                 self.value(key, &key.shape, node, path, Telling::Covered);
             }
-            Effect::Active => self.value(key, &key.shape, node, path, telling),
+            Effect::Active => {
+                if self.is_idle(key) {
+                    Waiting::add(&mut self.scope.idle, key.name(), path, &entry.key_origin);
+                }
+                self.value(key, &key.shape, node, path, telling);
+            }
         }
     }
 
-    fn unknown(&mut self, pattern: &str, shown: &str, entry: &Entry, path: &str) {
-        if self.unknown == UnknownKeys::Tolerated {
+    fn unknown(&mut self, pattern: &str, shown: &str, entry: &mut Entry, path: &str) {
+        let passes = match self.scope.kind.as_deref() {
+            Some(kind) => passthrough::accepts(kind, &entry.key),
+            None => !passthrough::takers(&entry.key).is_empty(),
+        };
+        if pattern == BACKEND && passes {
+            let name = entry.key.clone();
+            self.expanded(&name, &Shape::Any, &mut entry.node, path);
+            return;
+        }
+        if self.by.unknown == UnknownKeys::Tolerated {
             return;
         }
         let place = if shown.is_empty() { "at the top level".to_owned() } else { format!("in `{shown}`") };
         let finding = Finding::error(path, format!("unknown key `{}` {place}", shortened(&entry.key)));
-        self.findings.push(finding.hint(hint_for_unknown(pattern, &entry.key)).at(&entry.key_origin));
+        // Nobody sees more than so many, and to look for what was meant takes time.
+        let hint = if self.findings.len() < FINDINGS * 2 {
+            hint::for_unknown(pattern, &entry.key)
+        } else {
+            "remove it".to_owned()
+        };
+        self.findings.push(finding.hint(hint).at(&entry.key_origin));
     }
 
     /// Checks one value against a shape.
@@ -178,7 +293,7 @@ impl Check<'_> {
             _ => format!("`{}` must be {}, not {is}", key.name(), shape.wanted()),
         };
         let finding = Finding::error(path, message);
-        self.findings.push(finding.hint(hint_for_wrong(key, shape, node)).at(&node.origin));
+        self.findings.push(finding.hint(hint::for_wrong(key, shape, node)).at(&node.origin));
     }
 
     /// Puts the values of variables into the texts of a value that has an effect. `false` when that cannot be done,
@@ -187,16 +302,39 @@ impl Check<'_> {
         if shape.allows_section() || matches!(shape, Shape::Secret | Shape::Sections | Shape::NamedSections) {
             return true;
         }
+        if key.effect == Effect::Active {
+            return self.expanded(key.name(), shape, node, path);
+        }
+        // Nothing is looked up for a key without effect.
+        node.text().is_none_or(|text| !text.contains("${"))
+    }
+
+    /// Puts the values of variables into the texts of `node`, the value of the key `name`. `false` when that cannot be
+    /// done, or when the value waits for a variable and so cannot be checked.
+    fn expanded(&mut self, name: &str, shape: &Shape, node: &mut Node, path: &str) -> bool {
         match (&mut node.value, &node.origin) {
             (Value::Text(text), Origin::File(span)) => {
-                if key.effect != Effect::Active {
-                    return !text.contains("${");
-                }
-                let Some(expanded) = expand::expand(text, self.lookup) else {
+                let workspace = self.scope.workspace.clone();
+                let lookup = |variable: &str| match (variable, &workspace) {
+                    ("cwd", Some(workspace)) => Some(workspace.clone()),
+                    _ => (self.by.lookup)(variable),
+                };
+                let Some(expanded) = expand::expand(text, &lookup) else {
                     return true;
                 };
-                let origin = Origin::Environment { variables: expanded.variables.clone(), span: *span };
-                if !self.may_be_used(key, &expanded, node, path) {
+                if self.by.purpose == Purpose::Judge {
+                    self.refuse_secret_variables(name, &expanded, node, path);
+                    return matches!(shape, Shape::Text | Shape::Any);
+                }
+                // The workspace is no variable of the environment.
+                let is_variable = |name: &&String| name.as_str() != "cwd" || workspace.is_none();
+                let variables: Vec<_> = expanded.variables.iter().filter(is_variable).cloned().collect();
+                let origin = if variables.is_empty() {
+                    Origin::File(*span)
+                } else {
+                    Origin::Environment { variables, span: *span }
+                };
+                if !self.may_be_used(name, &expanded, node, path) {
                     return false;
                 }
                 node.value = typed(shape, expanded.text);
@@ -204,38 +342,37 @@ impl Check<'_> {
                 true
             }
             (Value::List(items), _) if !matches!(shape, Shape::List(_)) => {
-                items.iter_mut().all(|item| self.variables(key, &Shape::Any, item, path))
+                items.iter_mut().all(|item| self.expanded(name, &Shape::Any, item, path))
             }
             (Value::Map(entries), _) => entries
                 .iter_mut()
-                .all(|entry| self.variables(key, &Shape::Any, &mut entry.node, &join(path, &entry.key))),
+                .all(|entry| self.expanded(name, &Shape::Any, &mut entry.node, &join(path, &entry.key))),
             _ => true,
         }
     }
 
-    fn may_be_used(&mut self, key: &'static Key, expanded: &Expanded, node: &Node, path: &str) -> bool {
+    fn may_be_used(&mut self, key: &str, expanded: &Expanded, node: &Node, path: &str) -> bool {
         for name in &expanded.unset {
-            self.findings.push(
-                Finding::error(path, format!("the environment variable `{name}` is not set"))
-                    .hint(format!(
-                        "set `{name}`, for example in `.env`, or write the value in place of `${{{name}}}`"
-                    ))
-                    .at(&node.origin),
-            );
+            let hint = if name == "cwd" {
+                "`${cwd}` is the workspace of an agent: give its `backend` a `cwd`".to_owned()
+            } else {
+                format!("set `{name}`, for example in `.env`, or write the value in place of `${{{name}}}`")
+            };
+            let finding = Finding::error(path, format!("the environment variable `{name}` is not set"));
+            self.findings.push(finding.hint(hint).at(&node.origin));
         }
-        let secrets: Vec<_> =
-            expanded.variables.iter().filter(|name| variable_names_a_secret(name)).collect();
-        if let Some(name) = secrets.first() {
-            self.findings.push(
-                Finding::error(
-                    path,
-                    format!("`${{{name}}}` looks like a key and cannot stand in `{}`", key.name()),
-                )
-                .hint("keys are read only through `api_key`; everything else is kept in the run's files")
-                .at(&node.origin),
-            );
-        }
-        expanded.unset.is_empty() && secrets.is_empty()
+        self.refuse_secret_variables(key, expanded, node, path) && expanded.unset.is_empty()
+    }
+
+    /// `true` when no variable in the value of `key` looks like that of a secret.
+    fn refuse_secret_variables(&mut self, key: &str, expanded: &Expanded, node: &Node, path: &str) -> bool {
+        let Some(name) = expanded.variables.iter().find(|name| variable_names_a_secret(name)) else {
+            return true;
+        };
+        let message = format!("`${{{name}}}` looks like a key and cannot stand in `{}`", shortened(key));
+        let hint = "keys are read only through `api_key`; everything else is kept in the run's files";
+        self.findings.push(Finding::error(path, message).hint(hint).at(&node.origin));
+        false
     }
 }
 
@@ -261,7 +398,7 @@ fn typed(shape: &Shape, text: String) -> Value {
 }
 
 /// Whether a value fits a shape; the insides of maps are not looked at.
-fn fits(shape: &Shape, node: &Node) -> bool {
+pub(crate) fn fits(shape: &Shape, node: &Node) -> bool {
     match (shape, &node.value) {
         (Shape::Any, _)
         | (Shape::Bool, Value::Bool(_))
@@ -299,83 +436,6 @@ fn is_default(key: &Key, node: &Node) -> bool {
     default.is_ok_and(|default| {
         default.value == node.value || default.number().is_some() && default.number() == node.number()
     })
-}
-
-fn hint_for_unknown(pattern: &str, name: &str) -> String {
-    const LISTED: usize = 12;
-    /// Places that a hint names at most; a name that stands in more says nothing.
-    const PLACES: usize = 2;
-    /// Shortest name that is not in use for anything.
-    const TELLING_NAME: usize = 6;
-    let usable = |key: &&Key| !matches!(key.effect, Effect::Refused { .. } | Effect::Deprecated { .. });
-    let siblings = || registry::children(pattern).iter().copied().filter(usable);
-    let near = nearest(name, siblings().map(Key::name));
-    // A slip of one letter is likelier than a wrong place, and a wrong place than a word that is only similar.
-    if let Some(meant) = near.filter(|meant| strsim::damerau_levenshtein(name, meant) <= 1) {
-        return format!("did you mean `{meant}`?");
-    }
-    let mut places: Vec<&str> =
-        registry::keys().filter(usable).filter(|key| key.name() == name).map(Key::parent).collect();
-    places.dedup();
-    if (1..=PLACES).contains(&places.len()) && name.len() >= TELLING_NAME {
-        let places: Vec<_> = places
-            .iter()
-            .map(|place| if place.is_empty() { "the top level".to_owned() } else { format!("`{place}`") })
-            .collect();
-        return format!("`{name}` belongs into {}", places.join(" or "));
-    }
-    if let Some(meant) = near {
-        return format!("did you mean `{meant}`?");
-    }
-    if pattern == "agents[].backend" {
-        return "a parameter that only the provider knows goes under `extra_body`".to_owned();
-    }
-    let names: Vec<_> = siblings().map(|key| format!("`{}`", key.name())).collect();
-    match names.get(..LISTED) {
-        Some(first) if names.len() > LISTED => format!("keys here are {}, …", first.join(", ")),
-        _ if names.is_empty() => "remove it".to_owned(),
-        _ => format!("keys here are {}", names.join(", ")),
-    }
-}
-
-fn hint_for_wrong(key: &Key, shape: &Shape, node: &Node) -> String {
-    match (shape, &node.value) {
-        (Shape::Text, Value::Int(_) | Value::Float(_) | Value::Bool(_)) => {
-            "put it in quotes to make it a text".to_owned()
-        }
-        (Shape::Choice(choices), Value::Text(text)) => nearest(text, choices.iter().copied()).map_or_else(
-            || format!("it is one of {}", shape.wanted()),
-            |meant| format!("did you mean `{meant}`?"),
-        ),
-        (Shape::Bool | Shape::Int(..) | Shape::Number(..), Value::Text(text)) if is_quoted(shape, text) => {
-            "write it without quotes".to_owned()
-        }
-        (Shape::Bool | Shape::Int(..) | Shape::Number(..), Value::Text(text)) if text.contains("${") => {
-            "set the variable to such a value".to_owned()
-        }
-        _ => format!("for example `{}: {}`", key.name(), key.example),
-    }
-}
-
-/// Whether a text would be the value that is wanted, but for its quotes.
-fn is_quoted(shape: &Shape, text: &str) -> bool {
-    let bare = crate::node::parse(&crate::source::Source::new("value", text));
-    bare.is_ok_and(|bare| fits(shape, &bare))
-}
-
-/// The name that `typed` was most likely meant to be.
-pub(crate) fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    const LONGEST: usize = 64;
-    if typed.len() > LONGEST {
-        return None;
-    }
-    let plain = |name: &str| name.to_lowercase().replace(['-', ' ', '.'], "_");
-    let typed = plain(typed);
-    names
-        .map(|name| (strsim::damerau_levenshtein(&typed, &plain(name)), name))
-        .filter(|(distance, name)| *distance <= (typed.chars().count().min(name.len()) / 3).max(1))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
 }
 
 pub(crate) fn join(path: &str, name: &str) -> String {

@@ -1,10 +1,15 @@
 //! What the registry says, for people and for editors.
 
+mod text;
+
 use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
 
+use crate::passthrough;
 use crate::registry::{self, Effect, Key, SECTIONS, Shape};
+
+pub use text::{Examples, SchemaView, schema_text};
 
 /// The reference page of all keys, as markdown: one table per part.
 pub fn reference_markdown() -> String {
@@ -102,6 +107,13 @@ fn section(path: &str) -> Value {
         }
         properties.insert(key.name().to_owned(), schema);
     }
+    if path == "agents[].backend" {
+        for name in passthrough::all_names() {
+            let types = passthrough::takers(name).join(", ");
+            let description = format!("Goes to the provider as it is ({types}).");
+            properties.entry(name).or_insert_with(|| json!({ "description": description }));
+        }
+    }
     let mut schema = json!({ "type": "object", "additionalProperties": false, "properties": properties });
     let required: &[&str] = match path {
         "agents[]" => &["id", "backend"],
@@ -153,7 +165,7 @@ fn shape(key: &Key, wanted: &Shape) -> Value {
 }
 
 /// A default or an example as JSON; `None` for words that only describe one.
-fn yaml(text: &str) -> Option<Value> {
+pub(crate) fn yaml(text: &str) -> Option<Value> {
     if text.is_empty() || text.contains(' ') && !text.starts_with(['[', '{', '"']) {
         return None;
     }

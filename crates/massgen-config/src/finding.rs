@@ -1,8 +1,10 @@
 //! What is wrong with a configuration, or worth knowing about it: all of it at once, each with its place.
 
+use std::collections::HashSet;
 use std::fmt;
 
-use crate::node::Origin;
+use crate::load::Validation;
+use crate::node::{Node, Origin, SOURCE_BYTES};
 use crate::source::{Source, Span, star, steers_terminals};
 
 /// Most findings that are kept of one configuration. A file that is not a configuration at all has no end of them.
@@ -108,6 +110,13 @@ impl Findings {
         }
         items.sort_by_key(|finding| finding.span().map(|span| span.start));
         items.dedup();
+        // That a key waits for its feature is news once its value is right.
+        let wrong: HashSet<String> = items
+            .iter()
+            .filter(|finding| finding.severity == Severity::Error)
+            .map(|finding| finding.path.clone())
+            .collect();
+        items.retain(|finding| finding.severity != Severity::Notice || !wrong.contains(&finding.path));
         // Errors stay when there are too many.
         let mut left_out = 0;
         for severity in [Severity::Notice, Severity::Warning, Severity::Error] {
@@ -123,6 +132,10 @@ impl Findings {
             }
         }
         let source = source.map(|source| {
+            // Of a text that is too long to be read nothing is shown.
+            if source.text().len() > SOURCE_BYTES {
+                return Source::new(source.name(), "");
+            }
             let masked = source.masked(&secrets.spans);
             let mut text = masked.text().to_owned();
             secrets.cover(&mut text);
@@ -149,6 +162,15 @@ impl Findings {
     /// Whether nothing may run.
     pub fn has_errors(&self) -> bool {
         self.count(Severity::Error) > 0
+    }
+
+    /// Whether a check as strict as this one stops here.
+    pub fn refuses(&self, validation: Validation) -> bool {
+        let strict = match validation {
+            Validation::Strict => self.count(Severity::Warning) > 0,
+            Validation::Normal | Validation::Skip => false,
+        };
+        self.has_errors() || strict
     }
 
     /// Whether there is nothing.
@@ -232,6 +254,16 @@ pub(crate) struct Secrets {
 }
 
 impl Secrets {
+    /// Those in a tree that was read from a text.
+    pub(crate) fn of(root: &Node) -> Self {
+        let mut secrets = Self::default();
+        for entry in root.literal_secrets() {
+            secrets.spans.extend(entry.node.origin.span());
+            secrets.texts.extend(entry.node.text().map(str::to_owned));
+        }
+        secrets
+    }
+
     /// Replaces every secret in `text`, byte for byte. Very short ones would cover half the file; they protect nothing
     /// anyway.
     fn cover(&self, text: &mut String) {
@@ -251,6 +283,12 @@ pub enum ConfigError {
     /// Neither the command line nor the configuration has a question.
     #[error("there is no question")]
     NoQuestion,
+    /// The file's name says that it is something else.
+    #[error("`{name}` is neither YAML nor JSON by its name")]
+    Suffix {
+        /// The name.
+        name: String,
+    },
     /// The question has no character that can be read.
     #[error("the question is empty")]
     EmptyQuestion,
@@ -259,6 +297,12 @@ pub enum ConfigError {
     QuestionTooLong {
         /// Its length.
         bytes: usize,
+    },
+    /// The file of `--eval-criteria` has no criteria.
+    #[error("the criteria cannot be used: {problem}")]
+    Criteria {
+        /// What is wrong with it.
+        problem: String,
     },
 }
 
@@ -269,8 +313,12 @@ impl ConfigError {
             Self::NoQuestion => {
                 "write it behind the command, as in `massgen \"your question\"`, or as `prompt:`"
             }
+            Self::Suffix { .. } => "give it a name that ends in `.yaml`, `.yml` or `.json`",
             Self::EmptyQuestion => "write a text between the quotes",
             Self::QuestionTooLong { .. } => "put the long part into a file and name the file in the question",
+            Self::Criteria { .. } => {
+                "write a list such as `[{\"text\": \"cites sources\", \"category\": \"primary\"}]`"
+            }
         }
     }
 }

@@ -14,25 +14,38 @@
 //! runs, and one without is told.
 
 pub mod backends;
+mod capabilities;
 mod check;
+mod context_paths;
 pub mod docs;
+mod effective;
 mod endpoint;
 mod expand;
 mod finding;
+pub mod generate;
+mod hint;
+mod judge;
 mod literal;
 mod load;
 mod lower;
 pub mod node;
+mod passthrough;
+pub mod paths;
+pub mod references;
 pub mod registry;
 mod render;
+mod rules;
 mod settings;
 mod source;
 
 pub use check::Lookup;
+pub use context_paths::{ContextPath, Permission};
+pub use effective::{Defaults, Effective, EffectiveRequest, EffectiveValue, ValueOrigin, effective};
 pub use finding::{ConfigError, FINDINGS, Finding, Findings, Severity};
+pub use judge::{check_file_name, validate};
 pub use literal::LiteralKey;
 pub use load::{LoadRequest, Loaded, RunDraft, Validation, load, simulated_team};
 pub use lower::{DisplayType, UiSettings};
 pub use render::{Style, render};
-pub use settings::{DEMO_SEED, Settings, SingleAgent};
+pub use settings::{Coordination, Criteria, CwdContext, DEMO_SEED, Modes, Personas, Settings, SingleAgent};
 pub use source::{Source, Span};

@@ -5,11 +5,14 @@ use std::path::Path;
 
 use massgen_protocol::spec::{AgentSpec, Budget, Orchestration, RunSpec, Timeouts, Wire};
 
-use crate::check::{self, Lookup, UnknownKeys};
-use crate::finding::{ConfigError, Finding, Findings, Secrets, Severity};
+use crate::backends::Backends;
+use crate::check::{Checking, Lookup, Purpose, UnknownKeys};
+use crate::context_paths;
+use crate::finding::{ConfigError, Finding, Findings, Secrets};
+use crate::judge::{self, examine};
 use crate::literal::LiteralKey;
 use crate::lower::{self, Lower, UiSettings};
-use crate::node::{self, Node, Origin, Value};
+use crate::node::{Node, Origin};
 use crate::settings::{self, Base, Settings};
 use crate::source::Source;
 
@@ -26,6 +29,8 @@ pub struct LoadRequest<'a> {
     pub working_directory: &'a Path,
     /// How strict to be.
     pub validation: Validation,
+    /// The backend types.
+    pub backends: &'a Backends,
 }
 
 /// Shows the names only: texts and look-ups lead to keys.
@@ -40,6 +45,8 @@ impl fmt::Debug for LoadRequest<'_> {
 }
 
 /// How strict the check is.
+///
+/// [`Skip`](Self::Skip) leaves out what must hold between keys, too.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Validation {
     /// Errors stop the run.
@@ -49,6 +56,15 @@ pub enum Validation {
     Strict,
     /// Unknown keys are passed over; what is understood must still be right.
     Skip,
+}
+
+impl Validation {
+    fn unknown_keys(self) -> UnknownKeys {
+        match self {
+            Self::Normal | Self::Strict => UnknownKeys::Refused,
+            Self::Skip => UnknownKeys::Tolerated,
+        }
+    }
 }
 
 /// What runs, but for the question, which may come later.
@@ -89,7 +105,7 @@ impl RunDraft {
         let question = question.into();
         lower::check_question(&question)?;
         let Self { question: _, agents, orchestration, timeouts, budget } = self;
-        Ok(RunSpec { question, agents, orchestration, timeouts, budget })
+        Ok(RunSpec { question, agents, orchestration, timeouts, budget, history: Vec::new() })
     }
 }
 
@@ -149,42 +165,29 @@ impl Loaded {
 pub fn load(request: LoadRequest<'_>) -> Result<Loaded, Findings> {
     let mut findings = Vec::new();
     let (mut root, base) = match request.source {
-        Some(source) => match node::parse(source) {
-            Ok(root) => (root, Base::File),
-            Err(error) => {
-                return Err(Findings::new(vec![syntax_finding(error)], Some(source), &Secrets::default()));
-            }
-        },
-        None => (settings::without_file(request.settings, &mut findings), Base::Flags),
+        Some(source) => (judge::read(source)?, Base::File),
+        None => (settings::without_file(request.settings, request.backends, &mut findings), Base::Flags),
     };
-    let secrets = secrets(&root);
+    let secrets = Secrets::of(&root);
     let mut written = root.to_json();
     let finish = |findings| Findings::new(findings, request.source, &secrets);
     if !findings.is_empty() {
         return Err(finish(findings));
     }
-    if root.entries().is_none() {
-        findings.push(not_a_configuration(&root));
-        return Err(finish(findings));
-    }
-    settings::overlay(&mut root, request.settings, base, &mut findings);
+    lay_over(&mut root, request.settings, base, request.lookup, request.working_directory, &mut findings);
     if base == Base::Flags {
         written = root.to_json();
     }
-    let unknown = match request.validation {
-        Validation::Normal | Validation::Strict => UnknownKeys::Refused,
-        Validation::Skip => UnknownKeys::Tolerated,
-    };
-    findings.extend(check::check(&mut root, request.lookup, unknown));
-    let mut lower = Lower {
+    let by = Checking {
         lookup: request.lookup,
         working_directory: request.working_directory,
-        findings: &mut findings,
+        backends: request.backends,
+        unknown: request.validation.unknown_keys(),
+        purpose: Purpose::Run,
     };
-    let lowered = lower::lower(&root, &mut lower);
+    let lowered = examine(&mut root, by, &mut findings);
     let findings = finish(findings);
-    let strict = request.validation == Validation::Strict && findings.count(Severity::Warning) > 0;
-    if findings.has_errors() || strict {
+    if findings.refuses(request.validation) {
         return Err(findings);
     }
     Ok(Loaded {
@@ -204,36 +207,33 @@ pub fn load(request: LoadRequest<'_>) -> Result<Loaded, Findings> {
     })
 }
 
+/// Lays everything that the command line says over the tree.
+pub(crate) fn lay_over(
+    root: &mut Node,
+    settings: &Settings,
+    base: Base,
+    lookup: Lookup<'_>,
+    working_directory: &Path,
+    findings: &mut Vec<Finding>,
+) {
+    settings::overlay(root, settings, base, findings);
+    let home = lookup("HOME");
+    for path in &settings.context_paths {
+        context_paths::raise(root, path, working_directory, home.as_deref());
+    }
+}
+
 /// Three simulated agents that answer without any provider; what runs when nothing is configured.
 pub fn simulated_team(seed: u64) -> Vec<AgentSpec> {
     let root = settings::simulated_team_node(seed);
     let mut findings = Vec::new();
-    let mut lower = Lower { lookup: &|_| None, working_directory: Path::new("/"), findings: &mut findings };
-    lower::lower(&root, &mut lower).agents
-}
-
-fn secrets(root: &Node) -> Secrets {
-    let mut secrets = Secrets::default();
-    for entry in root.literal_secrets() {
-        secrets.spans.extend(entry.node.origin.span());
-        secrets.texts.extend(entry.node.text().map(str::to_owned));
-    }
-    secrets
-}
-
-fn syntax_finding(error: node::SyntaxError) -> Finding {
-    let hint = "check the indentation, the quotes and the brackets here and in the line above";
-    let mut finding = Finding::error("file", error.message).hint(hint);
-    finding.origin = error.span.map(Origin::File);
-    finding
-}
-
-fn not_a_configuration(root: &Node) -> Finding {
-    let message = match root.value {
-        Value::Null => "the configuration is empty".to_owned(),
-        _ => format!("a configuration is a map of keys, not {}", root.describe()),
+    let by = Checking {
+        lookup: &|_| None,
+        working_directory: Path::new("/"),
+        backends: Backends::built_in(),
+        unknown: UnknownKeys::Refused,
+        purpose: Purpose::Run,
     };
-    Finding::error("root", message)
-        .hint("for example `agents: [{id: a, backend: {type: simulated}}]`")
-        .at(&root.origin)
+    let mut lower = Lower { by, findings: &mut findings };
+    lower::lower(&root, &mut lower).agents
 }

@@ -4,11 +4,9 @@ mod agents;
 mod backend;
 mod orchestration;
 
-use std::path::Path;
-
 use massgen_protocol::spec::{AgentSpec, Budget, Orchestration, Timeouts};
 
-use crate::check::Lookup;
+use crate::check::{Checking, Purpose};
 use crate::finding::{ConfigError, Finding, Severity};
 use crate::literal::LiteralKey;
 use crate::node::{Node, Origin};
@@ -48,8 +46,7 @@ pub enum DisplayType {
 
 /// Carries what lowering needs and collects what it finds.
 pub(crate) struct Lower<'a> {
-    pub(crate) lookup: Lookup<'a>,
-    pub(crate) working_directory: &'a Path,
+    pub(crate) by: Checking<'a>,
     pub(crate) findings: &'a mut Vec<Finding>,
 }
 
@@ -77,6 +74,19 @@ impl Lower<'_> {
         if !self.findings.iter().any(known) {
             self.findings.push(finding);
         }
+    }
+
+    /// The severity of what is right but goes beyond this version: `for_a_run` says how much it matters to one.
+    pub(crate) fn limit(&self, for_a_run: Severity) -> Severity {
+        match self.by.purpose {
+            Purpose::Run => for_a_run,
+            Purpose::Judge => Severity::Notice,
+        }
+    }
+
+    /// Whether a text waits for a variable that nobody looks up.
+    pub(crate) fn waits(&self, text: &str) -> bool {
+        self.by.purpose == Purpose::Judge && text.contains("${")
     }
 
     fn question(&mut self, root: &Node) -> Option<String> {

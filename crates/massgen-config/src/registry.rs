@@ -3,14 +3,18 @@
 //! The check of a written configuration, the reference page, the JSON schema and the tests all read this one list.
 
 mod agents;
+mod applies;
 mod backend;
 mod coordination;
+mod features;
 mod orchestrator;
 mod timeouts;
 mod tools;
 mod top;
 mod ui;
 mod workspace;
+
+pub(crate) use features::SUBAGENTS;
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -30,6 +34,8 @@ pub struct Key {
     pub doc: &'static str,
     /// Whether it does it already.
     pub effect: Effect,
+    /// The version from which it is honoured; for a key that is not, the version that understands it.
+    pub since: &'static str,
 }
 
 /// What may stand under a key.
@@ -85,6 +91,18 @@ pub enum Effect {
     },
 }
 
+impl Effect {
+    /// The name of the state, for programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Accepted { .. } => "accepted",
+            Self::Deprecated { .. } => "deprecated",
+            Self::Refused { .. } => "refused",
+        }
+    }
+}
+
 /// A part of the registry, as one table of the reference page.
 #[derive(Debug, Clone, Copy)]
 pub struct Section {
@@ -105,14 +123,22 @@ pub const SECTIONS: &[Section] = &[
     Section { title: "Orchestrator", keys: orchestrator::KEYS },
     Section { title: "Coordination", keys: coordination::KEYS },
     Section { title: "Coordination: planning, sub-agents and evaluation", keys: coordination::FEATURE_KEYS },
+    Section { title: "Orchestrator: details of single features", keys: features::KEYS },
     Section { title: "Timeouts", keys: timeouts::KEYS },
     Section { title: "User interface", keys: ui::KEYS },
     Section { title: "Memory", keys: ui::MEMORY_KEYS },
 ];
 
-/// Declares keys: the doc line, `"path": shape, "default", "example", effect;`.
+/// The version that first understood a key, unless the key says another.
+pub(crate) const FIRST_VERSION: &str = "0.1.0";
+
+/// Declares keys: the doc line, `"path": shape, "default", "example", effect;`, and for a key that is younger than
+/// [`FIRST_VERSION`] `effect, "version";`.
 macro_rules! table {
-    ($($(#[doc = $doc:literal])+ $path:literal: $shape:expr, $default:literal, $example:literal, $effect:expr;)*) => {
+    (@since) => { $crate::registry::FIRST_VERSION };
+    (@since $since:literal) => { $since };
+    ($($(#[doc = $doc:literal])+ $path:literal: $shape:expr, $default:literal, $example:literal, $effect:expr
+        $(, $since:literal)?;)*) => {
         &[$($crate::registry::Key {
             path: $path,
             shape: $shape,
@@ -120,6 +146,7 @@ macro_rules! table {
             example: $example,
             doc: concat!($($doc),+),
             effect: $effect,
+            since: $crate::registry::table!(@since $($since)?),
         }),*]
     };
 }
@@ -174,11 +201,14 @@ pub(crate) const POSITIVE: Shape = Shape::Int(1, MAX_U32);
 /// A whole number from 0.
 pub(crate) const COUNT: Shape = Shape::Int(0, MAX_U32);
 
+/// A year in seconds, the longest time of a setting.
+const YEAR: f64 = 31_536_000.0;
+
 /// Seconds, from a millisecond to a year.
-pub(crate) const SECONDS: Shape = Shape::Number(0.001, 31_536_000.0);
+pub(crate) const SECONDS: Shape = Shape::Number(0.001, YEAR);
 
 /// Seconds, from nothing to a year.
-pub(crate) const SECONDS_OR_NONE: Shape = Shape::Number(0.0, 31_536_000.0);
+pub(crate) const SECONDS_OR_NONE: Shape = Shape::Number(0.0, YEAR);
 
 /// A share of a whole.
 pub(crate) const SHARE: Shape = Shape::Number(0.0, 1.0);
@@ -248,6 +278,7 @@ impl Shape {
             Self::Bool => "`true` or `false`".to_owned(),
             Self::Int(min, max) if *max >= MAX_U32 => format!("a whole number from {min}"),
             Self::Int(min, max) => format!("a whole number from {min} to {max}"),
+            Self::Number(min, max) if *max >= YEAR => format!("a number of seconds from {min} to a year"),
             Self::Number(min, max) => format!("a number from {min} to {max}"),
             Self::Text => "a text".to_owned(),
             Self::Secret => "a reference such as `${MY_API_KEY}`".to_owned(),

@@ -86,8 +86,11 @@ fn excerpt(out: &mut String, line: &str, span: Span, width: usize) {
 
 fn wrapped(out: &mut String, text: &str, first: &str, later: &str, width: usize) {
     let options = textwrap::Options::new(width.max(NARROWEST))
+        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit)
         .initial_indent(first)
         .subsequent_indent(later)
+        // A flag is for copying.
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
         .break_words(false);
     out.push_str(&textwrap::fill(text, options));
     out.push('\n');

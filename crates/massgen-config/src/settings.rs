@@ -1,11 +1,21 @@
 //! What the command line asks for, and how it is laid over the written configuration.
 
-use crate::backends::{backend, running_types, type_of_model};
+mod criteria;
+mod modes;
+
+use crate::backends::Backends;
+use crate::context_paths::ContextPath;
 use crate::finding::Finding;
 use crate::node::{Entry, Node, Origin, Value};
 
+pub use criteria::Criteria;
+pub use modes::{Coordination, CwdContext, Modes, Personas};
+
 /// Seed of the simulated team that runs when nothing is configured.
 pub const DEMO_SEED: u64 = 1;
+
+/// The backend type that asks no model.
+const SIMULATED: &str = "simulated";
 
 /// Agents of the simulated team.
 const DEMO_AGENTS: [&str; 3] = ["agent_a", "agent_b", "agent_c"];
@@ -25,14 +35,18 @@ pub struct Settings {
     pub system_message: Option<String>,
     /// `--orchestrator-timeout`, in seconds.
     pub orchestrator_timeout: Option<u64>,
-    /// `--quick`: one answer each, no presentation.
-    pub quick: bool,
+    /// The flags that set a way of working.
+    pub modes: Modes,
     /// `--single-agent`.
     pub single_agent: Option<SingleAgent>,
     /// `--max-cost`, in US dollars.
     pub max_cost: Option<f64>,
     /// `--max-tokens`.
     pub max_tokens: Option<u64>,
+    /// `--simulate`: every model is replaced by a simulated one.
+    pub simulate: bool,
+    /// Paths that the question names, for agents to see beside those of the configuration.
+    pub context_paths: Vec<ContextPath>,
 }
 
 /// Which agent stays when only one is wanted.
@@ -52,7 +66,7 @@ impl Settings {
 }
 
 /// The configuration that flags alone make; the simulated team when they name no model.
-pub(crate) fn without_file(settings: &Settings, findings: &mut Vec<Finding>) -> Node {
+pub(crate) fn without_file(settings: &Settings, backends: &Backends, findings: &mut Vec<Finding>) -> Node {
     if !settings.name_a_backend() {
         return simulated_team_node(DEMO_SEED);
     }
@@ -60,15 +74,15 @@ pub(crate) fn without_file(settings: &Settings, findings: &mut Vec<Finding>) -> 
         (Some(kind), _, _) => kind.clone(),
         (None, _, Some(_)) => "chatcompletion".to_owned(),
         (None, Some(model), None) => {
-            if let Some(known) = type_of_model(model) {
-                known.name.to_owned()
+            if let Some(known) = backends.type_of_model(model) {
+                known.name.clone()
             } else {
                 findings.push(
                     Finding::error(
                         "agent.backend.type",
                         format!("no backend is known for the model `{}`", model.escape_debug()),
                     )
-                    .hint(format!("say which with `--backend`, one of {}", running_types()))
+                    .hint(format!("say which with `--backend`, one of {}", backends.running_types()))
                     .at(&Origin::Flag("--model")),
                 );
                 return Node::new(Value::Null, Origin::BuiltIn);
@@ -76,7 +90,7 @@ pub(crate) fn without_file(settings: &Settings, findings: &mut Vec<Finding>) -> 
         }
         (None, None, None) => String::new(),
     };
-    if backend(&kind).is_some_and(|known| known.name == "simulated") && settings.model.is_none() {
+    if backends.get(&kind).is_some_and(|known| known.name == SIMULATED) && settings.model.is_none() {
         return simulated_team_node(DEMO_SEED);
     }
     let mut root = Node::new(Value::Map(Vec::new()), Origin::BuiltIn);
@@ -98,7 +112,7 @@ pub(crate) fn simulated_team_node(seed: u64) -> Node {
     let agents = (0u64..).zip(DEMO_AGENTS).map(|(i, id)| {
         let mut agent = Node::new(Value::Map(Vec::new()), Origin::BuiltIn);
         agent.set(&["id"], text(id), &Origin::BuiltIn);
-        agent.set(&["backend", "type"], text("simulated"), &Origin::BuiltIn);
+        agent.set(&["backend", "type"], text(SIMULATED), &Origin::BuiltIn);
         let seed = seed.wrapping_add(i) & i64::MAX.cast_unsigned();
         agent.set(&["backend", "seed"], Value::Int(seed.into()), &Origin::BuiltIn);
         agent
@@ -148,18 +162,41 @@ pub(crate) fn overlay(root: &mut Node, settings: &Settings, base: Base, findings
     if let Some(tokens) = settings.max_tokens {
         put("--max-tokens", &["orchestrator", "budget", "max_tokens"], Value::Int(tokens.into()));
     }
-    if settings.quick {
-        let agents = root.get("agents").and_then(Node::list).map_or(1, <[Node]>::len);
-        let mut put = |key, value| root.set(&["orchestrator", key], value, &Origin::Flag("--quick"));
-        put("max_new_answers_per_agent", Value::Int(1));
-        put("skip_final_presentation", Value::Bool(true));
-        if agents > 1 {
-            put("disable_injection", Value::Bool(true));
-            put("defer_voting_until_all_answered", Value::Bool(true));
-            put("final_answer_strategy", Value::Text("synthesize".to_owned()));
-        } else {
-            put("skip_voting", Value::Bool(true));
+    modes::overlay(root, &settings.modes);
+    if settings.simulate {
+        simulate(root);
+    }
+}
+
+/// Replaces the backend of every agent by a simulated one. One that is simulated stays: it may have a script.
+fn simulate(root: &mut Node) {
+    let Value::Map(entries) = &mut root.value else {
+        return;
+    };
+    for entry in entries {
+        match (entry.key.as_str(), &mut entry.node.value) {
+            ("agent", Value::Map(_)) => simulate_agent(&mut entry.node, 0),
+            ("agents", Value::List(agents)) => {
+                agents.iter_mut().zip(0..).for_each(|(agent, position)| simulate_agent(agent, position));
+            }
+            // The check says what is wrong there.
+            _ => {}
         }
+    }
+}
+
+fn simulate_agent(agent: &mut Node, position: i128) {
+    let origin = Origin::Flag("--simulate");
+    let written = agent.get("backend");
+    let is_map = written.is_some_and(|backend| backend.entries().is_some());
+    let kind = written.and_then(|backend| backend.get("type")).and_then(Node::text);
+    let is_simulated =
+        kind.and_then(|kind| Backends::built_in().get(kind)).is_some_and(|kind| kind.name == SIMULATED);
+    if is_map && !is_simulated {
+        let mut simulated = Node::new(Value::Map(Vec::new()), origin.clone());
+        simulated.set(&["type"], Value::Text(SIMULATED.to_owned()), &origin);
+        simulated.set(&["seed"], Value::Int(position), &origin);
+        agent.set(&["backend"], simulated.value, &origin);
     }
 }
 
@@ -241,3 +278,7 @@ fn keep_single_agent(root: &mut Node, settings: &Settings, findings: &mut Vec<Fi
         );
     }
 }
+
+#[cfg(test)]
+#[path = "settings/settings_tests.rs"]
+mod tests;

@@ -7,7 +7,7 @@ use massgen_core::{Agent, State};
 use massgen_prompt::Materials;
 use massgen_protocol::message::{Reply, ToolOutcome};
 use massgen_protocol::turn::Turn;
-use massgen_protocol::{AnswerLabel, CallId, Note, NoteId, RunSpec, ToolUse};
+use massgen_protocol::{AnswerLabel, CallId, Note, NoteId, PastTurn, RunSpec, ToolUse};
 
 /// A conversation with everything it refers to. Texts are shared, not copied.
 #[derive(Debug)]
@@ -61,6 +61,10 @@ impl PromptMaterials {
 impl Materials for PromptMaterials {
     fn question(&self) -> &str {
         &self.spec.question
+    }
+
+    fn history(&self) -> &[PastTurn] {
+        &self.spec.history
     }
 
     fn answer(&self, label: AnswerLabel) -> Option<&str> {

@@ -8,7 +8,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use massgen_core::{Phase, ReplayError, begin, replay};
 use massgen_ports::{SessionEnd, SessionHandle, ToolHost};
 use massgen_prompt::{PromptError, Prompts, SystemText};
-use massgen_protocol::spec::{AgentSpec, RunMeta, RunSpec};
+use massgen_protocol::spec::{AgentSpec, PastTurn, RunMeta, RunSpec};
 use massgen_protocol::{AgentId, Command, Delta, Envelope, Seq, limits};
 use tokio::sync::{broadcast, mpsc, watch};
 
@@ -48,8 +48,7 @@ impl Session {
     pub fn start(spec: RunSpec, meta: RunMeta, ports: Ports) -> Result<Self, EngineError> {
         let prompts = Prompts::new()?;
         let fixed = fixed_prompts(&spec, &prompts, &*ports.tools)?;
-        let fixed_prompt_bytes =
-            fixed.values().map(|fixed| fixed_bytes(fixed, &spec.question)).max().unwrap_or(0);
+        let fixed_prompt_bytes = fixed.values().map(|fixed| fixed_bytes(fixed, &spec)).max().unwrap_or(0);
         let meta = RunMeta { fixed_prompt_bytes, ..meta };
         let begun = begin(Arc::new(spec), Arc::new(meta), massgen_protocol::RunMillis::default());
         Self::spawn(ports, prompts, fixed, Vec::new(), |ports, prompts, fixed, channels| {
@@ -178,10 +177,12 @@ fn fixed_prompt(
 }
 
 /// Bytes of the part of a prompt that is there before anybody has said anything.
-fn fixed_bytes(fixed: &FixedPrompt, question: &str) -> u64 {
+fn fixed_bytes(fixed: &FixedPrompt, spec: &RunSpec) -> u64 {
     let tool = |tool: &massgen_protocol::ToolSchema| {
         tool.name.len() + tool.description.len() + tool.parameters.to_string().len()
     };
-    let bytes = fixed.system.len() + question.len() + fixed.tools.iter().map(tool).sum::<usize>();
+    let history = spec.history.iter().map(PastTurn::bytes).sum::<usize>();
+    let bytes =
+        fixed.system.len() + history + spec.question.len() + fixed.tools.iter().map(tool).sum::<usize>();
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }

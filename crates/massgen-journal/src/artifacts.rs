@@ -18,7 +18,7 @@ mod conversation;
 mod coordination;
 mod decisions;
 mod events;
-mod excerpt;
+pub(crate) mod excerpt;
 mod files;
 mod fold;
 mod folder;
@@ -29,7 +29,7 @@ mod projector;
 mod rebuild;
 mod redact;
 mod rounds;
-mod stamps;
+pub(crate) mod stamps;
 mod state;
 mod status;
 mod table;
@@ -44,7 +44,7 @@ use massgen_protocol::{AgentNo, Seq};
 
 pub use automation::{AutomationLines, AutomationPaths};
 pub use events::CompatLine;
-pub use folder::{RunFolder, link_in_home};
+pub use folder::{Named, RunFolder, link_in_home};
 pub use projector::{Due, Flush, Projector};
 pub use rebuild::{RebuildReport, rebuild};
 
@@ -97,7 +97,7 @@ pub enum ArtifactError {
 
 #[cfg(test)]
 #[path = "artifacts/testing.rs"]
-mod testing;
+pub(crate) mod testing;
 
 #[cfg(test)]
 #[path = "artifacts/projection_tests.rs"]

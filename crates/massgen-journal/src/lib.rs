@@ -3,7 +3,7 @@
 //!
 //! What it holds: [`SqliteJournal`], the adapter of the `Journal` port; [`read()`], which reads a journal while
 //! somebody else may be writing it; the lock that keeps a second process out; SQL views for analysis
-//! (`src/schema.sql`).
+//! (`src/schema.sql`); [`sessions`], which keeps what was asked and answered one after the other.
 //!
 //! What it does not hold: the meaning of events (`massgen-core`), the decision what is committed when
 //! (`massgen-engine`).
@@ -23,8 +23,9 @@ mod journal;
 mod lock;
 mod private;
 mod read;
+pub mod sessions;
 mod writer;
 
 pub use journal::SqliteJournal;
 pub use lock::Owner;
-pub use read::read;
+pub use read::{read, read_start};

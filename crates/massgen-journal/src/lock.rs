@@ -38,6 +38,28 @@ impl fmt::Display for Owner {
     }
 }
 
+/// Name of the file in a run folder that is locked.
+const LOCK: &str = "journal.lock";
+
+/// Whether a process holds the lock on the run in `run_dir`. A run without a lock is held by nobody.
+pub(crate) fn is_held(run_dir: &Path) -> io::Result<bool> {
+    let mut file = match File::open(run_dir.join(LOCK)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    // Who leaves in order says so; only for the others the lock itself is tried, because trying holds it for a moment.
+    let mut first = [0];
+    if file.read(&mut first)? == 0 {
+        return Ok(false);
+    }
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 /// The lock on a run, held until it is dropped.
 #[derive(Debug)]
 pub(crate) struct RunLock {
@@ -47,7 +69,7 @@ pub(crate) struct RunLock {
 impl RunLock {
     /// Takes the lock on the run in `run_dir`, a folder that exists.
     pub(crate) fn acquire(run_dir: &Path, owner: &Owner) -> Result<Self, JournalError> {
-        let path = run_dir.join("journal.lock");
+        let path = run_dir.join(LOCK);
         let failed = |error: io::Error| from_io(&path, &error);
         // Never removed: a lock on a file that has lost its name would keep nobody out.
         let file = private::file().create(true).truncate(false).open(&path).map_err(failed)?;

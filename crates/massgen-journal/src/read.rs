@@ -5,7 +5,7 @@ use std::path::Path;
 use massgen_ports::JournalError;
 use massgen_protocol::event::ENVELOPE_VERSION;
 use massgen_protocol::{Envelope, RunMillis, Seq, Timestamp};
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::database;
 use crate::error::{corrupt, from_sqlite};
@@ -30,6 +30,28 @@ pub fn read(run_dir: &Path) -> Result<Vec<Envelope>, JournalError> {
         Some(connection) => all_events(&connection, run_dir),
         None => Ok(Vec::new()),
     }
+}
+
+/// Reads the first event of the journal of the run in `run_dir`, as [`read`] does; `None` when there is none yet.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_start(run_dir: &Path) -> Result<Option<Envelope>, JournalError> {
+    let path = database::path_in(run_dir);
+    if !database::is_there(&path)? {
+        return Err(JournalError::NotFound { path: run_dir.to_owned() });
+    }
+    let Some(connection) = database::open_for_reading(&path)? else {
+        return Ok(None);
+    };
+    let first = Seq(1);
+    let stored = connection
+        .query_row("SELECT seq, at, run_ms, v, body, blob FROM events WHERE seq = 1", [], Stored::from_row)
+        .optional()
+        .map_err(|error| from_sqlite(&path, first, &error))?;
+    let stored = stored
+        .map(|stored| stored.into_envelope(run_dir, first).map_err(|problem| corrupt(&path, first, problem)));
+    stored.transpose()
 }
 
 /// All events of the journal behind `connection`, checked for density; their blobs lie in `run_dir`.

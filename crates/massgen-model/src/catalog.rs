@@ -3,22 +3,11 @@
 //!
 //! The catalog is parsed at the first look-up (4 ms and 5 MB); whoever does not ask does not pay.
 
-use massgen_protocol::Price;
+use massgen_protocol::{ModelFacts, Price};
 use reqwest::Url;
 use rig_core::catalog::{Catalog, ModelSpec, Pricing};
 
 use crate::http::is_loopback_host;
-
-/// What is known about one model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ModelFacts {
-    /// Context window in tokens.
-    pub context_window: Option<u64>,
-    /// Longest output in tokens.
-    pub max_output: Option<u64>,
-    /// List price without discounts and surcharges.
-    pub price: Option<Price>,
-}
 
 /// Backend types that are servers of one's own.
 const LOCAL: [&str; 3] = ["lmstudio", "vllm", "sglang"];
@@ -43,20 +32,20 @@ const VENDORS: [(&str, &str); 16] = [
     ("xiaomimimo.com", "xiaomimimo"),
 ];
 
-/// What is known about `model` of the backend type `backend_kind` behind `base_url`; `None` when nothing is.
+/// What is known about `model` of the backend type `backend_kind` behind `base_url`.
 ///
 /// Where the model runs decides about its price, so the host is asked first and the type only for endpoints without
 /// a known host. A server on this machine, or of a type that one runs oneself, costs nothing.
-pub fn lookup(backend_kind: &str, model: &str, base_url: &str) -> Option<ModelFacts> {
+pub fn lookup(backend_kind: &str, model: &str, base_url: &str) -> ModelFacts {
     let url = Url::parse(base_url).ok();
     if is_local(backend_kind) || url.as_ref().is_some_and(is_loopback_host) {
-        return Some(ModelFacts { context_window: None, max_output: None, price: Some(Price::FREE) });
+        return ModelFacts { price: Some(Price::FREE), ..ModelFacts::default() };
     }
     let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
     let belongs =
         |domain: &str| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    let vendor = VENDORS.iter().find(|(domain, _)| belongs(domain)).map(|(_, vendor)| *vendor)?;
-    find(vendor, model).map(facts)
+    let vendor = VENDORS.iter().find(|(domain, _)| belongs(domain)).map(|(_, vendor)| *vendor);
+    vendor.and_then(|vendor| find(vendor, model)).map(facts).unwrap_or_default()
 }
 
 /// Whether a backend type is a server of one's own, which wants no key and no money.
@@ -71,10 +60,11 @@ fn find(vendor: &str, model: &str) -> Option<&'static ModelSpec> {
     exact(model).or_else(|| model.rmatch_indices("-20").find_map(|(at, _)| exact(model.get(..at)?)))
 }
 
+/// The catalog writes 0 for a figure that a model does not have.
 fn facts(spec: &ModelSpec) -> ModelFacts {
     ModelFacts {
-        context_window: spec.context_window.map(u64::from),
-        max_output: spec.max_output_tokens.map(u64::from),
+        context_window: spec.context_window.filter(|tokens| *tokens > 0).map(u64::from),
+        max_output_tokens: spec.max_output_tokens.filter(|tokens| *tokens > 0),
         price: spec.pricing.as_ref().map(price),
     }
 }
@@ -100,18 +90,19 @@ mod tests {
 
     #[test]
     fn a_known_model_has_a_window_and_a_price() {
-        let known = lookup("chatcompletion", "gpt-5.2", "https://api.openai.com/v1").unwrap();
-        assert!(known.context_window.unwrap() > 100_000 && known.max_output.unwrap() > 1000);
+        let known = lookup("chatcompletion", "gpt-5.2", "https://api.openai.com/v1");
+        assert!(known.context_window.unwrap() > 100_000 && known.max_output_tokens.unwrap() > 1000);
         let price = known.price.unwrap();
         assert!(price.input > 0 && price.output > price.input && price.cached_input < price.input);
-        assert_eq!(lookup("openai", "gpt-5.2-2025-12-11", "https://api.openai.com/v1"), Some(known));
+        assert_eq!(lookup("openai", "gpt-5.2-2025-12-11", "https://api.openai.com/v1"), known);
     }
 
     #[test]
     fn a_model_elsewhere_is_unknown_even_if_its_name_is_known() {
-        assert_eq!(lookup("chatcompletion", "gpt-5.2", "https://notopenai.com/v1"), None);
-        assert_eq!(lookup("chatcompletion", "no-such-model", "https://api.openai.com/v1"), None);
-        assert_eq!(lookup("chatcompletion", "gpt-5.2", "not a url"), None);
+        let nothing = ModelFacts::default();
+        assert_eq!(lookup("chatcompletion", "gpt-5.2", "https://notopenai.com/v1"), nothing);
+        assert_eq!(lookup("chatcompletion", "no-such-model", "https://api.openai.com/v1"), nothing);
+        assert_eq!(lookup("chatcompletion", "gpt-5.2", "not a url"), nothing);
     }
 
     #[test]
@@ -122,11 +113,7 @@ mod tests {
             ("chatcompletion", "http://[::1]:1/v1"),
             ("vllm", "http://gpu.example:8000/v1"),
         ] {
-            assert_eq!(
-                lookup(kind, "gpt-5.2", url).and_then(|facts| facts.price),
-                Some(Price::FREE),
-                "{url}"
-            );
+            assert_eq!(lookup(kind, "gpt-5.2", url).price, Some(Price::FREE), "{url}");
         }
     }
 }

@@ -4,16 +4,19 @@ use std::sync::Arc;
 
 use massgen_protocol::message::{Message, Reply, ToolOutcome};
 use massgen_protocol::turn::{Directive, News, ResultRef, TallyRow, Turn, Verdict};
-use massgen_protocol::{AgentNo, AnswerLabel, CallId, Note, NoteId, ToolUse};
+use massgen_protocol::{AgentNo, AnswerLabel, CallId, Note, NoteId, PastTurn, ToolUse};
 use minijinja::context;
 
 use crate::fragment::{self, Ownership};
+use crate::history;
 use crate::template::{PromptError, Prompts};
 
 /// Where the texts are that turns refer to.
 pub trait Materials {
     /// The task.
     fn question(&self) -> &str;
+    /// Earlier exchanges with the same user, the oldest first.
+    fn history(&self) -> &[PastTurn];
     /// The text of an accepted answer.
     fn answer(&self, label: AnswerLabel) -> Option<&str>;
     /// A steering message.
@@ -34,7 +37,7 @@ pub struct Viewer {
 }
 
 impl Prompts {
-    /// The messages of a conversation.
+    /// The messages of a conversation: earlier exchanges with the user first, if there are any, and then the turns.
     ///
     /// # Errors
     /// When a template is broken.
@@ -44,7 +47,9 @@ impl Prompts {
         conversation: &[Turn],
         materials: &dyn Materials,
     ) -> Result<Vec<Message>, PromptError> {
-        let mut messages = Vec::with_capacity(conversation.len() + 2);
+        let past = materials.history();
+        let mut messages = Vec::with_capacity(conversation.len() + 2 * past.len() + 2);
+        messages.extend(past.iter().flat_map(history::messages));
         for turn in conversation {
             match turn {
                 Turn::Opening(news) => {
@@ -70,6 +75,7 @@ impl Prompts {
             "opening",
             context! {
                 question => materials.question(),
+                is_first => materials.history().is_empty(),
                 viewer => viewer.agent.to_string(),
                 alone => viewer.agents == 1,
                 answers => answers(viewer, &news.answers, materials),

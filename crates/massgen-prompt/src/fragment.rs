@@ -45,6 +45,12 @@ pub fn tool_result(text: &str) -> String {
     capped(text, limits::TOOL_RESULT_IN_PROMPT_BYTES).into_owned()
 }
 
+/// A text of an earlier exchange.
+pub fn past(text: &str) -> String {
+    let text = capped(text, limits::HISTORY_TEXT_BYTES);
+    harmless(&text).into_owned()
+}
+
 /// `text`, or its beginning and end with a remark between them when it is longer than `limit` bytes.
 fn capped(text: &str, limit: usize) -> Cow<'_, str> {
     if text.len() <= limit {

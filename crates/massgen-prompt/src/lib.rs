@@ -16,6 +16,7 @@
 
 mod conversation;
 pub mod fragment;
+pub mod history;
 mod template;
 mod tools;
 

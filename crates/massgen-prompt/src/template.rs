@@ -5,7 +5,7 @@ use minijinja::{Environment, Value, context};
 use serde::Serialize;
 
 /// Every template: name and text.
-const TEMPLATES: [(&str, &str); 12] = [
+const TEMPLATES: [(&str, &str); 13] = [
     ("system", include_str!("../templates/system.md")),
     ("policy/lenient", include_str!("../templates/policy/lenient.md")),
     ("policy/balanced", include_str!("../templates/policy/balanced.md")),
@@ -18,6 +18,7 @@ const TEMPLATES: [(&str, &str); 12] = [
     ("tool_outcome", include_str!("../templates/tool_outcome.md")),
     ("new_answer", include_str!("../templates/new_answer.md")),
     ("vote", include_str!("../templates/vote.md")),
+    ("no_final_answer", include_str!("../templates/no_final_answer.md")),
 ];
 
 /// Why a prompt could not be made. Only a broken template can cause this.

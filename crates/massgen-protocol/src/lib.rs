@@ -13,6 +13,7 @@
 
 pub mod command;
 pub mod event;
+pub mod facts;
 pub mod ids;
 pub mod limits;
 pub mod message;
@@ -23,12 +24,13 @@ pub mod turn;
 
 pub use command::{Command, Note, NoteId};
 pub use event::{Delta, DeltaKind, Envelope, Event};
+pub use facts::ModelFacts;
 pub use ids::{AgentId, AgentNo, AnswerLabel, CallId, RevisionSet, Seq, ToolUse};
 pub use message::{
     CallContext, FinishReason, Message, ModelFailure, ModelRequest, Purpose, Reply, ReplyItem, ToolCall,
     ToolOutcome, ToolSchema,
 };
 pub use money::{Price, TokenUsage, UsageSource, Usd};
-pub use spec::{AgentSpec, RunSpec};
+pub use spec::{AgentSpec, PastTurn, RunSpec};
 pub use time::{RunMillis, Timestamp};
 pub use turn::Turn;

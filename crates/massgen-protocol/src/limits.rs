@@ -11,6 +11,28 @@ pub const AGENTS: usize = 512;
 /// Longest question.
 pub const QUESTION_BYTES: usize = 1024 * 1024;
 
+/// Most earlier exchanges of a session that a run remembers; older ones are left out.
+pub const HISTORY_TURNS: usize = 64;
+
+/// Longest question or answer of an earlier exchange; the middle of a longer one is left out, with a note that says so.
+pub const HISTORY_TEXT_BYTES: usize = 48 * 1024;
+
+/// Most bytes of all earlier exchanges together, so that they leave room in a usual context window; older exchanges
+/// are left out.
+pub const HISTORY_BYTES: usize = 192 * 1024;
+
+/// Sessions that the index in the home directory lists. The oldest completed ones leave it; their turns stay.
+pub const SESSIONS: usize = 2_000;
+
+/// Longest index of sessions that is read.
+pub const SESSION_INDEX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Most turns of one session.
+pub const SESSION_TURNS: u32 = 10_000;
+
+/// Longest id of a session; it is a directory name.
+pub const SESSION_ID_BYTES: usize = 96;
+
 /// Longest peer answer that a prompt shows; the middle of a longer one is left out, with a note that says so.
 pub const ANSWER_IN_PROMPT_BYTES: usize = 48 * 1024;
 

@@ -25,6 +25,26 @@ pub struct RunSpec {
     pub timeouts: Timeouts,
     /// What the run may spend.
     pub budget: Budget,
+    /// Earlier exchanges with the same user, the oldest first. Journals from before there were any have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<PastTurn>,
+}
+
+/// An earlier exchange of the session: what was asked, and what came of it. Not more than
+/// [`limits::HISTORY_TURNS`] of them, of [`limits::HISTORY_TEXT_BYTES`] for each text, are put into a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PastTurn {
+    /// What the user had asked.
+    pub question: String,
+    /// The final answer, or a remark in brackets where there was none.
+    pub answer: String,
+}
+
+impl PastTurn {
+    /// Bytes of both texts.
+    pub fn bytes(&self) -> usize {
+        self.question.len() + self.answer.len()
+    }
 }
 
 impl RunSpec {
@@ -317,8 +337,23 @@ pub struct RunMeta {
     pub git: Option<GitState>,
     /// Offset of local time from UTC when the run started, in seconds east.
     pub utc_offset_seconds: i32,
-    /// Size of the fixed part of a prompt (system text, tools, question), in bytes; the largest over the agents.
+    /// Size of the fixed part of a prompt (system text, tools, earlier exchanges, question), in bytes; the largest over
+    /// the agents.
     pub fixed_prompt_bytes: u64,
+    /// The session that the run is a turn of; `None` when it is of none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionMeta>,
+}
+
+/// The session that a run is a turn of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SessionMeta {
+    /// Its id.
+    pub id: String,
+    /// The directory whose `.massgen/sessions/` keeps its turns, absolute.
+    pub project_directory: String,
+    /// Whether the index of sessions in the home directory knows it.
+    pub is_registered: bool,
 }
 
 /// Commit and branch of a checkout.
@@ -361,10 +396,16 @@ mod tests {
             orchestration: Orchestration::default(),
             timeouts: Timeouts::default(),
             budget: Budget::default(),
+            history: Vec::new(),
         };
         let numbers: Vec<_> = spec.agent_nos().iter().map(ToString::to_string).collect();
         assert_eq!(numbers, ["agent3", "agent1", "agent2"]);
         assert_eq!(spec.agent(AgentNo::from_index(0)).map(|a| a.id.as_str()), Some("alpha"));
+        let json = serde_json::to_string(&spec).unwrap();
+        assert_eq!(serde_json::from_str::<RunSpec>(&json).unwrap(), spec);
+        assert!(!json.contains("history"), "journals of single questions stay as they were");
+        let past = PastTurn { question: "what".into(), answer: "that".into() };
+        let spec = RunSpec { history: vec![past], ..spec };
         let json = serde_json::to_string(&spec).unwrap();
         assert_eq!(serde_json::from_str::<RunSpec>(&json).unwrap(), spec);
     }

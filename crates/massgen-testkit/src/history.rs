@@ -261,6 +261,7 @@ pub fn spec(ids: &[&str]) -> RunSpec {
         orchestration: massgen_protocol::spec::Orchestration::default(),
         timeouts: massgen_protocol::spec::Timeouts::default(),
         budget: massgen_protocol::spec::Budget::default(),
+        history: Vec::new(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use massgen_config::backends::{BACKENDS, BackendType, Support};
+use massgen_config::backends::{BackendType, Backends, Support};
 
 use crate::environment::Environment;
 
@@ -19,11 +19,15 @@ const PATIENCE: Duration = Duration::from_millis(150);
 const LIST_BYTES: u64 = 64 * 1024;
 
 /// What was found of keys and `servers`, as lines that say what would be used and how; empty when nothing was.
-pub(crate) fn suggestions(environment: &Environment, servers: &[(&str, u16)]) -> Vec<String> {
+pub(crate) fn suggestions(
+    backends: &Backends,
+    environment: &Environment,
+    servers: &[(&str, u16)],
+) -> Vec<String> {
     // The general type only repeats what a type of its own says.
     let own =
         |backend: &&BackendType| backend.support == Support::Provider && backend.name != "chatcompletion";
-    let keys = BACKENDS.iter().filter(own).filter_map(|backend| {
+    let keys = backends.types().iter().filter(own).filter_map(|backend| {
         let variable = backend.key_variables.iter().find(|name| environment.has(name))?;
         let model = if backend.default_model.is_none() { " --model NAME" } else { "" };
         Some(format!("{variable} is set: massgen --backend {}{model} \"your question\"", backend.name))
@@ -36,7 +40,7 @@ pub(crate) fn suggestions(environment: &Environment, servers: &[(&str, u16)]) ->
 }
 
 /// The first model that a server on this machine offers; `None` when there is no such server.
-fn first_model(port: u16) -> Option<String> {
+pub(crate) fn first_model(port: u16) -> Option<String> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
@@ -86,7 +90,11 @@ mod tests {
     #[test]
     fn a_local_server_is_suggested_with_its_address_and_its_first_model() {
         let port = server(r#"{"object":"list","data":[{"id":"llama3.2:3b"},{"id":"other"}]}"#);
-        let found = suggestions(&Environment::of(&[]), &[("Nobody", closed_port()), ("Ollama", port)]);
+        let found = suggestions(
+            Backends::built_in(),
+            &Environment::of(&[]),
+            &[("Nobody", closed_port()), ("Ollama", port)],
+        );
         let expected = format!(
             "Ollama runs here: massgen --base-url http://127.0.0.1:{port}/v1 --model llama3.2:3b \"your question\""
         );
@@ -98,14 +106,18 @@ mod tests {
         for body in
             ["", "<html>", r#"{"data":[]}"#, r#"{"data":[{"id":"a; rm -rf /"}]}"#, r#"{"data":[{"id":7}]}"#]
         {
-            assert_eq!(suggestions(&Environment::of(&[]), &[("Any", server(body))]), [""; 0], "{body}");
+            assert_eq!(
+                suggestions(Backends::built_in(), &Environment::of(&[]), &[("Any", server(body))]),
+                [""; 0],
+                "{body}"
+            );
         }
     }
 
     #[test]
     fn a_key_is_suggested_with_its_backend_and_never_shown() {
         let environment = Environment::of(&[("OPENAI_API_KEY", "sk-top-secret"), ("GROQ_API_KEY", " ")]);
-        let found = suggestions(&environment, &[]);
+        let found = suggestions(Backends::built_in(), &environment, &[]);
         assert_eq!(found, ["OPENAI_API_KEY is set: massgen --backend openai \"your question\""]);
     }
 }

@@ -1,6 +1,7 @@
 //! What the process was given: variables, `.env` files, folders. Read once; nothing here changes the process.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,9 @@ const SECRET_NAMES: [&str; 10] = [
     "AUTHORIZATION",
 ];
 
+/// The files that keys are read from. The first one that has a variable wins, and the environment wins over all.
+pub(crate) const ENV_FILES: [&str; 3] = ["./.env", "~/.config/massgen/.env", "~/.massgen/.env"];
+
 /// Where keys are looked for, for messages.
 pub(crate) const SEARCHED: &str = "the environment, ./.env, ~/.config/massgen/.env, ~/.massgen/.env";
 
@@ -31,6 +35,8 @@ pub(crate) const SEARCHED: &str = "the environment, ./.env, ~/.config/massgen/.e
 #[derive(Clone)]
 pub(crate) struct Environment {
     variables: HashMap<String, String>,
+    /// The `.env` file of each variable that comes from one, as a person would type it.
+    files: HashMap<String, &'static str>,
     pub(crate) working_directory: PathBuf,
     pub(crate) home: Option<PathBuf>,
 }
@@ -46,22 +52,33 @@ impl Environment {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
         let home = variables.get("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
-        let in_home = |path: &str| home.as_ref().map(|home| home.join(path));
-        let files =
-            [Some(working_directory.join(".env")), in_home(".config/massgen/.env"), in_home(".massgen/.env")];
-        for file in files.into_iter().flatten() {
-            for (name, value) in read_env_file(&file)? {
-                variables.entry(name).or_insert(value);
+        let mut files = HashMap::new();
+        for name in ENV_FILES {
+            let file = match (name.strip_prefix("~/"), &home) {
+                (Some(rest), Some(home)) => home.join(rest),
+                (Some(_), None) => continue,
+                (None, _) => working_directory.join(".env"),
+            };
+            for (variable, value) in read_env_file(&file)? {
+                if let Entry::Vacant(free) = variables.entry(variable) {
+                    files.insert(free.key().clone(), name);
+                    free.insert(value);
+                }
             }
         }
-        Ok(Self { variables, working_directory, home })
+        Ok(Self { variables, files, working_directory, home })
     }
 
     /// An environment with these variables and no folders.
     #[cfg(test)]
     pub(crate) fn of(variables: &[(&str, &str)]) -> Self {
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Self { variables: variables.collect(), working_directory: PathBuf::from("/nowhere"), home: None }
+        Self {
+            variables: variables.collect(),
+            files: HashMap::new(),
+            working_directory: PathBuf::from("/nowhere"),
+            home: None,
+        }
     }
 
     /// The value of a variable; blank ones count as not set.
@@ -72,6 +89,11 @@ impl Environment {
     /// Whether a variable is set.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
+    }
+
+    /// Where a variable that is set comes from: an `.env` file as a person would type it, or `the environment`.
+    pub(crate) fn origin(&self, name: &str) -> Option<&'static str> {
+        self.has(name).then(|| self.files.get(name).copied().unwrap_or("the environment"))
     }
 
     /// All variables as a source of keys, with `more` before them.

@@ -1,10 +1,11 @@
 //! What ends the program before or beside a run, and the exit codes.
 
 use std::fmt;
-use std::io::IsTerminal;
 
-use massgen_config::{Findings, Style};
+use massgen_config::Findings;
 use massgen_protocol::event::RunOutcome;
+
+use crate::terminal::findings_style;
 
 /// A final answer exists, or what was asked for was done.
 pub(crate) const SUCCESS: u8 = 0;
@@ -95,15 +96,9 @@ impl fmt::Display for Failure {
                     None => Ok(()),
                 }
             }
-            Self::Configuration(findings) => f.write_str(&massgen_config::render(findings, stderr_style())),
+            Self::Configuration(findings) => {
+                f.write_str(&massgen_config::render(findings, findings_style(&std::io::stderr())))
+            }
         }
     }
-}
-
-/// How findings look on stderr.
-pub(crate) fn stderr_style() -> Style {
-    let width =
-        terminal_size::terminal_size_of(std::io::stderr()).map_or(80, |(columns, _)| usize::from(columns.0));
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if std::io::stderr().is_terminal() && !plain { Style::Drawn { width } } else { Style::Plain { width } }
 }

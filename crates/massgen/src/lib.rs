@@ -11,19 +11,30 @@
 //! Invariants: a run exits with 0 only when a final answer exists; with `--stream-events`, stdout is JSON lines and
 //! nothing else; no key of the environment is printed or stored.
 
+mod action;
 mod arguments;
+mod asking;
+mod at_paths;
+mod backends;
 mod closing;
 mod discovery;
 pub mod display;
 mod environment;
+mod examples;
 mod failure;
 mod git;
 mod inbox;
+mod information;
+mod interactive;
 mod logs;
 mod output;
+mod pages;
 mod remarks;
 mod run;
+mod sessions;
+mod setting_up;
 mod setup;
+mod terminal;
 mod wiring;
 
 use std::ffi::OsString;
@@ -31,17 +42,21 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
 use massgen_ports::Journal;
 
-use arguments::{Arguments, Subcommand};
+use action::Action;
+use arguments::CommandLine;
+use arguments::commands::{LogsCommand, Subcommand};
+use arguments::unavailable;
 use environment::Environment;
 use failure::Failure;
+use remarks::Remarks;
+use setting_up::doctor::{self, Form};
 
 /// Something between the engine and its journal. Tests use it to break things at a chosen moment.
 pub struct JournalLayer(Box<Wrap>);
 
-type Wrap = dyn Fn(Arc<dyn Journal>) -> Arc<dyn Journal>;
+type Wrap = dyn Fn(Arc<dyn Journal>) -> Arc<dyn Journal> + Send + Sync;
 
 impl JournalLayer {
     /// Nothing.
@@ -50,7 +65,7 @@ impl JournalLayer {
     }
 
     /// What `wrap` makes of the journal.
-    pub fn new(wrap: impl Fn(Arc<dyn Journal>) -> Arc<dyn Journal> + 'static) -> Self {
+    pub fn new(wrap: impl Fn(Arc<dyn Journal>) -> Arc<dyn Journal> + Send + Sync + 'static) -> Self {
         Self(Box::new(wrap))
     }
 
@@ -67,26 +82,107 @@ impl std::fmt::Debug for JournalLayer {
 
 /// Runs the program with `arguments`, the program's name first.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, layer: &JournalLayer) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(arguments::sorted(arguments)) {
-        Ok(arguments) => arguments,
+    let mut line = match CommandLine::parse(arguments) {
+        Ok(line) => line,
         Err(error) => {
+            if let Some(failure) = arguments::unquoted(&error) {
+                return report(&failure);
+            }
             // Help and version are asked for and go to stdout; everything else is a mistake and goes to stderr.
             let code = if error.use_stderr() { failure::USAGE } else { failure::SUCCESS };
             let _ = error.print();
             return ExitCode::from(code);
         }
     };
-    let environment = match Environment::of_process() {
-        Ok(environment) => environment,
-        Err(failure) => return report(&failure),
-    };
-    let outcome = match &arguments.command {
-        Some(Subcommand::Logs(logs)) => logs::perform(logs, &environment),
-        None => run::perform(&arguments, &environment, layer),
-    };
-    match outcome {
+    match perform(&mut line, layer) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => report(&failure),
+    }
+}
+
+/// Does what was asked for.
+fn perform(line: &mut CommandLine, layer: &JournalLayer) -> Result<u8, Failure> {
+    let action = action::decide(line)?;
+    for remark in action::idle(line) {
+        Remarks::direct().tell(&remark);
+    }
+    let arguments = &line.arguments;
+    match action {
+        Action::Unavailable(row) => Err(row.flag_failure(line)),
+        Action::Command(command) => perform_command(command),
+        Action::ListSessions => {
+            sessions::listing::perform(line.arguments.sessions.all, &Environment::of_process()?)
+        }
+        Action::Validate(file) => {
+            information::validate(file, &arguments.information, &Environment::of_process()?)
+        }
+        Action::ListBackends => {
+            information::list_backends(&arguments.information, &Environment::of_process()?)
+        }
+        Action::ListExamples => print(examples::list().as_bytes()),
+        Action::Example(name) => print(examples::find(name)?.text.as_bytes()),
+        Action::ShowSchema => information::show_schema(&arguments.information, &Environment::of_process()?),
+        Action::Setup => setting_up::setup(&Environment::of_process()?),
+        Action::GenerateConfig(file) => {
+            setting_up::generate_config(file, arguments, &Environment::of_process()?)
+        }
+        Action::Quickstart => setting_up::quickstart(arguments, &Environment::of_process()?),
+        Action::Init => setting_up::init(arguments.config.as_deref(), &Environment::of_process()?),
+        Action::Run => {
+            let environment = Environment::of_process()?;
+            match setting_up::first_run(arguments, &environment)? {
+                Some(code) => Ok(code),
+                None => run::perform(&mut line.arguments, &environment, layer),
+            }
+        }
+    }
+}
+
+/// Does what a command beside asking a question asks for. What needs no environment does not fail for it.
+fn perform_command(command: &Subcommand) -> Result<u8, Failure> {
+    match command {
+        Subcommand::Completions { shell } => print(&pages::completions(*shell)),
+        Subcommand::Man => print(&pages::manual()?),
+        Subcommand::Logs(logs) => match &logs.command {
+            Some(LogsCommand::Analyze(_)) => Err(missing("logs analyze")),
+            Some(
+                LogsCommand::Summary(_)
+                | LogsCommand::Tools { .. }
+                | LogsCommand::List(_)
+                | LogsCommand::Open { .. }
+                | LogsCommand::Rebuild { .. },
+            )
+            | None => logs::perform(logs, &Environment::of_process()?),
+        },
+        Subcommand::Config(command) => information::config(command, &Environment::of_process()?),
+        Subcommand::Doctor(doctor) => {
+            let form = if doctor.json { Form::Json } else { Form::Text };
+            doctor::perform(form, &Environment::of_process()?)
+        }
+        Subcommand::Viewer(_) => Err(missing("viewer")),
+        Subcommand::Export(_) => Err(missing("export")),
+        Subcommand::Shares(_) => Err(missing("shares")),
+        Subcommand::Serve(_) => Err(missing("serve")),
+    }
+}
+
+/// What is told of something that is understood and not connected.
+fn waiting(what: &str) -> Failure {
+    Failure::usage(format!("`{what}` is not in this version of massgen yet"))
+}
+
+/// What is told of a command whose feature is not there yet.
+fn missing(command: &str) -> Failure {
+    unavailable::command(command).map_or_else(|| waiting(command), unavailable::Unavailable::command_failure)
+}
+
+/// Prints what was asked for. A reader that has seen enough is no failure.
+fn print(text: &[u8]) -> Result<u8, Failure> {
+    match std::io::stdout().lock().write_all(text) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::configuration(format!("cannot write to stdout: {error}")))
+        }
+        Ok(()) | Err(_) => Ok(failure::SUCCESS),
     }
 }
 

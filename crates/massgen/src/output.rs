@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use massgen_journal::artifacts::{AutomationLines, AutomationPaths, CompatLine, Flush, Projector, RunFolder};
+use massgen_journal::sessions::TurnRecord;
 use massgen_ports::SessionHandle;
 use massgen_protocol::{Envelope, Event, Seq};
 use tokio::runtime::Handle;
@@ -78,18 +79,26 @@ impl Troubles {
     }
 }
 
+/// What the thread leaves.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    pub(crate) troubles: Troubles,
+    /// What the session keeps of the run.
+    pub(crate) record: TurnRecord,
+}
+
 /// Starts the thread. It ends with the session.
 pub(crate) fn spawn(
     output: Output,
     folder: RunFolder,
     past: Vec<Envelope>,
     session: Arc<dyn SessionHandle>,
-) -> io::Result<std::thread::JoinHandle<Troubles>> {
+) -> io::Result<std::thread::JoinHandle<Written>> {
     let runtime = Handle::current();
     std::thread::Builder::new().name("artifacts".to_owned()).spawn(move || {
         let mut writer = Writer::new(output, folder, &past);
         runtime.block_on(writer.follow(session.as_ref()));
-        writer.troubles
+        Written { troubles: writer.troubles, record: writer.record }
     })
 }
 
@@ -104,6 +113,7 @@ struct Writer {
     result: Vec<String>,
     is_stdout_open: bool,
     troubles: Troubles,
+    record: TurnRecord,
 }
 
 impl Writer {
@@ -121,9 +131,13 @@ impl Writer {
                 answer = Some(content);
             }
         }
+        let mut record = TurnRecord::default();
+        for envelope in past {
+            record.fold(envelope);
+        }
         let written = past.last().map_or(Seq(0), |envelope| envelope.seq);
         let mut writer =
-            Self { output, automation, projector, written, result, is_stdout_open: true, troubles };
+            Self { output, automation, projector, written, result, is_stdout_open: true, troubles, record };
         if let Some(answer) = answer {
             writer.write_answer(answer);
         }
@@ -156,6 +170,7 @@ impl Writer {
     }
 
     fn take(&mut self, envelope: &Envelope) {
+        self.record.fold(envelope);
         let compatible = self.project(envelope);
         if let Event::FinalAnswerReady { content, .. } = &envelope.event {
             self.write_answer(content);

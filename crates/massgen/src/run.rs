@@ -1,4 +1,4 @@
-//! One session of a run, from the arguments to the exit code.
+//! One run at work in this process: how it is shown, interrupted, resumed, and what its exit code is.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,45 +7,100 @@ use std::sync::Arc;
 use massgen_config::DisplayType;
 use massgen_core::{Phase, replay};
 use massgen_engine::{Session, SystemClock};
-use massgen_journal::artifacts::{AutomationPaths, RunFolder, link_in_home};
+use massgen_journal::artifacts::{AutomationPaths, RunFolder};
+use massgen_journal::sessions::TurnRecord;
 use massgen_journal::{Owner, SqliteJournal};
 use massgen_model::cassette::CassetteWriter;
 use massgen_ports::{Clock, JournalError, SessionEnd, SessionHandle};
-use massgen_protocol::{Command, Envelope, Seq};
+use massgen_protocol::spec::RunMeta;
+use massgen_protocol::{Command, Envelope, Event, Seq};
 use massgen_view::{Place, RunView};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::JournalLayer;
 use crate::arguments::Arguments;
+use crate::asking::Asking;
 use crate::closing::Closing;
 use crate::display::surroundings::{Stream, Wish};
 use crate::display::{DisplayOptions, show};
 use crate::environment::Environment;
 use crate::failure::{CONFIGURATION, Failure, INTERRUPTED, SUCCESS, code_of};
-use crate::output::{Lines, Output, Told};
+use crate::output::{Lines, Output, Told, Written};
 use crate::remarks::Remarks;
+use crate::sessions::OpenSession;
 use crate::wiring::{Tape, Wired, wire};
-use crate::{inbox, logs, output, setup};
+use crate::{inbox, interactive, logs, output};
 
-/// A session that is ready to be shown.
-struct Prepared {
-    session: Arc<dyn SessionHandle>,
-    folder: RunFolder,
-    past: Vec<Envelope>,
-    told: Told,
-    lines: Lines,
-    wish: Wish,
-    recording: Option<Arc<CassetteWriter>>,
-    closing: Closing,
+/// A run that is ready to be shown.
+pub(crate) struct Prepared {
+    pub(crate) session: Arc<dyn SessionHandle>,
+    pub(crate) folder: RunFolder,
+    pub(crate) past: Vec<Envelope>,
+    pub(crate) told: Told,
+    pub(crate) manner: Manner,
+    pub(crate) recording: Option<Arc<CassetteWriter>>,
+    pub(crate) closing: Closing,
+}
+
+/// How a run is told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Manner {
+    pub(crate) lines: Lines,
+    pub(crate) wish: Wish,
+}
+
+/// What the first Ctrl-C leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnInterrupt {
+    /// The end of the program.
+    Leave,
+    /// The next question: only this run ends.
+    AskOn,
+}
+
+/// How the run of a question ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TurnEnd {
+    /// The exit code of a program that ends here.
+    pub(crate) code: u8,
+    /// Whether a person or program interrupted it.
+    pub(crate) is_interrupted: bool,
+    /// Its files.
+    pub(crate) folder: RunFolder,
+}
+
+/// A run that was shown to its end.
+pub(crate) struct Followed {
+    pub(crate) end: Result<TurnEnd, Failure>,
+    /// What its session keeps of it.
+    pub(crate) record: TurnRecord,
 }
 
 /// Runs, or goes on with, what `arguments` ask for.
 pub(crate) fn perform(
-    arguments: &Arguments,
+    arguments: &mut Arguments,
     environment: &Environment,
     layer: &JournalLayer,
 ) -> Result<u8, Failure> {
-    if arguments.debug {
+    in_runtime(arguments.debug, async {
+        let end = if let Some(log_dir) = arguments.resume.clone() {
+            resume(&log_dir, arguments, environment, layer).await?
+        } else if interactive::is_wanted(arguments, environment) {
+            return interactive::converse(arguments, environment, layer).await;
+        } else {
+            let asking = Asking::begin(arguments, environment, layer, OnInterrupt::Leave);
+            asking?.ask(None).await?
+        };
+        Ok(end.code)
+    })
+}
+
+/// Completes `work` on threads of its own.
+pub(crate) fn in_runtime(
+    debug: bool,
+    work: impl Future<Output = Result<u8, Failure>>,
+) -> Result<u8, Failure> {
+    if debug {
         let filter = tracing_subscriber::EnvFilter::new("debug,hyper_util=info,reqwest=info");
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     }
@@ -53,70 +108,25 @@ pub(crate) fn perform(
         .enable_all()
         .build()
         .map_err(|error| Failure::configuration(format!("cannot start: {error}")))?;
-    let code = runtime.block_on(async {
-        let paths = paths(arguments, environment)?;
-        let prepared = match &arguments.resume {
-            Some(log_dir) => take_up(log_dir, arguments, environment, layer)?,
-            None => start(arguments, environment, layer)?,
-        };
-        follow(prepared, paths, environment).await
-    });
+    let code = runtime.block_on(work);
     // Calls that were cut off may still hold threads of the runtime; nobody waits for them.
     runtime.shutdown_background();
     code
 }
 
-fn start(
-    arguments: &Arguments,
-    environment: &Environment,
-    layer: &JournalLayer,
-) -> Result<Prepared, Failure> {
-    let setup = setup::prepare(arguments, environment)?;
-    for remark in &setup.remarks {
-        Remarks::direct().tell(remark);
-    }
-    let redactor = environment.redactor(setup.literal_keys.iter().map(|(_, key)| key.clone()));
-    let keys = environment.keys(setup.literal_keys);
-    let wired = wire(&setup.spec, &[], &keys, &redactor, &tape(arguments, environment))?;
-    // Nothing is left behind in the logs by a run that cannot begin.
-    let now = SystemClock::start().now();
-    let name = RunFolder::name_for(now, setup.meta.utc_offset_seconds);
-    let folder = RunFolder::new(environment.log_base().join(name));
-    let journal =
-        SqliteJournal::create(&folder.root, &owner(now)).map_err(|error| journal_failure(&error))?;
-    if let Some(home) = &environment.home
-        && let Err(error) = link_in_home(home, &folder)
-    {
-        let remark = format!("warning: the run is not linked below the home directory: {error}");
-        Remarks::direct().tell(&remark);
-    }
-    let (journal, closing) = Closing::watch(layer.around(Arc::new(journal)));
-    let ports = wired.ports(journal, redactor);
-    let session = Session::start(setup.spec, setup.meta, ports).map_err(Failure::configuration)?;
-    let (lines, wish) = manner(arguments, setup.automation, setup.display);
-    Ok(Prepared {
-        session: Arc::new(session),
-        folder,
-        past: Vec::new(),
-        told: Told::UpTo(Seq(0)),
-        lines,
-        wish,
-        recording: wired.recording,
-        closing,
-    })
-}
-
 /// Goes on with the run in `log_dir`.
-fn take_up(
+async fn resume(
     log_dir: &Path,
     arguments: &Arguments,
     environment: &Environment,
     layer: &JournalLayer,
-) -> Result<Prepared, Failure> {
-    let folder = RunFolder::new(logs::find_run(log_dir, environment)?);
-    let (journal, past) = open_journal(&folder.root)?;
+) -> Result<TurnEnd, Failure> {
+    let paths = paths(arguments, environment)?;
+    let folder = logs::find_run(log_dir, environment)?.newest();
+    let (journal, past) = open_journal(&folder.journal_dir())?;
     let state = replay(&past).map_err(|error| {
-        Failure::configuration(format!("the run in `{}` cannot be resumed: {error}", folder.root.display()))
+        let place = folder.journal_dir();
+        Failure::configuration(format!("the run in `{}` cannot be resumed: {error}", place.display()))
             .hint("it was killed before it began; ask the question again")
     })?;
     let is_over = matches!(state.phase(), Phase::Finished { .. });
@@ -127,34 +137,65 @@ fn take_up(
     } else {
         wire(state.spec(), &past, &keys, &redactor, &tape(arguments, environment))?
     };
+    let mut kept = meta_of(&past).and_then(|meta| OpenSession::of_run(meta, &folder, environment));
     let (journal, closing) = Closing::watch(layer.around(Arc::new(journal)));
     let ports = wired.ports(journal, redactor);
     let session = Session::resume(past.clone(), ports).map_err(Failure::configuration)?;
     let known = past.last().map_or(Seq(0), |envelope| envelope.seq);
     let told = if is_over { Told::Everything } else { Told::UpTo(known) };
-    let (lines, wish) = manner(arguments, false, None);
-    if is_over && lines == Lines::None {
+    let manner = Manner::of(arguments, false, None);
+    if is_over && manner.lines == Lines::None {
         Remarks::direct().tell("the run is over; this is what came of it");
     }
+    if let Some(kept) = kept.as_mut().filter(|_| !is_over) {
+        kept.resume();
+    }
+    let turn = folder.turn;
     let (session, recording) = (Arc::new(session), wired.recording);
-    Ok(Prepared { session, folder, past, told, lines, wish, recording, closing })
+    let prepared = Prepared { session, folder, past, told, manner, recording, closing };
+    let followed = follow(prepared, paths, environment, OnInterrupt::Leave).await;
+    // Also for a run that was over before: its process may have been killed before it could.
+    if let Some(kept) = &mut kept {
+        kept.end(turn, &followed.record, SystemClock::start().now());
+    }
+    followed.end
 }
 
-async fn follow(
+/// Where the run with these events comes from.
+fn meta_of(past: &[Envelope]) -> Option<&RunMeta> {
+    past.iter().find_map(|envelope| match &envelope.event {
+        Event::RunStarted { meta, .. } => Some(meta.as_ref()),
+        _ => None,
+    })
+}
+
+/// Shows the run to its end.
+pub(crate) async fn follow(
     prepared: Prepared,
     paths: AutomationPaths,
     environment: &Environment,
-) -> Result<u8, Failure> {
-    let Prepared { session, folder, past, told, lines, wish, recording, closing } = prepared;
-    let signals = Signals::listen().map_err(Failure::configuration)?;
+    on_interrupt: OnInterrupt,
+) -> Followed {
+    let Prepared { session, folder, past, told, manner: Manner { lines, wish }, recording, closing } =
+        prepared;
+    let nothing = |error: io::Error| Followed {
+        end: Err(Failure::configuration(error)),
+        record: TurnRecord::default(),
+    };
+    let signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return nothing(error),
+    };
     let output = Output { lines, paths: paths.clone(), told };
-    let files =
-        output::spawn(output, folder.clone(), past, Arc::clone(&session)).map_err(Failure::configuration)?;
+    let files = match output::spawn(output, folder.clone(), past, Arc::clone(&session)) {
+        Ok(files) => files,
+        Err(error) => return nothing(error),
+    };
     let (remarks, for_display) = match lines {
         Lines::None => Remarks::through_display(),
         Lines::Automation | Lines::Events => (Remarks::direct(), tokio::sync::mpsc::channel(1).1),
     };
-    let interrupts = tokio::spawn(interrupt(signals, Arc::clone(&session), remarks.clone()));
+    let interrupts = tokio::spawn(interrupt(signals, Arc::clone(&session), remarks.clone(), on_interrupt));
     let inbox = paths.runtime_inbox.clone().map(|inbox| {
         let remarks = remarks.clone();
         tokio::spawn(inbox::watch(inbox, Arc::clone(&session), move |text| remarks.tell(&text)))
@@ -162,14 +203,16 @@ async fn follow(
     let mut is_undelivered = false;
     let end = match lines {
         Lines::None => {
-            let variable = |name: &str| environment.get(name);
-            let options = DisplayOptions::fitting(wish, Stream::stdout(), Stream::stderr(), variable);
-            let (run_folder, paths, here) = (folder.clone(), paths, environment.working_directory.clone());
-            let options = DisplayOptions {
-                known: told.known(),
-                places: Box::new(move |view| places(view, &run_folder, &paths, &here)),
-                remarks: for_display,
-                ..options
+            let options = {
+                let variable = |name: &str| environment.get(name);
+                let options = DisplayOptions::fitting(wish, Stream::stdout(), Stream::stderr(), variable);
+                let (run_folder, here) = (folder.clone(), environment.working_directory.clone());
+                DisplayOptions {
+                    known: told.known(),
+                    places: Box::new(move |view| places(view, &run_folder, &paths, &here)),
+                    remarks: for_display,
+                    ..options
+                }
             };
             let shown = show(session, options, &mut std::io::stdout(), &mut std::io::stderr()).await;
             for trouble in shown.troubles {
@@ -184,7 +227,7 @@ async fn follow(
         inbox.abort();
     }
     let joined = tokio::task::spawn_blocking(move || files.join()).await;
-    let troubles = joined.ok().and_then(Result::ok).unwrap_or_default();
+    let Written { troubles, record } = joined.ok().and_then(Result::ok).unwrap_or_default();
     for line in &troubles.lines {
         remarks.tell(line);
     }
@@ -198,35 +241,53 @@ async fn follow(
     closing.closed().await;
     // Not before: a reader of ours that hangs must not keep a person from leaving.
     interrupts.abort();
-    let root = match lines {
-        Lines::None => from_here(&folder.root, &environment.working_directory),
-        Lines::Automation | Lines::Events => &folder.root,
+    let target = resume_target(&folder, on_interrupt);
+    let target = match lines {
+        Lines::None => from_here(&target, &environment.working_directory),
+        Lines::Automation | Lines::Events => &target,
     };
-    match end {
+    let ended = |code, is_interrupted| TurnEnd { code, is_interrupted, folder: folder.clone() };
+    let end = match end {
         SessionEnd::JournalFailed(error) => {
             let failure = journal_failure(&error).with_code(INTERRUPTED);
-            Err(failure.hint(format!("{}, then {}", remedy(&error), resume_command(root))))
+            Err(failure.hint(format!("{}, then go on with {}", remedy(&error), resume_command(target))))
         }
         SessionEnd::Interrupted => {
-            remarks.tell(&format!("hint: {}", resume_command(root)));
-            Ok(INTERRUPTED)
+            let advice = match on_interrupt {
+                OnInterrupt::Leave => "go on with",
+                OnInterrupt::AskOn => "this turn can be finished later with",
+            };
+            remarks.tell(&format!("hint: {advice} {}", resume_command(target)));
+            Ok(ended(INTERRUPTED, true))
         }
         SessionEnd::Finished(outcome) => match code_of(outcome) {
-            SUCCESS if is_undelivered || troubles.is_undelivered => Ok(CONFIGURATION),
-            code => Ok(code),
+            SUCCESS if is_undelivered || troubles.is_undelivered => Ok(ended(CONFIGURATION, false)),
+            code => Ok(ended(code, false)),
         },
+    };
+    Followed { end, record }
+}
+
+/// What to name to go on with the run in `folder`: the session root means its newest turn.
+fn resume_target(folder: &RunFolder, on_interrupt: OnInterrupt) -> PathBuf {
+    let newest = RunFolder::turns_in(&folder.root).ok().and_then(|mut turns| turns.pop());
+    let is_newest = newest.is_none_or(|newest| newest.turn == folder.turn);
+    match on_interrupt {
+        OnInterrupt::Leave if is_newest => folder.root.clone(),
+        // A later question makes another turn the newest.
+        OnInterrupt::Leave | OnInterrupt::AskOn => folder.turn_dir(),
     }
 }
 
-/// How to go on with the run in `folder`.
+/// The command that goes on with the run in `folder`.
 fn resume_command(folder: &Path) -> String {
     let root = folder.display().to_string();
     let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '-' | '_' | '+' | ',' | '@');
     let root = if root.chars().all(is_plain) { root } else { format!("'{}'", root.replace('\'', r"'\''")) };
-    format!("go on with `massgen --resume {root}`")
+    format!("`massgen --resume {root}`")
 }
 
-/// Ctrl-C and requests to terminate, from now on.
+/// Ctrl-C and requests to terminate, from now on. While nobody listens, both do nothing once somebody has listened.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
@@ -246,9 +307,17 @@ impl Signals {
 }
 
 /// The first signal saves what is there and ends the session; the second ends the process at once.
-async fn interrupt(mut signals: Signals, session: Arc<dyn SessionHandle>, remarks: Remarks) {
+async fn interrupt(
+    mut signals: Signals,
+    session: Arc<dyn SessionHandle>,
+    remarks: Remarks,
+    on_interrupt: OnInterrupt,
+) {
     signals.next().await;
-    remarks.tell("stopping: what is there is saved; once more to stop at once");
+    remarks.tell(match on_interrupt {
+        OnInterrupt::Leave => "stopping: what is there is saved; once more to stop at once",
+        OnInterrupt::AskOn => "stopping this question: what is there is saved; once more to leave at once",
+    });
     session.send(Command::Interrupt).await;
     signals.next().await;
     #[expect(clippy::exit, reason = "a person asked twice; the journal holds everything that was committed")]
@@ -256,7 +325,7 @@ async fn interrupt(mut signals: Signals, session: Arc<dyn SessionHandle>, remark
 }
 
 /// The paths that the arguments name, usable or refused before anything is paid.
-fn paths(arguments: &Arguments, environment: &Environment) -> Result<AutomationPaths, Failure> {
+pub(crate) fn paths(arguments: &Arguments, environment: &Environment) -> Result<AutomationPaths, Failure> {
     let output_file = arguments.output_file.as_ref().map(|path| environment.absolute(path));
     if let Some(path) = &output_file {
         let unusable = |problem: &dyn std::fmt::Display| {
@@ -282,29 +351,31 @@ fn inbox_folder(arguments: &Arguments, environment: &Environment) -> Result<Opti
     Ok(Some(folder))
 }
 
-/// Which lines and which display: flags win over the configuration.
-fn manner(arguments: &Arguments, automation: bool, display: Option<DisplayType>) -> (Lines, Wish) {
-    let lines = if arguments.stream_events {
-        Lines::Events
-    } else if arguments.automation || (automation && !arguments.no_display) {
-        Lines::Automation
-    } else {
-        Lines::None
-    };
-    let wish = match display {
-        Some(DisplayType::Simple) => Wish::Simple,
-        Some(DisplayType::Terminal | DisplayType::Rich) | None => {
-            if arguments.no_display {
-                Wish::Simple
-            } else {
-                Wish::Live
+impl Manner {
+    /// Which lines and which display: flags win over the configuration.
+    pub(crate) fn of(arguments: &Arguments, automation: bool, display: Option<DisplayType>) -> Self {
+        let lines = if arguments.stream_events {
+            Lines::Events
+        } else if arguments.automation || (automation && !arguments.wants_plain_lines()) {
+            Lines::Automation
+        } else {
+            Lines::None
+        };
+        let wish = match display {
+            Some(DisplayType::Simple) => Wish::Simple,
+            Some(DisplayType::Terminal | DisplayType::Rich) | None => {
+                if arguments.wants_plain_lines() {
+                    Wish::Simple
+                } else {
+                    Wish::Live
+                }
             }
-        }
-    };
-    (lines, wish)
+        };
+        Self { lines, wish }
+    }
 }
 
-fn tape(arguments: &Arguments, environment: &Environment) -> Tape {
+pub(crate) fn tape(arguments: &Arguments, environment: &Environment) -> Tape {
     let absolute = |path: &Option<PathBuf>| path.as_ref().map(|path| environment.absolute(path));
     Tape { record: absolute(&arguments.record), replay: absolute(&arguments.replay) }
 }
@@ -335,12 +406,12 @@ pub(crate) fn open_journal(root: &Path) -> Result<(SqliteJournal, Vec<Envelope>)
     SqliteJournal::open(root, &owner(SystemClock::start().now())).map_err(|error| journal_failure(&error))
 }
 
-fn owner(now: massgen_protocol::Timestamp) -> Owner {
+pub(crate) fn owner(now: massgen_protocol::Timestamp) -> Owner {
     Owner { pid: std::process::id(), started_at: now.micros() / 1_000_000, command: "massgen".to_owned() }
 }
 
 /// `error` with what to do about it, for a journal that cannot be opened.
-fn journal_failure(error: &JournalError) -> Failure {
+pub(crate) fn journal_failure(error: &JournalError) -> Failure {
     Failure::configuration(error).hint(remedy(error))
 }
 

@@ -2,18 +2,24 @@
 
 use std::path::Path;
 
+use massgen_config::backends::Backends;
 use massgen_config::{
-    DisplayType, Findings, LoadRequest, Loaded, Settings, Severity, SingleAgent, Source, Validation, load,
+    Coordination, Criteria, CwdContext, DisplayType, Findings, LoadRequest, Loaded, Modes, Permission,
+    Personas, Settings, SingleAgent, Source, Validation, check_file_name, load,
 };
-use massgen_model::catalog;
-use massgen_protocol::spec::{RunMeta, RunSpec, Wire};
-use massgen_protocol::{Price, limits};
+use massgen_protocol::limits;
+use massgen_protocol::spec::{RunMeta, RunSpec};
 
 use crate::arguments::Arguments;
+use crate::arguments::groups::{self, Access, Information};
+use crate::backends;
 use crate::discovery;
 use crate::environment::{Environment, SEARCHED};
-use crate::failure::{Failure, stderr_style};
+use crate::failure::Failure;
 use crate::git;
+use crate::remarks::Remarks;
+use crate::terminal::findings_style;
+use crate::{at_paths, examples};
 
 /// Longest configuration file that is read.
 const CONFIG_BYTES: u64 = 16 * 1024 * 1024;
@@ -32,21 +38,43 @@ pub(crate) struct Setup {
 
 /// Loads and checks everything that a new run needs.
 pub(crate) fn prepare(arguments: &Arguments, environment: &Environment) -> Result<Setup, Failure> {
-    let settings = settings(arguments);
+    let mut settings = settings(arguments, environment)?;
+    let backends = backends::known(environment)?;
     let source = source(arguments, &settings, environment)?;
     let mut remarks = Vec::new();
-    if source.is_none() && !settings.name_a_backend() {
-        unconfigured(arguments, environment, &mut remarks)?;
+    if source.is_none() && !settings.name_a_backend() && !settings.simulate {
+        unconfigured(arguments, environment, &backends, &mut remarks)?;
+    }
+    if settings.modes.no_logs {
+        // The check of the configuration tells of keys that ask for something; this one asks for nothing.
+        remarks.push(
+            "warning: `--no-logs` has no effect yet: massgen.log is written with the run's files".to_owned(),
+        );
     }
     let lookup = |name: &str| environment.get(name);
-    let loaded = load(LoadRequest {
-        source: source.as_ref(),
-        settings: &settings,
-        lookup: &lookup,
-        working_directory: &environment.working_directory,
-        validation: Validation::Normal,
-    })
-    .map_err(configuration)?;
+    let load = |settings: &Settings| {
+        let request = LoadRequest {
+            source: source.as_ref(),
+            settings,
+            lookup: &lookup,
+            working_directory: &environment.working_directory,
+            validation: validation(&arguments.information),
+            backends: &backends,
+        };
+        load(request).map_err(configuration)
+    };
+    let mut loaded = load(&settings)?;
+    if !arguments.modes.no_parse_at_references
+        && let Some(question) = loaded.draft.question()
+    {
+        let parsed = at_paths::read(question, environment)?;
+        if parsed.text != question {
+            remarks.extend(at_paths::told(&parsed));
+            settings.context_paths.extend(parsed.context_paths());
+            settings.question = Some(parsed.text);
+            loaded = load(&settings)?;
+        }
+    }
     if arguments.replay.is_none() {
         let missing = loaded.missing_keys(&lookup, SEARCHED);
         if missing.has_errors() {
@@ -54,14 +82,19 @@ pub(crate) fn prepare(arguments: &Arguments, environment: &Environment) -> Resul
         }
     }
     if !loaded.findings.is_empty() {
-        remarks.push(massgen_config::render(&loaded.findings, stderr_style()).trim_end().to_owned());
+        remarks.push(
+            massgen_config::render(&loaded.findings, findings_style(&std::io::stderr()))
+                .trim_end()
+                .to_owned(),
+        );
     }
-    finish(arguments, environment, source.as_ref(), loaded, remarks)
+    finish(arguments, environment, &backends, source.as_ref(), loaded, remarks)
 }
 
 fn finish(
     arguments: &Arguments,
     environment: &Environment,
+    backends: &Backends,
     source: Option<&Source>,
     loaded: Loaded,
     mut remarks: Vec<String>,
@@ -72,58 +105,137 @@ fn finish(
     let (display, automation) = (loaded.ui.display, loaded.ui.automation.unwrap_or(false));
     let mut spec = loaded.draft.finish().map_err(|error| Failure::usage(&error).hint(error.hint()))?;
     spec.question = redactor.text(&spec.question).into_owned();
-    add_facts(&mut spec);
+    backends::add_facts(&mut spec, backends);
     remarks.extend(unpriced(&spec));
     let arguments = serde_json::to_value(arguments).map_err(Failure::configuration)?;
     let meta = RunMeta {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         working_directory: environment.working_directory.display().to_string(),
-        config_path: source.map(|source| environment.absolute(source.name().as_ref()).display().to_string()),
+        config_path: source.map(|source| config_path(source, environment)),
         config: source.map(|_| redactor.json(loaded.written)),
         arguments: redactor.json(arguments),
         git: git::state_of(&environment.working_directory),
         utc_offset_seconds: jiff::Zoned::now().offset().seconds(),
         fixed_prompt_bytes: 0,
+        session: None,
     };
     Ok(Setup { spec, meta, literal_keys, display, automation, remarks })
 }
 
-fn settings(arguments: &Arguments) -> Settings {
-    Settings {
+/// The name under which the configuration is found again from anywhere.
+fn config_path(source: &Source, environment: &Environment) -> String {
+    match examples::of_config(source.name()) {
+        Some(_) => source.name().to_owned(),
+        None => environment.absolute(source.name().as_ref()).display().to_string(),
+    }
+}
+
+/// What the flags of `arguments` say about a run.
+pub(crate) fn settings(arguments: &Arguments, environment: &Environment) -> Result<Settings, Failure> {
+    Ok(Settings {
         question: arguments.question.clone(),
         backend: arguments.backend.clone(),
         model: arguments.model.clone(),
         base_url: arguments.base_url.clone(),
         system_message: arguments.system_message.clone(),
         orchestrator_timeout: arguments.orchestrator_timeout,
-        quick: arguments.quick,
+        modes: modes(arguments, environment)?,
         single_agent: arguments.single_agent.as_ref().map(|id| match id {
             Some(id) => SingleAgent::Named(id.clone()),
             None => SingleAgent::First,
         }),
         max_cost: arguments.max_cost,
         max_tokens: arguments.max_tokens,
+        simulate: arguments.simulate,
+        context_paths: arguments.context_paths.clone(),
+    })
+}
+
+fn modes(arguments: &Arguments, environment: &Environment) -> Result<Modes, Failure> {
+    let modes = &arguments.modes;
+    let criteria = modes.eval_criteria.as_deref().map(|file| criteria(file, environment)).transpose()?;
+    Ok(Modes {
+        quick: modes.quick,
+        fast: modes.fast,
+        no_logs: arguments.display.no_logs && !arguments.debug,
+        coordination: modes.coordination_mode.map(|mode| match mode {
+            groups::CoordinationMode::Parallel => Coordination::Parallel,
+            groups::CoordinationMode::Decomposition => Coordination::Decomposition,
+        }),
+        personas: modes.personas.map(|personas| match personas {
+            groups::Personas::Off => Personas::Off,
+            groups::Personas::Perspective => Personas::Perspective,
+            groups::Personas::Implementation => Personas::Implementation,
+            groups::Personas::Methodology => Personas::Methodology,
+        }),
+        criteria,
+        criteria_preset: modes.checklist_criteria_preset.clone(),
+        cwd_context: modes.cwd_context.map(|access| CwdContext {
+            path: environment.working_directory.clone(),
+            permission: match access {
+                Access::Ro | Access::Read => Permission::Read,
+                Access::Rw | Access::Write => Permission::Write,
+            },
+        }),
+    })
+}
+
+/// The criteria in `file`.
+fn criteria(file: &Path, environment: &Environment) -> Result<Criteria, Failure> {
+    let text = read_text(&environment.absolute(file)).map_err(|problem| {
+        Failure::configuration(format!("cannot read the criteria `{}`: {problem}", file.display()))
+            .hint("give the path of a JSON file with `--eval-criteria`")
+    })?;
+    Criteria::parse(&text)
+        .map_err(|error| Failure::configuration(format!("`{}`: {error}", file.display())).hint(error.hint()))
+}
+
+/// How strict the check of a configuration is before a run.
+pub(crate) fn validation(information: &Information) -> Validation {
+    if information.skip_validation {
+        Validation::Skip
+    } else if information.strict_validation {
+        Validation::Strict
+    } else {
+        Validation::Normal
     }
 }
 
-/// The configuration file: the one that was named, else the project's, else the user's, unless flags name a backend.
+/// The configuration file of a run: none when flags name a backend.
 fn source(
     arguments: &Arguments,
     settings: &Settings,
     environment: &Environment,
 ) -> Result<Option<Source>, Failure> {
-    let candidates = match &arguments.config {
+    if arguments.config.is_none() && settings.name_a_backend() {
+        return Ok(None);
+    }
+    find_source(arguments.config.as_deref(), environment)
+}
+
+/// The configuration file: the one that was named, else the project's, else the user's.
+pub(crate) fn find_source(
+    config: Option<&Path>,
+    environment: &Environment,
+) -> Result<Option<Source>, Failure> {
+    let example = config.and_then(Path::to_str).and_then(examples::of_config);
+    if let Some(example) = example.transpose()? {
+        return Ok(Some(Source::new(example.path(), example.text)));
+    }
+    let candidates = match config {
         Some(path) => named(path),
-        None if settings.name_a_backend() => return Ok(None),
         None => vec![".massgen/config.yaml".to_owned(), "~/.config/massgen/config.yaml".to_owned()],
     };
     for name in &candidates {
         let path = environment.absolute(name.as_ref());
         if path.exists() {
+            if !path.is_dir() {
+                check_file_name(&path).map_err(|error| Failure::configuration(&error).hint(error.hint()))?;
+            }
             return read_source(name.clone(), &path).map(Some);
         }
     }
-    match &arguments.config {
+    match config {
         None => Ok(None),
         Some(path) => Err(Failure::configuration(format!("there is no configuration `{}`", path.display()))
             .hint(format!("looked for {}", candidates.join(", ")))),
@@ -141,22 +253,26 @@ fn named(path: &Path) -> Vec<String> {
     candidates
 }
 
-fn read_source(name: String, path: &Path) -> Result<Source, Failure> {
-    let unreadable = |problem: &dyn std::fmt::Display| {
+pub(crate) fn read_source(name: String, path: &Path) -> Result<Source, Failure> {
+    let text = read_text(path).map_err(|problem| {
         Failure::configuration(format!("cannot read the configuration `{name}`: {problem}"))
             .hint("give the path of a YAML or JSON file with `--config`")
-    };
-    let metadata = fs_err::metadata(path).map_err(|error| unreadable(&error))?;
+    })?;
+    Ok(Source::new(name, text))
+}
+
+/// The text of a file that a person wrote, or what is wrong with it.
+fn read_text(path: &Path) -> Result<String, String> {
+    let metadata = fs_err::metadata(path).map_err(|error| error.to_string())?;
     if metadata.is_dir() {
-        return Err(unreadable(&"it is a folder"));
+        return Err("it is a folder".to_owned());
     }
     if metadata.len() > CONFIG_BYTES {
         let length = metadata.len();
-        return Err(unreadable(&format!("it has {length} bytes; at most {CONFIG_BYTES} are read")));
+        return Err(format!("it has {length} bytes; at most {CONFIG_BYTES} are read"));
     }
-    let bytes = fs_err::read(path).map_err(|error| unreadable(&error))?;
-    let text = String::from_utf8(bytes).map_err(|_| unreadable(&"it is not text in UTF-8"))?;
-    Ok(Source::new(name, text))
+    let bytes = fs_err::read(path).map_err(|error| error.to_string())?;
+    String::from_utf8(bytes).map_err(|_| "it is not text in UTF-8".to_owned())
 }
 
 /// Nothing is configured. With a key or a local server at hand the person decides; nothing is spent unasked. With
@@ -164,17 +280,18 @@ fn read_source(name: String, path: &Path) -> Result<Source, Failure> {
 fn unconfigured(
     arguments: &Arguments,
     environment: &Environment,
+    backends: &Backends,
     remarks: &mut Vec<String>,
 ) -> Result<(), Failure> {
     if arguments.question.as_ref().is_none_or(|question| question.trim().is_empty()) {
         return Err(Failure::usage("there is no question")
             .hint("write it behind the command, as in `massgen \"your question\"`; see `massgen --help`"));
     }
-    let found = discovery::suggestions(environment, &discovery::LOCAL_SERVERS);
+    let found = discovery::suggestions(backends, environment, &discovery::LOCAL_SERVERS);
     if found.is_empty() {
         remarks.push(
             "nothing is configured: three SIMULATED agents answer, no model is asked\n\
-             hint: set a key such as OPENAI_API_KEY, or write ./.massgen/config.yaml"
+             hint: `massgen --quickstart` sets up a team, `massgen --setup` takes your keys"
                 .to_owned(),
         );
         return Ok(());
@@ -185,25 +302,8 @@ fn unconfigured(
         message.push_str(&line);
     }
     message.push_str("\n  without any model: massgen --backend simulated \"your question\"");
-    Err(Failure::configuration(message).hint("run one of these, or write ./.massgen/config.yaml"))
-}
-
-/// Context windows and prices, where they are known.
-fn add_facts(spec: &mut RunSpec) {
-    for agent in &mut spec.agents {
-        let backend = &mut agent.backend;
-        let facts = match &backend.wire {
-            Wire::Simulated(_) => {
-                backend.price = Some(Price::FREE);
-                continue;
-            }
-            Wire::ChatCompletions { base_url, .. } => {
-                catalog::lookup(&backend.kind, &backend.model, base_url)
-            }
-        };
-        backend.context_window = facts.and_then(|facts| facts.context_window);
-        backend.price = facts.and_then(|facts| facts.price);
-    }
+    Err(Failure::configuration(message)
+        .hint("run one of these, or set up a team once and for all: massgen --quickstart"))
 }
 
 /// A cost limit that cannot be held, said before the run.
@@ -222,8 +322,12 @@ fn unpriced(spec: &RunSpec) -> Option<String> {
     ))
 }
 
+/// Findings that keep the run from beginning: errors, or under `--strict-validation` warnings alone.
 fn configuration(findings: Findings) -> Failure {
-    let no_question = |finding: &massgen_config::Finding| finding.severity == Severity::Error;
-    debug_assert!(findings.items().iter().any(no_question), "only findings with errors stop a run");
-    Failure::Configuration(Box::new(findings))
+    if findings.has_errors() {
+        return Failure::Configuration(Box::new(findings));
+    }
+    Remarks::direct().tell(massgen_config::render(&findings, findings_style(&std::io::stderr())).trim_end());
+    Failure::configuration("the configuration has warnings, and `--strict-validation` stops at them")
+        .hint("mend them, or leave the flag out")
 }

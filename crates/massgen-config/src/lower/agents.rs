@@ -7,7 +7,7 @@ use massgen_protocol::limits;
 use massgen_protocol::spec::{AgentSpec, VotingSensitivity};
 
 use super::Lower;
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity};
 use crate::literal::LiteralKey;
 use crate::node::{Node, Origin, Value};
 
@@ -113,7 +113,9 @@ impl Lower<'_> {
                 Some(entry) => {
                     let path = format!("{path}.backend.{}", entry.key);
                     let hint = "the agents answer from what they know";
-                    return self.report(Finding::warning(path, message).hint(hint).at(&entry.key_origin));
+                    let severity = self.limit(Severity::Warning);
+                    return self
+                        .report(Finding::new(severity, path, message).hint(hint).at(&entry.key_origin));
                 }
                 None if note.is_none() => {
                     let path = format!("{path}.backend.type");
@@ -140,7 +142,8 @@ impl Lower<'_> {
             self.report(Finding::error(path, "the agent has no `id`").hint(hint).at(&agent.origin));
             return None;
         };
-        let id = match AgentId::new(node.text()?) {
+        let text = node.text().filter(|text| !self.waits(text))?;
+        let id = match AgentId::new(text) {
             Ok(id) => id,
             Err(error) => {
                 let hint = "the id names folders of the run; `analyst_1` is a good one";
@@ -181,7 +184,8 @@ impl Lower<'_> {
         if let Some(name) = merged {
             let written = node.text().unwrap_or_default();
             self.report(
-                Finding::warning(
+                Finding::new(
+                    self.limit(Severity::Warning),
                     path,
                     format!("`{written}` has no policy of its own in this version; `{name}` is used"),
                 )

@@ -9,13 +9,14 @@ use massgen_protocol::{AgentId, Price};
 
 use super::Lower;
 use super::agents::Place;
-use crate::backends::{BackendType, Support, backend, host_key_variables, nearest_type, running_types};
+use crate::backends::{BackendType, Support};
 use crate::check::join;
 use crate::endpoint::{Endpoint, Transport};
 use crate::expand::only_reference;
 use crate::finding::{Finding, Severity};
 use crate::literal::LiteralKey;
 use crate::node::{Node, Value};
+use crate::passthrough;
 
 /// From a request to the first part of the reply of the simulated model, when nothing is written.
 const SIMULATED_LATENCY_MS: u64 = 300;
@@ -56,7 +57,7 @@ const OWN_FIELDS: &[&str] = &["model", "messages", "stream", "stream_options", "
 struct Draft<'a> {
     node: &'a Node,
     path: String,
-    kind: &'static BackendType,
+    kind: &'a BackendType,
     place: &'a Place<'a>,
 }
 
@@ -66,7 +67,7 @@ impl Draft<'_> {
     }
 }
 
-impl Lower<'_> {
+impl<'a> Lower<'a> {
     pub(super) fn backend(
         &mut self,
         agent: &Node,
@@ -83,10 +84,14 @@ impl Lower<'_> {
         let Value::Map(_) = node.value else { return None };
         let kind = self.backend_type(node, &path)?;
         let draft = Draft { node, path, kind, place };
+        if !kind.support.runs() {
+            self.judge_only(&draft, id, literal_keys);
+            return None;
+        }
         let model = self.model(&draft)?;
         let max_output_tokens = node.get("max_tokens").and_then(Node::int);
         let spec = |wire, parameters, price| BackendSpec {
-            kind: kind.name.to_owned(),
+            kind: kind.name.clone(),
             wire,
             model,
             max_output_tokens,
@@ -109,38 +114,57 @@ impl Lower<'_> {
         Some(spec(Wire::ChatCompletions { base_url: endpoint.url, key_variables }, parameters, None))
     }
 
-    fn backend_type(&mut self, node: &Node, path: &str) -> Option<&'static BackendType> {
+    /// What can be said of a backend whose protocol is not there yet.
+    fn judge_only(&mut self, draft: &Draft<'_>, id: Option<&AgentId>, literal_keys: &mut Vec<LiteralKey>) {
+        // An agent of a framework names its model in the framework's own settings.
+        if draft.node.get("agent_config").or_else(|| draft.node.get("group_config")).is_none() {
+            self.model(draft);
+        }
+        if draft.node.get("base_url").is_some() {
+            self.endpoint(draft);
+        }
+        if let Some(node) = draft.node.get("api_key") {
+            self.written_key(draft, node, id, literal_keys);
+        }
+        self.free_parameters(draft, &mut BTreeMap::new());
+    }
+
+    fn backend_type(&mut self, node: &Node, path: &str) -> Option<&'a BackendType> {
         let path = format!("{path}.type");
         let Some(written) = node.get("type") else {
-            let hint = format!("write one of {}", running_types());
+            let hint = format!("write one of {}", self.by.backends.running_types());
             self.report(Finding::error(path, "the backend has no `type`").hint(hint).at(&node.origin));
             return None;
         };
-        let name = written.text()?;
-        let Some(known) = backend(name) else {
-            let hint = nearest_type(name).map_or_else(
-                || format!("types that run are {}", running_types()),
+        let name = written.text().filter(|name| !self.waits(name))?;
+        let Some(known) = self.by.backends.get(name) else {
+            let hint = self.by.backends.nearest_type(name).map_or_else(
+                || format!("types that run are {}", self.by.backends.running_types()),
                 |meant| format!("did you mean `{meant}`?"),
             );
             let message = format!("unknown backend type `{}`", crate::check::shortened(name));
             self.report(Finding::error(path, message).hint(hint).at(&written.origin));
             return None;
         };
-        let message = match known.support {
+        let message = match &known.support {
             Support::Provider | Support::OwnServer | Support::Simulated => return Some(known),
             Support::NotYet { speaks } => {
-                format!("the type `{}` speaks {speaks}, which this version does not", known.name)
+                format!("the type `{}` is not in this version yet: it needs {speaks}", known.name)
             }
             Support::Never => format!("the type `{}` is a name without a program behind it", known.name),
         };
-        let hint = format!("types that run are {}", running_types());
-        self.report(Finding::error(path, message).hint(hint).at(&written.origin));
-        None
+        let severity = self.limit(Severity::Error);
+        let hint = match severity {
+            Severity::Error => format!("types that run are {}", self.by.backends.running_types()),
+            Severity::Warning | Severity::Notice => "the file is right, but a run stops here".to_owned(),
+        };
+        self.report(Finding::new(severity, path, message).hint(hint).at(&written.origin));
+        (severity != Severity::Error).then_some(known)
     }
 
     fn model(&mut self, draft: &Draft<'_>) -> Option<String> {
         let path = draft.at("model");
-        let name = draft.kind.name;
+        let name = &draft.kind.name;
         let Some(node) = draft.node.get("model") else {
             if draft.kind.default_model.is_none() {
                 self.report(
@@ -149,7 +173,7 @@ impl Lower<'_> {
                         .at(&draft.node.origin),
                 );
             }
-            return draft.kind.default_model.map(str::to_owned);
+            return draft.kind.default_model.clone();
         };
         let model = node.text()?.trim();
         if model.is_empty() {
@@ -186,14 +210,15 @@ impl Lower<'_> {
                 node.get("latency_ms").and_then(Node::int).unwrap_or(SIMULATED_LATENCY_MS),
             ),
             tokens_per_second: NonZeroU32::new(speed),
-            script: script.map(|script| self.working_directory.join(script).to_string_lossy().into_owned()),
+            script: script
+                .map(|script| self.by.working_directory.join(script).to_string_lossy().into_owned()),
         }
     }
 
     fn endpoint(&mut self, draft: &Draft<'_>) -> Option<Endpoint> {
         let path = draft.at("base_url");
         let Some(node) = draft.node.get("base_url") else {
-            let parsed = draft.kind.base_url.and_then(|url| Endpoint::parse(url).ok());
+            let parsed = draft.kind.base_url.as_deref().and_then(|url| Endpoint::parse(url).ok());
             if parsed.is_none() {
                 self.report(
                     Finding::error(path, format!("the type `{}` needs a `base_url`", draft.kind.name))
@@ -203,7 +228,7 @@ impl Lower<'_> {
             }
             return parsed;
         };
-        match Endpoint::parse(node.text()?) {
+        match Endpoint::parse(node.text().filter(|text| !self.waits(text))?) {
             Ok(endpoint) => Some(endpoint),
             Err(why) => {
                 self.report(
@@ -225,20 +250,20 @@ impl Lower<'_> {
         id: Option<&AgentId>,
         literal_keys: &mut Vec<LiteralKey>,
     ) -> Vec<String> {
-        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let variables = match draft.node.get("api_key") {
             Some(node) => self.written_key(draft, node, id, literal_keys),
             None if draft.kind.support == Support::OwnServer => {
-                let set = |name: &&&str| (self.lookup)(name).is_some_and(|value| !value.is_empty());
-                draft.kind.key_variables.iter().filter(set).map(|name| (*name).to_owned()).collect()
+                let set = |name: &&String| (self.by.lookup)(name).is_some_and(|value| !value.is_empty());
+                draft.kind.key_variables.iter().filter(set).cloned().collect()
             }
+            None if draft.kind.keys_go_to(endpoint) => draft.kind.key_variables.clone(),
             None if endpoint.is_loopback() => Vec::new(),
             None => {
-                let known = host_key_variables(&endpoint.url);
+                let known = self.by.backends.host_key_variables(&endpoint.url);
                 if known.is_empty() {
                     self.tell_no_key(draft, endpoint);
                 }
-                owned(known)
+                known.to_vec()
             }
         };
         if endpoint.transport == Transport::Open && !endpoint.is_loopback() && !variables.is_empty() {
@@ -261,7 +286,7 @@ impl Lower<'_> {
             Transport::Secure => Severity::Warning,
             Transport::Open => Severity::Notice,
         };
-        let variable = draft.kind.key_variables.first().copied().unwrap_or("MY_API_KEY");
+        let variable = draft.kind.key_variables.first().map_or("MY_API_KEY", String::as_str);
         let origin = &draft.node.get("base_url").unwrap_or(draft.node).origin;
         self.report(
             Finding::new(
@@ -323,6 +348,20 @@ impl Lower<'_> {
             parameters.entry("verbosity".to_owned()).or_insert_with(|| verbosity.to_json());
         }
         self.reasoning(draft, endpoint, &mut parameters);
+        self.free_parameters(draft, &mut parameters);
+        parameters
+    }
+
+    /// The parameters that have no key of their own: those that the provider documents, and those of `extra_body`.
+    fn free_parameters(&mut self, draft: &Draft<'_>, parameters: &mut BTreeMap<String, serde_json::Value>) {
+        let node = draft.node;
+        for entry in node.entries().unwrap_or_default() {
+            let is_free = passthrough::accepts(&draft.kind.name, &entry.key);
+            if is_free && entry.node.value != Value::Null {
+                self.refuse_secrets(&entry.node, &draft.at(&entry.key));
+                parameters.insert(entry.key.clone(), entry.node.to_json());
+            }
+        }
         for entry in node.get("extra_body").and_then(Node::entries).unwrap_or_default() {
             let path = join(&draft.at("extra_body"), &entry.key);
             if OWN_FIELDS.contains(&entry.key.as_str()) {
@@ -339,7 +378,6 @@ impl Lower<'_> {
                 parameters.insert(entry.key.clone(), entry.node.to_json());
             }
         }
-        parameters
     }
 
     fn reasoning(

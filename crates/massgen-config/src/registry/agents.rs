@@ -36,7 +36,11 @@ pub(crate) const KEYS: &[Key] = table! {
     /// Whether this agent owns the checkpoints; at most one does.
     "agents[].main_agent": Shape::Bool, "false", "true", feature::CHECKPOINTS;
     /// Team that this agent's sub-agents run as.
-    "agents[].subagent_agents": Shape::List(&Shape::Open), "[]", "[{backend: {type: simulated}}]", feature::SUBAGENTS;
+    "agents[].subagent_agents": Shape::Sections, "[]", "[{backend: {type: simulated}}]", feature::SUBAGENTS;
+    /// Name of the member, unique in its team.
+    "agents[].subagent_agents[].id": Shape::Text, "", "helper", feature::SUBAGENTS;
+    /// Its model and how to reach it, with the keys of `agents[].backend`.
+    "agents[].subagent_agents[].backend": Shape::Open, "", "{type: simulated}", feature::SUBAGENTS;
     /// Memory settings of this agent, laid over the top-level ones.
     "agents[].memory": Shape::Open, "", "{enabled: true}", feature::MEMORY;
     /// Message protocol settings of this agent.

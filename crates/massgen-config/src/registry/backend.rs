@@ -22,8 +22,8 @@ pub(crate) const KEYS: &[Key] = table! {
     "agents[].backend.min_p": SHARE, "", "0.05", Active;
     /// Bound on the output of one call, in tokens.
     "agents[].backend.max_tokens": POSITIVE, "the provider's", "4096", Active;
-    /// Seed of the sampling; for `simulated`, what decides texts and votes.
-    "agents[].backend.seed": Shape::Int(0, i64::MAX), "for `simulated` the agent's position", "7", Active;
+    /// Seed of the sampling; for `simulated` what decides texts and votes, by default the position of the agent.
+    "agents[].backend.seed": Shape::Int(0, i64::MAX), "", "7", Active;
     /// Text or texts that end the output.
     "agents[].backend.stop": Shape::Either(&[Shape::Text, TEXTS]), "", "[END]", Active;
     /// Penalty for words that occurred at all.

@@ -92,7 +92,7 @@ pub(crate) const FEATURE_KEYS: &[Key] = table! {
     /// Sub-agents at a time.
     "orchestrator.coordination.subagent_max_concurrent": POSITIVE, "3", "5", feature::SUBAGENTS;
     /// Round limits of sub-agents, as in `timeout_settings`.
-    "orchestrator.coordination.subagent_round_timeouts": Shape::Open, "", "{initial_round_timeout_seconds: 60}", feature::SUBAGENTS;
+    "orchestrator.coordination.subagent_round_timeouts": Shape::Section, "", "{initial_round_timeout_seconds: 60}", feature::SUBAGENTS;
     /// How sub-agents run.
     "orchestrator.coordination.subagent_runtime_mode": Shape::Choice(&["isolated", "inherited", "delegated"]), "isolated", "inherited", feature::SUBAGENTS;
     /// How they run when isolation cannot be had.
@@ -100,21 +100,21 @@ pub(crate) const FEATURE_KEYS: &[Key] = table! {
     /// Words in front of the command that starts them.
     "orchestrator.coordination.subagent_host_launch_prefix": TEXTS, "[]", "[nice]", feature::SUBAGENTS;
     /// Team that sub-agents run as.
-    "orchestrator.coordination.subagent_orchestrator": Shape::Open, "", "{enabled: true}", feature::SUBAGENTS;
+    "orchestrator.coordination.subagent_orchestrator": Shape::Section, "", "{enabled: true}", feature::SUBAGENTS;
     /// Sub-agents that run while their agent goes on.
-    "orchestrator.coordination.background_subagents": Shape::Open, "", "{injection_strategy: tool_result}", feature::SUBAGENTS;
+    "orchestrator.coordination.background_subagents": Shape::Section, "", "{injection_strategy: user_message}", feature::SUBAGENTS;
     /// Kinds of sub-agents that are offered.
     "orchestrator.coordination.subagent_types": TEXTS, "the default set", "[explorer]", feature::SUBAGENTS;
     /// Switch of an earlier format.
     "orchestrator.coordination.async_subagents": Shape::Any, "", "{}", Refused { use_instead: "`background_subagents`" };
     /// Personas made for the question.
-    "orchestrator.coordination.persona_generator": Shape::Open, "{enabled: false}", "{enabled: true, diversity_mode: methodology}", feature::PERSONAS;
+    "orchestrator.coordination.persona_generator": Shape::Section, "{enabled: false}", "{enabled: true, diversity_mode: methodology}", feature::PERSONAS;
     /// Criteria made for the question.
-    "orchestrator.coordination.evaluation_criteria_generator": Shape::Open, "{enabled: false}", "{enabled: true, max_criteria: 7}", feature::EVALUATION;
+    "orchestrator.coordination.evaluation_criteria_generator": Shape::Section, "{enabled: false}", "{enabled: true, max_criteria: 7}", feature::EVALUATION;
     /// The question is reworded first.
-    "orchestrator.coordination.prompt_improver": Shape::Open, "{enabled: false}", "{enabled: true}", feature::PERSONAS;
+    "orchestrator.coordination.prompt_improver": Shape::Section, "{enabled: false}", "{enabled: true}", feature::PERSONAS;
     /// The task is cut into parts first.
-    "orchestrator.coordination.task_decomposer": Shape::Open, "{enabled: true}", "{timeout_seconds: 60}", feature::DECOMPOSITION;
+    "orchestrator.coordination.task_decomposer": Shape::Section, "{enabled: true}", "{timeout_seconds: 60}", feature::DECOMPOSITION;
     /// Strictness of the team that prepares personas and criteria.
     "orchestrator.coordination.pre_collab_voting_threshold": POSITIVE, "", "3", feature::EVALUATION;
     /// Criteria by the kind of task.
@@ -122,7 +122,7 @@ pub(crate) const FEATURE_KEYS: &[Key] = table! {
         "persona", "decomposition", "evaluation", "prompt", "analysis", "planning", "spec", "round_evaluator",
     ]), "", "analysis", feature::CHECKLIST;
     /// Criteria written out.
-    "orchestrator.coordination.checklist_criteria_inline": Shape::List(&Shape::Open), "[]", "[{text: cites sources, category: primary}]", feature::CHECKLIST;
+    "orchestrator.coordination.checklist_criteria_inline": Shape::Sections, "[]", "[{text: cites sources, category: primary}]", feature::CHECKLIST;
     /// Who sets the criteria.
     "orchestrator.coordination.criteria_mode": Shape::Choice(&["static", "bootstrap_inline", "bootstrap_subagent"]), "static", "bootstrap_inline", feature::CHECKLIST;
     /// Criteria that an agent may add per round; 0 is no limit.
@@ -184,5 +184,5 @@ pub(crate) const FEATURE_KEYS: &[Key] = table! {
     /// Tools that need a checkpoint.
     "orchestrator.coordination.checkpoint_gated_patterns": TEXTS, "[]", "[\"*deploy*\"]", feature::CHECKPOINTS;
     /// Checkpoints for a program outside.
-    "orchestrator.coordination.standalone_checkpoint": Shape::Open, "", "{enabled: true}", feature::CHECKPOINTS;
+    "orchestrator.coordination.standalone_checkpoint": Shape::Section, "", "{enabled: true}", feature::CHECKPOINTS;
 };

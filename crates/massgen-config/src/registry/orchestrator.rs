@@ -62,9 +62,9 @@ pub(crate) const KEYS: &[Key] = table! {
     /// Text that stands for the first answer.
     "orchestrator.debug_final_answer": Shape::Text, "", "forty-two", feature::DEBUG;
     /// Where answers' files are kept.
-    "orchestrator.snapshot_storage": Shape::Text, "", "snapshots", feature::WORKSPACES;
+    "orchestrator.snapshot_storage": Shape::Text, "snapshots", "answers", feature::WORKSPACES;
     /// Where agents see the files of peers' answers.
-    "orchestrator.agent_temporary_workspace": Shape::Text, "", "temp_workspaces", feature::WORKSPACES;
+    "orchestrator.agent_temporary_workspace": Shape::Text, "temp_workspaces", "peers", feature::WORKSPACES;
     /// Internal path of an earlier format.
     "orchestrator.session_storage": Shape::Text, "", "sessions", NOT_READ;
     /// Real directories that agents see.
@@ -96,7 +96,7 @@ pub(crate) const KEYS: &[Key] = table! {
     /// Model of audio.
     "orchestrator.audio_generation_model": Shape::Text, "", "gpt-4o-mini-tts", feature::MEDIA;
     /// Rewording of the question for each agent.
-    "orchestrator.dspy": Shape::Open, "{}", "{enabled: true}", feature::PERSONAS;
+    "orchestrator.dspy": Shape::Section, "{}", "{enabled: true}", feature::PERSONAS;
     /// Switches the NLIP message protocol on.
     "orchestrator.enable_nlip": Shape::Bool, "false", "true", feature::NLIP;
     /// Message protocol settings.

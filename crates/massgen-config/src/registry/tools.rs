@@ -2,6 +2,9 @@
 
 use super::{Key, POSITIVE, SECONDS, Shape, TEXTS, feature, table};
 
+/// Hooks of one moment; the check of hooks looks into them.
+const HOOKS: Shape = Shape::Either(&[Shape::List(&Shape::Open), Shape::Open]);
+
 const NAMES: Shape = Shape::Either(&[Shape::Text, TEXTS]);
 
 pub(crate) const KEYS: &[Key] = table! {
@@ -28,7 +31,29 @@ pub(crate) const KEYS: &[Key] = table! {
     /// How long the connection may be silent.
     "agents[].backend.mcp_servers[].http_read_timeout": SECONDS, "300", "60", feature::MCP;
     /// What the server is trusted with.
-    "agents[].backend.mcp_servers[].security": Shape::Open, "{level: strict}", "{level: moderate}", feature::MCP;
+    "agents[].backend.mcp_servers[].security": Shape::Section, "{level: strict}", "{level: moderate}", feature::MCP;
+    /// How far the server is trusted; `high` is another word for `strict`.
+    "agents[].backend.mcp_servers[].security.level": Shape::Choice(&["strict", "moderate", "permissive", "high"]), "strict", "moderate", feature::MCP;
+    /// Further programs that may be started.
+    "agents[].backend.mcp_servers[].security.allowed_executables": TEXTS, "[]", "[mcp-time]", feature::MCP;
+    /// Which variables the program gets.
+    "agents[].backend.mcp_servers[].security.env": Shape::Section, "{}", "{mode: allowlist, allowed_vars: [HOME]}", feature::MCP;
+    /// How strictly its variables are held back.
+    "agents[].backend.mcp_servers[].security.env.level": Shape::Choice(&["strict", "moderate", "permissive"]), "strict", "moderate", feature::MCP;
+    /// Whether the lists say what is held back or what is given.
+    "agents[].backend.mcp_servers[].security.env.mode": Shape::Choice(&["denylist", "allowlist"]), "denylist", "allowlist", feature::MCP;
+    /// Variables that are given.
+    "agents[].backend.mcp_servers[].security.env.allowed_vars": TEXTS, "[]", "[HOME]", feature::MCP;
+    /// Variables that are held back.
+    "agents[].backend.mcp_servers[].security.env.denied_vars": TEXTS, "[]", "[AWS_PROFILE]", feature::MCP;
+    /// Whether a server on this machine may be reached.
+    "agents[].backend.mcp_servers[].security.allow_localhost": Shape::Bool, "false", "true", feature::MCP;
+    /// Whether a server in the local network may be reached.
+    "agents[].backend.mcp_servers[].security.allow_private_ips": Shape::Bool, "false", "true", feature::MCP;
+    /// Hosts that may be reached.
+    "agents[].backend.mcp_servers[].security.allowed_hostnames": TEXTS, "[]", "[tools.example.org]", feature::MCP;
+    /// Whether a host is looked up before it is judged.
+    "agents[].backend.mcp_servers[].security.resolve_dns": Shape::Bool, "false", "true", feature::MCP;
     /// Only these tools of the server.
     "agents[].backend.mcp_servers[].allowed_tools": TEXTS, "[]", "[now]", feature::MCP;
     /// All but these tools of the server.
@@ -86,7 +111,37 @@ pub(crate) const KEYS: &[Key] = table! {
     /// Attempts after a reply that broke off.
     "agents[].backend.max_incomplete_response_retries": super::COUNT, "5", "2", feature::RETRIES;
     /// Programs called before and after a tool.
-    "agents[].backend.hooks": Shape::Open, "{}", "{PreToolUse: [{handler: checks.py}]}", feature::HOOKS;
+    "agents[].backend.hooks": Shape::Section, "{}", "{PreToolUse: [{handler: checks.py}]}", feature::HOOKS;
+    /// Hooks that run before a tool: a list, or a map with `override` and `hooks`.
+    "agents[].backend.hooks.PreToolUse": HOOKS, "[]", "[{handler: checks.before, matcher: \"write_*\"}]", feature::HOOKS;
+    /// Hooks that run after a tool: a list, or a map with `override` and `hooks`.
+    "agents[].backend.hooks.PostToolUse": HOOKS, "[]", "[{handler: checks.after}]", feature::HOOKS;
     /// What tools may do, by rule.
-    "agents[].backend.permissions": Shape::Open, "{}", "{rules: {deny: [\"command(rm *)\"]}}", feature::HOOKS;
+    "agents[].backend.permissions": Shape::Section, "{}", "{rules: {deny: [\"command(rm *)\"]}}", feature::HOOKS;
+    /// Switches the rules off without removing them.
+    "agents[].backend.permissions.enabled": Shape::Bool, "true", "false", feature::HOOKS;
+    /// A ready set of rules.
+    "agents[].backend.permissions.role": Shape::Choice(&["read-only", "researcher", "read-write", "implementer"]), "", "read-only", feature::HOOKS;
+    /// Rules of the form `action(pattern)`.
+    "agents[].backend.permissions.rules": Shape::Section, "{}", "{deny: [\"command(rm *)\"]}", feature::HOOKS;
+    /// What may be done unasked.
+    "agents[].backend.permissions.rules.allow": TEXTS, "[]", "[\"read_file(./**)\"]", feature::HOOKS;
+    /// What is asked about.
+    "agents[].backend.permissions.rules.ask": TEXTS, "[]", "[\"read_url(*)\"]", feature::HOOKS;
+    /// What is refused.
+    "agents[].backend.permissions.rules.deny": TEXTS, "[]", "[\"command(rm *)\"]", feature::HOOKS;
+    /// What happens to a question when nobody is there to reply.
+    "agents[].backend.permissions.automation_default": Shape::Choice(&["risk-based", "deny-all", "allow-all"]), "risk-based", "deny-all", feature::HOOKS;
+    /// Who replies to a question.
+    "agents[].backend.permissions.approval_mode": Shape::Choice(&["policy", "file"]), "policy", "file", feature::HOOKS;
+    /// Folder of questions and replies.
+    "agents[].backend.permissions.approval_dir": Shape::Text, ".massgen/approvals", "approvals", feature::HOOKS;
+    /// Whether a reply is remembered.
+    "agents[].backend.permissions.persist_approvals": Shape::Bool, "true", "false", feature::HOOKS;
+    /// File of remembered replies.
+    "agents[].backend.permissions.settings_path": Shape::Text, ".massgen/settings.local.json", "permissions.json", feature::HOOKS;
+    /// Whether decisions are written down.
+    "agents[].backend.permissions.audit": Shape::Bool, "true", "false", feature::HOOKS;
+    /// Decisions in a row without a person.
+    "agents[].backend.permissions.max_consecutive_auto": POSITIVE, "no limit", "20", feature::HOOKS;
 };

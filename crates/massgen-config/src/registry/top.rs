@@ -3,8 +3,9 @@
 use super::Effect::{Active, Deprecated, Refused};
 use super::{Key, Shape, feature, table};
 
-const OLD_FORMAT: super::Effect =
-    Refused { use_instead: "the `agents` list; this is the format of an early MassGen" };
+const OLD_FORMAT: super::Effect = Refused {
+    use_instead: "the `agents` list, for example `agents: [{id: a, backend: {type: openai, model: gpt-5.4}}]`",
+};
 
 pub(crate) const KEYS: &[Key] = table! {
     /// The agents, in order; the order breaks ties.

@@ -44,11 +44,25 @@ pub(crate) const MEMORY_KEYS: &[Key] = table! {
     /// Kind of store.
     "memory.persistent_memory.vector_store": Shape::Any, "", "qdrant", feature::MEMORY;
     /// Model that writes it.
-    "memory.persistent_memory.llm": Shape::Open, "{}", "{provider: openai}", feature::MEMORY;
+    "memory.persistent_memory.llm": Shape::Section, "{}", "{model: gpt-4.1-mini}", feature::MEMORY;
     /// Model that indexes it.
-    "memory.persistent_memory.embedding": Shape::Open, "{}", "{provider: openai}", feature::MEMORY;
+    "memory.persistent_memory.embedding": Shape::Section, "{}", "{model: text-embedding-3-large}", feature::MEMORY;
     /// Server of the store.
-    "memory.persistent_memory.qdrant": Shape::Open, "{mode: local}", "{mode: server, port: 6333}", feature::MEMORY;
+    "memory.persistent_memory.qdrant": Shape::Section, "{mode: local}", "{mode: server, port: 6333}", feature::MEMORY;
+    /// Provider of the model that writes it.
+    "memory.persistent_memory.llm.provider": Shape::Text, "openai", "groq", feature::MEMORY;
+    /// The model that writes it.
+    "memory.persistent_memory.llm.model": Shape::Text, "gpt-4.1-nano-2025-04-14", "gpt-4.1-mini", feature::MEMORY;
+    /// Provider of the model that indexes it.
+    "memory.persistent_memory.embedding.provider": Shape::Text, "openai", "together", feature::MEMORY;
+    /// The model that indexes it.
+    "memory.persistent_memory.embedding.model": Shape::Text, "text-embedding-3-small", "text-embedding-3-large", feature::MEMORY;
+    /// Whether the store is a folder or a server; several agents need a server.
+    "memory.persistent_memory.qdrant.mode": Shape::Choice(&["local", "server"]), "local", "server", feature::MEMORY;
+    /// Host of the server.
+    "memory.persistent_memory.qdrant.host": Shape::Text, "localhost", "memory.lan", feature::MEMORY;
+    /// Port of the server.
+    "memory.persistent_memory.qdrant.port": Shape::Int(1, 65_535), "6333", "6334", feature::MEMORY;
     /// When conversations are compressed.
     "memory.compression": Shape::Section, "{}", "{trigger_threshold: 0.8}", feature::MEMORY;
     /// Share of the window from which they are.

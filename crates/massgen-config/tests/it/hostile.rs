@@ -1,12 +1,30 @@
 //! No input makes the loader panic or hang.
 
-use massgen_config::{Settings, Severity, Style, render};
+use massgen_config::backends::Backends;
+use massgen_config::{
+    Defaults, EffectiveRequest, Settings, Severity, Source, Style, effective, render, validate,
+};
 use proptest::prelude::*;
 
 use crate::{load_text, load_with, told};
 
 /// Everything that can be done with what comes out of a text.
 fn exercise(text: &str) {
+    let judged = validate(&Source::new("config.yaml", text), Backends::built_in());
+    let _ = (judged.to_json().to_string(), render(&judged, Style::Plain { width: 80 }));
+    for finding in judged.of(Severity::Error) {
+        assert!(finding.hint.is_some(), "no hint: {}", finding.message);
+    }
+    let shown = effective(EffectiveRequest {
+        source: Some(&Source::new("config.yaml", text)),
+        settings: &Settings::default(),
+        lookup: &|_| None,
+        working_directory: std::path::Path::new("/project"),
+        backends: Backends::built_in(),
+        defaults: Defaults::Hidden,
+    });
+    assert!(!shown.table(80).contains('\u{1b}'));
+    let _ = shown.to_json().to_string();
     let environment = [("A", "1"), ("B", "text")];
     match load_with(text, &Settings::default(), &environment) {
         Ok(loaded) => {
@@ -69,18 +87,24 @@ proptest! {
     }
 
     #[test]
-    fn known_keys_with_any_values_are_loaded_or_refused(value in any_value(), agent in any_value(), backend in any_value()) {
-        exercise(&value);
-        exercise(&format!("agents: [{{id: a, backend: {backend}}}, {agent}]\norchestrator: {value}\n"));
-        exercise(&format!("agent: {{id: a, backend: {{type: groq, extra_body: {value}, stop: {backend}}}}}\nui: {agent}\n"));
-    }
-
-    #[test]
     fn a_good_configuration_cut_or_changed_anywhere_is_loaded_or_refused(cut in 0usize..900, with in ".{0,6}") {
         let good = crate::teams::TEAM;
         let at = (0..=cut.min(good.len())).rev().find(|at| good.is_char_boundary(*at)).unwrap_or(0);
         exercise(&good[..at]);
         exercise(&format!("{}{with}{}", &good[..at], &good[at..]));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 80, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn known_keys_with_any_values_are_loaded_or_refused(value in any_value(), agent in any_value(), backend in any_value()) {
+        exercise(&value);
+        exercise(&format!("agents: [{{id: a, backend: {backend}}}, {agent}]\norchestrator: {value}\n"));
+        exercise(&format!("agents: [{{id: a, backend: {{type: codex, mcp_servers: {value}, hooks: {{PreToolUse: {agent}}}, cwd: {backend}}}}}]\n"));
+        exercise(&format!("agent: {{id: a, backend: {{type: grok}}}}\norchestrator: {{coordination: {value}, context_paths: {backend}}}\n"));
+        exercise(&format!("agent: {{id: a, backend: {{type: groq, extra_body: {value}, stop: {backend}}}}}\nui: {agent}\n"));
     }
 }
 
@@ -135,4 +159,38 @@ fn json_is_read_like_yaml() {
     let findings = load_text(text).unwrap_err();
     assert_eq!(told(&findings), ["5 error: unknown key `promt` at the top level"]);
     assert!(load_text(&text.replace("promt", "prompt")).is_ok());
+}
+
+#[test]
+fn many_mistakes_in_one_file_take_no_longer_than_they_must() {
+    let servers: Vec<_> = (0..3_000).map(|i| format!("{{name: 'a b{i}', command: [x], modle: 1}}")).collect();
+    let agents: Vec<_> =
+        (0..3_000).map(|i| format!("{{id: a{i}, backend: {{type: claude, cwd: ..}}}}")).collect();
+    for text in [
+        format!("agent: {{id: a, backend: {{type: simulated, mcp_servers: [{}]}}}}", servers.join(", ")),
+        format!("agents: [{}]", agents.join(", ")),
+    ] {
+        let findings = validate(&Source::new("config.yaml", text), Backends::built_in());
+        assert_eq!(findings.count(Severity::Error), massgen_config::FINDINGS);
+    }
+}
+
+#[test]
+fn other_files_than_configurations_are_refused_with_a_reason() {
+    let picture: String = (0..=255u8).cycle().take(100_000).map(char::from).collect();
+    for (text, message) in [
+        (picture.as_str(), ""),
+        ("\u{0}\u{0}\u{0}", ""),
+        ("\u{feff}", "the configuration is empty"),
+        ("<html><body>Not found</body></html>", "a configuration is a map of keys"),
+        ("#!/bin/sh\necho hello\n", "a configuration is a map of keys"),
+    ] {
+        exercise(text);
+        let findings = validate(&Source::new("config.yaml", text), Backends::built_in());
+        assert!(
+            findings.has_errors() && findings.items()[0].message.contains(message),
+            "{:?}",
+            told(&findings)
+        );
+    }
 }

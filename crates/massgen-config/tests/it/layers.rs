@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use massgen_config::{ConfigError, Settings, SingleAgent};
+use massgen_config::{ConfigError, Modes, Settings, SingleAgent};
 use massgen_protocol::Usd;
 use massgen_protocol::spec::{FinalAnswerStrategy, PeerUpdates, Presentation, RunSpec, Voting, Wire};
 
@@ -18,6 +18,10 @@ fn run(text: &str, settings: &Settings) -> RunSpec {
         .draft
         .finish()
         .unwrap()
+}
+
+fn quick() -> Modes {
+    Modes { quick: true, ..Modes::default() }
 }
 
 fn ids(spec: &RunSpec) -> Vec<&str> {
@@ -50,7 +54,7 @@ fn a_flag_wins_over_the_file() {
 
 #[test]
 fn the_written_configuration_stays_as_written_under_flags() {
-    let settings = Settings { orchestrator_timeout: Some(5), quick: true, ..Settings::default() };
+    let settings = Settings { orchestrator_timeout: Some(5), modes: quick(), ..Settings::default() };
     let loaded = load_with(TEAM, &settings, &[]).unwrap();
     assert_eq!(loaded.written["timeout_settings"]["orchestrator_timeout_seconds"], 60);
     assert_eq!(loaded.written["orchestrator"]["max_new_answers_per_agent"], 5);
@@ -58,7 +62,7 @@ fn the_written_configuration_stays_as_written_under_flags() {
 
 #[test]
 fn quick_gives_each_agent_one_answer_and_synthesises() {
-    let orchestration = run(TEAM, &Settings { quick: true, ..Settings::default() }).orchestration;
+    let orchestration = run(TEAM, &Settings { modes: quick(), ..Settings::default() }).orchestration;
     assert_eq!(orchestration.max_new_answers_per_agent.map(u32::from), Some(1));
     assert_eq!(orchestration.presentation, Presentation::Skip);
     assert_eq!(orchestration.peer_updates, PeerUpdates::AtNextExecution);
@@ -68,8 +72,11 @@ fn quick_gives_each_agent_one_answer_and_synthesises() {
 
 #[test]
 fn quick_with_a_single_agent_skips_the_vote() {
-    let settings =
-        Settings { quick: true, single_agent: Some(SingleAgent::Named("b".into())), ..Settings::default() };
+    let settings = Settings {
+        modes: quick(),
+        single_agent: Some(SingleAgent::Named("b".into())),
+        ..Settings::default()
+    };
     let spec = run(TEAM, &settings);
     assert_eq!(ids(&spec), ["b"]);
     assert_eq!(
@@ -82,7 +89,7 @@ fn quick_with_a_single_agent_skips_the_vote() {
     );
     let alone = run(
         "agent: {id: x, backend: {type: simulated}}\nprompt: q",
-        &Settings { quick: true, ..Settings::default() },
+        &Settings { modes: quick(), ..Settings::default() },
     );
     assert_eq!(alone.orchestration.voting, Voting::Skip);
 }
@@ -137,7 +144,7 @@ fn flags_alone_make_one_agent() {
         ..Settings::default()
     });
     assert_eq!(local.agents[0].backend.kind, "chatcompletion");
-    let quick = spec(&Settings { model: Some("gpt-4o".into()), quick: true, ..Settings::default() });
+    let quick = spec(&Settings { model: Some("gpt-4o".into()), modes: quick(), ..Settings::default() });
     assert_eq!(quick.orchestration.voting, Voting::Skip);
 }
 
@@ -154,7 +161,7 @@ fn flags_alone_that_name_nothing_known_are_refused() {
     let claude = errors(&Settings { model: Some("claude-opus-4-6".into()), ..Settings::default() });
     assert_eq!(
         claude,
-        ["0 error: the type `claude` speaks the Anthropic Messages protocol, which this version does not"]
+        ["0 error: the type `claude` is not in this version yet: it needs the Anthropic Messages protocol"]
     );
     let nameless =
         errors(&Settings { base_url: Some("http://localhost:1/v1".into()), ..Settings::default() });

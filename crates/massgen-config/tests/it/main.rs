@@ -1,15 +1,21 @@
 //! Loads configurations as the binary does and looks at what would run.
 
 #[cfg(test)]
+mod effects;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod judging;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
 mod mistakes;
+#[cfg(test)]
+mod models_file;
 #[cfg(test)]
 mod pages;
 #[cfg(test)]
@@ -29,6 +35,7 @@ fn load_with(text: &str, settings: &Settings, environment: &[(&str, &str)]) -> R
         lookup: &lookup,
         working_directory: Path::new("/project"),
         validation: Validation::Normal,
+        backends: massgen_config::backends::Backends::built_in(),
     })
 }
 
@@ -45,6 +52,7 @@ fn load_flags(settings: &Settings) -> Result<Loaded, Findings> {
         lookup: &|_| None,
         working_directory: Path::new("/project"),
         validation: Validation::Normal,
+        backends: massgen_config::backends::Backends::built_in(),
     })
 }
 

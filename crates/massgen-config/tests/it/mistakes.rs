@@ -97,8 +97,8 @@ fn a_configuration_without_a_team_says_so() {
         ("agents: [{id: a}]", "the agent has no `backend`"),
         ("agents: [{id: a, backend: {model: m}}]", "the backend has no `type`"),
         ("agents: [{id: a, backend: {type: openrouter}}]", "the type `openrouter` has no default model"),
-        ("agents: [{id: a, backend: {type: zai}}]", "the type `zai` needs a `base_url`"),
-        ("models: [a]", "`models` cannot be used here"),
+        ("agents: [{id: a, backend: {type: poe, model: m}}]", "the type `poe` needs a `base_url`"),
+        ("models: [a]", "the file is in the format of an early MassGen, with `models`"),
     ] {
         let findings = load_text(text).unwrap_err();
         let told = told(&findings);
@@ -144,7 +144,7 @@ fn a_known_type_that_does_not_run_yet_is_told_from_an_unknown_one() {
     let (claude, hint) = message("claude");
     assert_eq!(
         claude,
-        "the type `claude` speaks the Anthropic Messages protocol, which this version does not"
+        "the type `claude` is not in this version yet: it needs the Anthropic Messages protocol"
     );
     assert!(
         hint.contains("`openrouter`") && hint.contains("`simulated`") && !hint.contains("`gemini`"),
@@ -165,6 +165,7 @@ fn strict_validation_refuses_what_normal_validation_warns_of() {
         lookup: &|_| None,
         working_directory: std::path::Path::new("/"),
         validation: Validation::Strict,
+        backends: massgen_config::backends::Backends::built_in(),
     };
     assert!(!massgen_config::load(request).unwrap_err().has_errors());
     let unknown =

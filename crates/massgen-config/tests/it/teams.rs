@@ -56,9 +56,7 @@ fn a_usual_team_runs_as_written() {
     let loaded = load_text(TEAM).unwrap();
     assert_eq!(
         told(&loaded.findings),
-        [
-            "8 notice: not in this version yet: workspaces; without effect: `cwd`, `snapshot_storage`, `agent_temporary_workspace`"
-        ]
+        ["8 notice: not in this version yet: workspaces; without effect: `cwd`"]
     );
     let spec = loaded.draft.clone().with_question("why?").unwrap();
     let [fast, router, local] = spec.agents.as_slice() else { panic!("three agents") };

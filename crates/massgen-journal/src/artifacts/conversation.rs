@@ -9,15 +9,15 @@ use std::sync::Arc;
 
 use massgen_protocol::message::Reply;
 use massgen_protocol::turn::{Directive, News, ResultRef, Turn, Verdict};
-use massgen_protocol::{AnswerLabel, CallId, ToolUse};
+use massgen_protocol::{AnswerLabel, CallId, PastTurn, ToolUse};
 use serde_json::{Value, json};
 
 use super::excerpt::LISTED;
 use super::redact;
 use super::state::RunState;
 
-/// Bytes of answers' texts that one `context.txt` repeats. Every answer has a file of its own; with hundreds of agents
-/// the copies would grow with the square of their number.
+/// Bytes of answers' texts and of earlier turns that one `context.txt` repeats. Every answer has a file of its own; with
+/// hundreds of agents the copies would grow with the square of their number.
 pub(super) const ANSWER_TEXT_BYTES: usize = 16 * 1024;
 
 /// The conversation of an agent since its last fresh start.
@@ -78,6 +78,9 @@ impl Transcript {
     pub(super) fn messages(&self, state: &RunState) -> Value {
         let mut budget = ANSWER_TEXT_BYTES;
         let mut messages = Vec::new();
+        if !self.pieces.is_empty() {
+            messages.extend(state.spec.history.iter().flat_map(|past| past_messages(past, &mut budget)));
+        }
         for piece in &self.pieces {
             match piece {
                 Piece::News { is_opening, news } => {
@@ -112,6 +115,21 @@ impl Transcript {
         }
         messages.into()
     }
+}
+
+/// An earlier exchange of the session, whole or not at all.
+fn past_messages(past: &PastTurn, budget: &mut usize) -> [Value; 2] {
+    let mut text = |text: &str| match budget.checked_sub(text.len()) {
+        Some(left) => {
+            *budget = left;
+            text.to_owned()
+        }
+        None => format!("[{} bytes of an earlier turn]", text.len()),
+    };
+    [
+        json!({"role": "user", "content": text(&past.question)}),
+        json!({"role": "assistant", "content": text(&past.answer)}),
+    ]
 }
 
 fn reply_message(reply: &Reply) -> Value {

@@ -9,7 +9,7 @@ use fs_err::{File, OpenOptions};
 
 use super::ArtifactError;
 use super::redact;
-use crate::private::create_folder;
+use crate::private::{Durability, create_folder, remove_if_there, replace};
 
 /// What is kept of a growing file in memory before it is appended.
 const APPEND_BUFFER_BYTES: usize = 64 * 1024;
@@ -74,13 +74,7 @@ impl Files {
         let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
         let temporary =
             path.with_file_name(format!(".{name}.{}-{}.tmp", std::process::id(), self.temporaries));
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&temporary)?;
-        let written = file.write_all(text.as_bytes()).and_then(|()| fs_err::rename(&temporary, path));
-        if let Err(error) = written {
-            // The error that matters is the first one; a temporary file that stays is removed by the next rebuild.
-            let _ = fs_err::remove_file(&temporary);
-            return Err(error.into());
-        }
+        replace(path, &temporary, text.as_bytes(), Durability::Cached)?;
         self.known.insert(path.to_owned());
         self.writes += 1;
         Ok(())
@@ -185,13 +179,5 @@ impl Files {
             self.folders.insert(parent.to_owned());
         }
         Ok(())
-    }
-}
-
-fn remove_if_there(path: &Path) -> Result<(), ArtifactError> {
-    match fs_err::remove_file(path) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error.into()),
     }
 }

@@ -1,14 +1,19 @@
 //! Where the files of a run are.
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use fs_err::os::unix::fs::symlink;
+use massgen_ports::JournalError;
 use massgen_protocol::Timestamp;
 
 use super::ArtifactError;
 use super::stamps::LocalTime;
-use crate::private::create_folder;
+use crate::error::from_io;
+use crate::private::{create_folder, remove_if_there};
+use crate::{database, lock};
 
 /// Names in an attempt directory that are not agents' folders. An agent with such an id gets a folder with
 /// another name, so it cannot overwrite the run's own files.
@@ -27,6 +32,15 @@ const TAKEN: [&str; 12] = [
     "metrics_events.json",
 ];
 
+/// What a path of a run folder names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Named {
+    /// All turns below this session root.
+    Session(PathBuf),
+    /// One turn.
+    Turn(RunFolder),
+}
+
 /// The place of one attempt: session root, turn and attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunFolder {
@@ -41,7 +55,95 @@ pub struct RunFolder {
 impl RunFolder {
     /// The first attempt of the first turn below `root`, which must be absolute.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), turn: 1, attempt: 1 }
+        Self::of_turn(root, 1)
+    }
+
+    /// The first attempt of turn `turn` (from 1) below `root`, which must be absolute.
+    pub fn of_turn(root: impl Into<PathBuf>, turn: u32) -> Self {
+        Self { root: root.into(), turn, attempt: 1 }
+    }
+
+    /// All turns below `root` that have a journal, the oldest first; none when there is no such folder.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn turns_in(root: &Path) -> io::Result<Vec<Self>> {
+        let entries = match fs_err::read_dir(root) {
+            Ok(entries) => entries,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(error),
+        };
+        let mut turns: Vec<u32> = vec![1];
+        for entry in entries {
+            turns.extend(turn_number(&entry?.file_name()).filter(|turn| *turn > 1));
+        }
+        turns.sort_unstable();
+        let folders = turns.into_iter().map(|turn| Self::of_turn(root, turn));
+        Ok(folders.filter(Self::has_journal).collect())
+    }
+
+    /// The turn that `folder`, a path of a session root, a turn or an attempt, names; `None` when there is no journal.
+    /// A session root names no turn.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn named_by(folder: &Path) -> io::Result<Option<Named>> {
+        for path in folder.ancestors().take(3) {
+            if let Some(turn) = path.file_name().and_then(turn_number) {
+                let named = path.parent().map(|root| Self::of_turn(root, turn));
+                return Ok(named.filter(Self::has_journal).map(Named::Turn));
+            }
+            if !Self::turns_in(path)?.is_empty() {
+                return Ok(Some(Named::Session(path.to_owned())));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The folder of the turn's journal and blobs: the session root for the first turn, `turn_N` for a later one.
+    pub fn journal_dir(&self) -> PathBuf {
+        if self.turn == 1 { self.root.clone() } else { self.turn_dir() }
+    }
+
+    /// Makes the folder of the turn. `false` when it is there already: then the turn is somebody else's.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`] or [`JournalError::DiskFull`] when it cannot be made.
+    pub fn claim(&self) -> Result<bool, JournalError> {
+        let folder = self.turn_dir();
+        make_new(&folder).map_err(|error| from_io(&folder, &error))
+    }
+
+    /// Whether the turn has a journal.
+    pub fn has_journal(&self) -> bool {
+        database::path_in(&self.journal_dir()).is_file()
+    }
+
+    /// Whether a process is at work on the turn.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn is_locked(&self) -> io::Result<bool> {
+        lock::is_held(&self.journal_dir())
+    }
+
+    /// Makes a session root below `base` for a run that begins `at`. Nobody else gets it: a run that begins in the same
+    /// microsecond takes the next one for its name.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`] or [`JournalError::DiskFull`] when it cannot be made.
+    pub fn claim_root(base: &Path, at: Timestamp, utc_offset_seconds: i32) -> Result<PathBuf, JournalError> {
+        let mut micros = at.micros();
+        loop {
+            let name = Self::name_for(Timestamp::from_micros(micros), utc_offset_seconds);
+            let root = base.join(name);
+            if make_new(&root).map_err(|error| from_io(&root, &error))? {
+                return Ok(root);
+            }
+            micros = micros.saturating_add(1);
+        }
     }
 
     /// The name of the session root of a run that began `at`: `log_YYYYMMDD_HHMMSS_ffffff` in local time.
@@ -117,6 +219,25 @@ impl RunFolder {
     }
 }
 
+/// Makes a private folder, and those above it that are missing; `false` when it is there already.
+fn make_new(folder: &Path) -> io::Result<bool> {
+    if let Some(above) = folder.parent().filter(|above| !above.is_dir()) {
+        create_folder(above)?;
+    }
+    match fs_err::create_dir(folder) {
+        Ok(()) => create_folder(folder).map(|()| true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// N of `turn_N`.
+fn turn_number(name: &OsStr) -> Option<u32> {
+    let digits = name.to_str()?.strip_prefix("turn_")?;
+    let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
+    digits.parse().ok().filter(|_| is_plain)
+}
+
 /// The name of an agent's folder: its id, unless the run has a file or folder of that name.
 pub(super) fn folder_name(agent_id: &str) -> Cow<'_, str> {
     if TAKEN.contains(&agent_id) { Cow::Owned(format!("{agent_id}.agent")) } else { Cow::Borrowed(agent_id) }
@@ -146,7 +267,7 @@ pub fn link_in_home(home: &Path, folder: &RunFolder) -> Result<PathBuf, Artifact
         // The runs are kept in the home directory itself.
         Ok(_) if fs_err::canonicalize(&link)? == fs_err::canonicalize(&folder.root)? => {}
         Ok(_) => return Err(ArtifactError::InTheWay { path: link }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => symlink(&folder.root, &link)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => symlink(&folder.root, &link)?,
         Err(error) => return Err(error.into()),
     }
     Ok(link)
@@ -156,11 +277,7 @@ pub fn link_in_home(home: &Path, folder: &RunFolder) -> Result<PathBuf, Artifact
 pub(super) fn replace_link(target: &Path, link: &Path) -> Result<(), ArtifactError> {
     let name = link.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     let temporary = link.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
-    match fs_err::remove_file(&temporary) {
-        Ok(()) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error.into()),
-    }
+    remove_if_there(&temporary)?;
     symlink(target, &temporary)?;
     fs_err::rename(&temporary, link)?;
     Ok(())

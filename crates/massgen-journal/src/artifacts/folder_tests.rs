@@ -58,3 +58,40 @@ fn a_link_to_another_place_is_replaced_and_anything_else_is_left_alone() {
     assert_eq!(link_in_home(home.path(), &at_home).unwrap(), link);
     assert!(fs_err::symlink_metadata(&link).unwrap().is_dir());
 }
+
+/// Puts an empty journal where the turn has its own.
+fn with_journal(folder: RunFolder) -> RunFolder {
+    create_folder(&folder.journal_dir()).unwrap();
+    fs_err::write(folder.journal_dir().join("journal.db"), "").unwrap();
+    folder
+}
+
+#[test]
+fn a_path_names_a_turn_or_the_whole_session() {
+    let logs = tempfile::tempdir().unwrap();
+    let root = logs.path().join("log_1");
+    let first = with_journal(RunFolder::new(&root));
+    let third = with_journal(RunFolder::of_turn(&root, 3));
+    create_folder(&root.join("turn_2/attempt_1")).unwrap();
+    create_folder(&root.join("turn_03")).unwrap();
+    assert_eq!(RunFolder::turns_in(&root).unwrap(), [first.clone(), third.clone()]);
+    assert_eq!(RunFolder::turns_in(&logs.path().join("log_2")).unwrap(), []);
+    let named = |path: &str| RunFolder::named_by(&root.join(path)).unwrap();
+    assert_eq!(RunFolder::named_by(&root).unwrap(), Some(Named::Session(root.clone())));
+    assert_eq!(named("turn_1"), Some(Named::Turn(first.clone())));
+    assert_eq!(named("turn_1/attempt_1"), Some(Named::Turn(first)));
+    assert_eq!(named("turn_3"), Some(Named::Turn(third.clone())));
+    assert_eq!(named("turn_3/attempt_2"), Some(Named::Turn(third)));
+    assert_eq!(named("turn_2/attempt_1"), None, "it has no journal, and no other turn was meant");
+    assert_eq!(named("turn_7"), None);
+    assert_eq!(RunFolder::named_by(logs.path()).unwrap(), None);
+}
+
+#[test]
+fn runs_that_begin_in_the_same_microsecond_get_roots_of_their_own() {
+    let logs = tempfile::tempdir().unwrap();
+    let base = logs.path().join("new");
+    let at = Timestamp::from_micros(1_771_061_415_482_913);
+    let claim = || RunFolder::claim_root(&base, at, 0).unwrap().file_name().unwrap().to_owned();
+    assert_eq!([claim(), claim()], ["log_20260214_093015_482913", "log_20260214_093015_482914"]);
+}

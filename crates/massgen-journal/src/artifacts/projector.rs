@@ -164,7 +164,11 @@ impl Projector {
             self.files.replace_raw(&self.folder.status_file(), &text)?;
             self.due = Due::Nothing;
             if !self.is_linked {
-                replace_link(&self.folder.root_status_target(), &self.folder.root_status_link())?;
+                // The files of an earlier turn may be written again while there is a later one.
+                let newest = RunFolder::turns_in(&self.folder.root)?.pop();
+                if newest.is_none_or(|newest| newest.turn <= self.folder.turn) {
+                    replace_link(&self.folder.root_status_target(), &self.folder.root_status_link())?;
+                }
                 self.is_linked = true;
             }
         }

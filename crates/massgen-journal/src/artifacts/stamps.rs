@@ -7,33 +7,38 @@ use massgen_protocol::Timestamp;
 
 /// Local time of a run.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct LocalTime {
+pub(crate) struct LocalTime {
     offset: Offset,
 }
 
 impl LocalTime {
     /// Local time `utc_offset_seconds` east of UTC; an offset that no place on earth has is taken as UTC.
-    pub(super) fn new(utc_offset_seconds: i32) -> Self {
+    pub(crate) fn new(utc_offset_seconds: i32) -> Self {
         Self { offset: Offset::from_seconds(utc_offset_seconds).unwrap_or(Offset::UTC) }
     }
 
     /// `2026-02-14T09:30:15.482913`: the form without offset that older readers expect.
-    pub(super) fn iso(self, at: Timestamp) -> String {
+    pub(crate) fn iso(self, at: Timestamp) -> String {
         self.civil(at).strftime("%Y-%m-%dT%H:%M:%S%.6f").to_string()
     }
 
     /// `20260214_093015_482913`: names of folders.
-    pub(super) fn stamp(self, at: Timestamp) -> String {
+    pub(crate) fn stamp(self, at: Timestamp) -> String {
         self.civil(at).strftime("%Y%m%d_%H%M%S_%6f").to_string()
     }
 
+    /// `20260214_093015`: ids of sessions.
+    pub(crate) fn second_stamp(self, at: Timestamp) -> String {
+        self.civil(at).strftime("%Y%m%d_%H%M%S").to_string()
+    }
+
     /// `09:30:15`.
-    pub(super) fn clock(self, at: Timestamp) -> String {
+    pub(crate) fn clock(self, at: Timestamp) -> String {
         self.civil(at).strftime("%H:%M:%S").to_string()
     }
 
     /// `2026-02-14 09:30:15`.
-    pub(super) fn date_and_clock(self, at: Timestamp) -> String {
+    pub(crate) fn date_and_clock(self, at: Timestamp) -> String {
         self.civil(at).strftime("%Y-%m-%d %H:%M:%S").to_string()
     }
 
@@ -43,7 +48,7 @@ impl LocalTime {
 }
 
 /// `2026-02-14T08:30:15.482913+00:00`.
-pub(super) fn utc_iso(at: Timestamp) -> String {
+pub(crate) fn utc_iso(at: Timestamp) -> String {
     Offset::UTC.to_datetime(moment(at)).strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00").to_string()
 }
 

@@ -17,26 +17,26 @@ use serde_json::json;
 const START: i64 = 1_771_061_415_000_000;
 
 /// A history under construction. Every event comes a quarter of a second after the one before.
-pub(super) struct History {
-    pub(super) events: Vec<Envelope>,
+pub(crate) struct History {
+    pub(crate) events: Vec<Envelope>,
     spec: Arc<RunSpec>,
     work: u64,
     calls: BTreeMap<AgentNo, u32>,
     executions: BTreeMap<AgentNo, u32>,
     answers: BTreeMap<AgentNo, u32>,
-    pub(super) revisions: RevisionSet,
+    pub(crate) revisions: RevisionSet,
 }
 
 /// `agent{n}`, from 1.
-pub(super) fn no(n: usize) -> AgentNo {
+pub(crate) fn no(n: usize) -> AgentNo {
     AgentNo::from_index(n - 1)
 }
 
-pub(super) fn price() -> Price {
+pub(crate) fn price() -> Price {
     Price { input: 3_000_000_000, output: 15_000_000_000, cached_input: 300_000_000, cache_write: 0 }
 }
 
-pub(super) fn agent(id: &str, price: Option<Price>) -> AgentSpec {
+pub(crate) fn agent(id: &str, price: Option<Price>) -> AgentSpec {
     AgentSpec {
         id: AgentId::new(id).unwrap(),
         backend: BackendSpec {
@@ -53,16 +53,16 @@ pub(super) fn agent(id: &str, price: Option<Price>) -> AgentSpec {
     }
 }
 
-pub(super) fn text(text: &str) -> ItemContent {
+pub(crate) fn text(text: &str) -> ItemContent {
     ItemContent::Text { text: text.into() }
 }
 
-pub(super) fn tool(name: &str, arguments: &str) -> ItemContent {
+pub(crate) fn tool(name: &str, arguments: &str) -> ItemContent {
     ItemContent::ToolCall(ToolCall { id: "call_0".into(), name: name.into(), arguments: arguments.into() })
 }
 
 impl History {
-    pub(super) fn new(agents: Vec<AgentSpec>) -> Self {
+    pub(crate) fn new(agents: Vec<AgentSpec>) -> Self {
         let count = agents.len();
         let spec = Arc::new(RunSpec {
             question: "Why is the sky blue?".into(),
@@ -70,6 +70,7 @@ impl History {
             orchestration: Orchestration::default(),
             timeouts: Timeouts::default(),
             budget: Budget { max_cost: Some(Usd::from_dollars(0.5)), max_tokens: None },
+            history: Vec::new(),
         });
         let meta = Arc::new(RunMeta {
             version: "1.2.3".into(),
@@ -82,6 +83,7 @@ impl History {
             git: Some(GitState { commit: "0123abcd".into(), branch: "main".into() }),
             utc_offset_seconds: 3600,
             fixed_prompt_bytes: 0,
+            session: None,
         });
         let mut history = Self {
             events: Vec::new(),
@@ -96,7 +98,7 @@ impl History {
         history
     }
 
-    pub(super) fn push(&mut self, event: Event) {
+    pub(crate) fn push(&mut self, event: Event) {
         let seq = Seq(self.events.len() as u64 + 1);
         let at = Timestamp::from_micros(START + i64::try_from(self.work).unwrap() * 1000);
         let run_time = RunMillis(self.work);
@@ -105,7 +107,7 @@ impl History {
     }
 
     /// An execution begins; `shown` answers are new to the agent.
-    pub(super) fn execution(&mut self, agent: AgentNo, shown: &[AnswerLabel]) {
+    pub(crate) fn execution(&mut self, agent: AgentNo, shown: &[AnswerLabel]) {
         let execution = self.executions.entry(agent).or_default();
         *execution += 1;
         let execution = *execution;
@@ -122,7 +124,7 @@ impl History {
         self.push(Event::AgentStateChanged { agent, state: AgentStatus::Working });
     }
 
-    pub(super) fn call(&mut self, agent: AgentNo, purpose: Purpose) -> CallId {
+    pub(crate) fn call(&mut self, agent: AgentNo, purpose: Purpose) -> CallId {
         let number = self.calls.entry(agent).or_default();
         *number += 1;
         let call = CallId { agent, number: *number };
@@ -136,7 +138,7 @@ impl History {
         call
     }
 
-    pub(super) fn finish(&mut self, call: CallId, items: Vec<ItemContent>) {
+    pub(crate) fn finish(&mut self, call: CallId, items: Vec<ItemContent>) {
         let usage =
             TokenUsage { input: 100, output: 20, reasoning: 5, cached_input: 50, ..TokenUsage::default() };
         let price = self.spec.agent(call.agent).unwrap().backend.price;
@@ -155,13 +157,13 @@ impl History {
         });
     }
 
-    pub(super) fn reply(&mut self, agent: AgentNo, items: Vec<ItemContent>) -> CallId {
+    pub(crate) fn reply(&mut self, agent: AgentNo, items: Vec<ItemContent>) -> CallId {
         let call = self.call(agent, Purpose::Coordinate);
         self.finish(call, items);
         call
     }
 
-    pub(super) fn answer(&mut self, agent: AgentNo, content: &str) -> AnswerLabel {
+    pub(crate) fn answer(&mut self, agent: AgentNo, content: &str) -> AnswerLabel {
         self.reply(
             agent,
             vec![text("I have it."), tool("new_answer", &json!({"content": content}).to_string())],
@@ -176,7 +178,7 @@ impl History {
         label
     }
 
-    pub(super) fn vote(&mut self, voter: AgentNo, answer: AnswerLabel, reason: &str) {
+    pub(crate) fn vote(&mut self, voter: AgentNo, answer: AnswerLabel, reason: &str) {
         let arguments = json!({"agent_id": answer.agent, "reason": reason}).to_string();
         self.reply(voter, vec![tool("vote", &arguments)]);
         let seen = self.revisions.clone();
@@ -184,7 +186,7 @@ impl History {
         self.push(Event::AgentStateChanged { agent: voter, state: AgentStatus::Voted });
     }
 
-    pub(super) fn finished(&mut self, outcome: RunOutcome) {
+    pub(crate) fn finished(&mut self, outcome: RunOutcome) {
         self.push(Event::RunFinished { outcome });
     }
 }
@@ -192,7 +194,7 @@ impl History {
 /// Three agents with everything that can happen to them: a slow tool, an injection, a note, a retry, a refusal, a reply
 /// without decision, an ignored vote, a vote that becomes stale, an agent that fails, a tie, a presentation.
 /// Registered zeta, alpha, mid; so zeta is agent3, alpha agent1, mid agent2.
-pub(super) fn eventful() -> History {
+pub(crate) fn eventful() -> History {
     let mut history = eventful_until_votes();
     history.push(Event::CoordinationEnded { cause: EndCause::AllVoted });
     let (first, second) = (no(3).label(1), no(1).label(1));
@@ -225,7 +227,7 @@ pub(super) fn eventful() -> History {
 }
 
 /// The first part of [`eventful`], up to the last vote.
-pub(super) fn eventful_until_votes() -> History {
+pub(crate) fn eventful_until_votes() -> History {
     let mut history =
         History::new(vec![agent("zeta", Some(price())), agent("alpha", Some(price())), agent("mid", None)]);
     let (alpha, mid, zeta) = (no(1), no(2), no(3));
@@ -339,7 +341,7 @@ pub(super) fn eventful_until_votes() -> History {
 }
 
 /// Every file below `root`, by path relative to it, with links as what they point to.
-pub(super) fn tree(root: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn tree(root: &Path) -> BTreeMap<String, Vec<u8>> {
     fn walk(root: &Path, folder: &Path, out: &mut BTreeMap<String, Vec<u8>>) {
         for entry in fs_err::read_dir(folder).unwrap() {
             let path: PathBuf = entry.unwrap().path();

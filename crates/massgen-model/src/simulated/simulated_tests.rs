@@ -45,6 +45,7 @@ fn run_spec(agents: &[&str], settings: &SimulatedSpec) -> RunSpec {
         orchestration: Orchestration::default(),
         timeouts: Timeouts::default(),
         budget: Budget::default(),
+        history: Vec::new(),
     }
 }
 

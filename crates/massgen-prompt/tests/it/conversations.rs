@@ -149,3 +149,21 @@ fn what_is_too_long_is_cut_in_the_middle_and_says_so() {
         assert!(says_so && length < most + 400, "{length} bytes");
     }
 }
+
+#[test]
+fn earlier_exchanges_come_before_the_task_and_do_not_change_as_the_conversation_grows() {
+    let (turns, shelf) = long();
+    let past = |question: &str, answer: &str| massgen_protocol::PastTurn {
+        question: question.into(),
+        answer: answer.into(),
+    };
+    let history = vec![past("What is a tide?", "The sea going up and down."), past("Why?", "The moon.")];
+    let shelf = Shelf { history, ..shelf };
+    let prompts = Prompts::new().unwrap();
+    let whole = prompts.messages(viewer(1, 3), &turns, &shelf).unwrap();
+    for length in 1..turns.len() {
+        let shorter = prompts.messages(viewer(1, 3), &turns[..length], &shelf).unwrap();
+        assert_eq!(shorter, whole[..shorter.len()]);
+    }
+    insta::assert_snapshot!(told(viewer(1, 3), &[Turn::Opening(News::default())], &shelf));
+}

@@ -59,6 +59,10 @@ impl Materials for Told<'_> {
         &self.history.state.spec().question
     }
 
+    fn history(&self) -> &[massgen_protocol::PastTurn] {
+        &[]
+    }
+
     fn answer(&self, label: AnswerLabel) -> Option<&str> {
         Some(&self.history.state.answer(label)?.content)
     }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use massgen_prompt::{Materials, Prompts, Viewer};
 use massgen_protocol::message::{Message, Reply, ToolOutcome};
 use massgen_protocol::turn::Turn;
-use massgen_protocol::{AgentNo, AnswerLabel, CallId, Note, NoteId, ToolUse};
+use massgen_protocol::{AgentNo, AnswerLabel, CallId, Note, NoteId, PastTurn, ToolUse};
 
 /// Texts by what they are referred to by.
 #[derive(Debug, Default)]
 pub(crate) struct Shelf {
     pub(crate) question: String,
+    pub(crate) history: Vec<PastTurn>,
     pub(crate) answers: BTreeMap<AnswerLabel, String>,
     pub(crate) notes: BTreeMap<NoteId, Note>,
     pub(crate) replies: BTreeMap<CallId, Arc<Reply>>,
@@ -21,6 +22,10 @@ pub(crate) struct Shelf {
 impl Materials for Shelf {
     fn question(&self) -> &str {
         &self.question
+    }
+
+    fn history(&self) -> &[PastTurn] {
+        &self.history
     }
 
     fn answer(&self, label: AnswerLabel) -> Option<&str> {
@@ -66,6 +71,9 @@ pub(crate) fn told(viewer: Viewer, turns: &[Turn], shelf: &Shelf) -> String {
         .iter()
         .map(|message| match message {
             Message::User { text } => format!("[user]\n{text}"),
+            Message::Assistant { reply } if reply.tool_calls().next().is_none() => {
+                format!("[assistant]\n{}", reply.text())
+            }
             Message::Assistant { reply } => format!("[assistant] {} tool calls", reply.tool_calls().count()),
             Message::ToolResult { id, name, text, is_error } => {
                 let kind = if *is_error { "error" } else { "result" };

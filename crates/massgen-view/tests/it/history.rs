@@ -77,6 +77,7 @@ impl History {
             orchestration: Orchestration::default(),
             timeouts: Timeouts::default(),
             budget,
+            history: Vec::new(),
         };
         let mut history = Self {
             events: Vec::new(),

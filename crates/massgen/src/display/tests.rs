@@ -116,6 +116,7 @@ impl Script {
             orchestration: Orchestration::default(),
             timeouts: Timeouts::default(),
             budget: Budget::default(),
+            history: Vec::new(),
         };
         self.event(Event::RunStarted { spec: Arc::new(spec), meta: Arc::new(RunMeta::default()) })
     }

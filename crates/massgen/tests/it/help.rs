@@ -1,85 +1,72 @@
 //! What the program says of itself.
 
+use std::fmt::Write;
+
 use crate::program::World;
 
-#[test]
-fn the_help_tells_all_there_is() {
-    let told = World::new().run(&["--help"]).exits(0);
-    insta::assert_snapshot!(told.stdout, @r"
-    Several language-model agents answer one question in parallel, see each other's answers, and vote
-
-    Usage: massgen [OPTIONS] [QUESTION]
-           massgen <COMMAND>
-
-    Commands:
-      logs  Work with the logs of runs
-      help  Print this message or the help of the given subcommand(s)
-
-    Arguments:
-      [QUESTION]  The question; the key `prompt` of the configuration stands in for it
-
-    Options:
-      -h, --help     Print help
-      -V, --version  Print version
-
-    What runs:
-          --config <FILE>          Configuration file; without it, ./.massgen/config.yaml, then
-                                   ~/.config/massgen/config.yaml
-          --backend <TYPE>         Run one agent of this backend type without a configuration file;
-                                   `simulated` needs no key
-          --model <NAME>           Model of that agent
-          --base-url <URL>         Endpoint of that agent, up to and with `/v1`
-          --system-message <TEXT>  System message of that agent
-          --single-agent [<ID>]    Keep one agent of the configuration: the first one, or the one with
-                                   this id
-          --quick                  One answer each and no refinement
-
-    Limits:
-          --orchestrator-timeout <SECONDS>  Seconds that the whole run may take
-          --max-cost <USD>                  US dollars that the run may spend
-          --max-tokens <N>                  Tokens that the run may use, input and output together
-
-    Output:
-          --automation          No display; `KEY: value` lines for scripts on stdout
-          --stream-events       Every event as one JSON line on stdout and nothing else there; implies
-                                --automation
-          --no-display          Plain lines instead of live progress
-          --output-file <FILE>  Also write the final answer to this file
-          --debug               Debug messages on stderr
-
-    Runs:
-          --resume <LOG_DIR>  Go on with a run that was killed or interrupted: its log folder, or
-                              `latest`
-          --inbox-dir <DIR>   Read steering messages for the agents from this folder while the run goes
-                              on
-          --record <FILE>     Record all model calls to this file, for --replay
-          --replay <FILE>     Answer all model calls from a recording; needs neither network nor keys
-
-    A question that is also the name of a command can be asked after `--`: massgen -- logs
-
-    Exit codes: 0 a final answer exists; 1 the configuration is wrong; 2 no agent answered, or the
-    arguments are wrong; 3 the deadline came before any answer; 4 interrupted, can be resumed; 5 the
-    budget was spent before any answer
-    ");
+/// The page that `arguments` print on stdout.
+fn page(arguments: &[&str]) -> String {
+    let told = World::new().run(arguments).exits(0);
+    assert_eq!(told.stderr, "");
+    assert!(told.stdout.lines().all(|line| line.chars().count() <= 100), "{told}");
+    assert!(!told.stdout.contains('\u{1b}'), "{told}");
+    told.stdout
 }
 
 #[test]
-fn the_help_of_logs_tells_what_can_be_done_with_them() {
-    let told = World::new().run(&["logs", "--help"]).exits(0);
-    insta::assert_snapshot!(told.stdout, @r"
-    Work with the logs of runs
+fn the_short_help_has_the_usual_flags() {
+    insta::assert_snapshot!(page(&["-h"]));
+}
 
-    Usage: massgen logs <COMMAND>
+#[test]
+fn the_help_tells_all_there_is() {
+    let help = page(&["--help"]);
+    insta::assert_snapshot!(help);
+    assert_eq!(page(&["help"]), help);
+}
 
-    Commands:
-      rebuild  Write all files of a run again from its journal
-      help     Print this message or the help of the given subcommand(s)
+#[test]
+fn every_command_has_its_help() {
+    let commands = [
+        &["logs"][..],
+        &["logs", "summary"],
+        &["logs", "tools"],
+        &["logs", "list"],
+        &["logs", "open"],
+        &["logs", "analyze"],
+        &["logs", "rebuild"],
+        &["config"],
+        &["config", "show"],
+        &["config", "path"],
+        &["doctor"],
+        &["completions"],
+        &["man"],
+        &["viewer"],
+        &["export"],
+        &["shares"],
+        &["shares", "list"],
+        &["shares", "delete"],
+        &["serve"],
+    ];
+    let mut pages = String::new();
+    for command in commands {
+        let help = page(&[command, &["--help"]].concat());
+        assert_eq!(page(&[command, &["-h"]].concat()), help);
+        assert_eq!(page(&[&["help"], command].concat()), help);
+        writeln!(pages, "$ massgen {} --help\n{help}", command.join(" ")).unwrap();
+    }
+    insta::assert_snapshot!(pages);
+}
 
-    Options:
-      -h, --help  Print help
-    ");
-    let told = World::new().run(&["logs"]).exits(2);
-    assert!(told.stderr.contains("Usage: massgen logs <COMMAND>"), "{told}");
+#[test]
+fn commands_that_need_another_one_print_their_help_to_stderr() {
+    for command in ["config", "shares"] {
+        let told = World::new().run(&[command]).exits(2);
+        assert!(
+            told.stdout.is_empty() && told.stderr.contains(&format!("Usage: massgen {command} <COMMAND>")),
+            "{told}"
+        );
+    }
 }
 
 #[test]
@@ -89,11 +76,51 @@ fn the_version_is_one_line() {
 }
 
 #[test]
-fn help_needs_nothing_that_could_be_broken() {
+fn what_the_program_says_of_itself_needs_nothing_that_could_be_broken() {
     let world = World::new();
     world.write(".env", "not an assignment");
     world.write(".massgen/config.yaml", "]");
-    world.run(&["--help"]).exits(0);
-    world.run(&["help"]).exits(0);
-    world.run(&["-V"]).exits(0);
+    for arguments in [&["-h"][..], &["--help"], &["help"], &["-V"], &["man"], &["completions", "bash"]] {
+        world.run(arguments).exits(0);
+    }
+}
+
+#[test]
+fn completions_for_every_shell_know_the_flags_and_the_commands() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = World::new().run(&["completions", shell]).exits(0).stdout;
+        for word in ["orchestrator-timeout", "quickstart-agent", "simulate", "rebuild", "completions"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    World::new().run(&["completions", "tcsh"]).exits(2);
+}
+
+#[test]
+fn the_completions_for_bash_are_a_script_that_bash_takes() {
+    let world = World::new();
+    let script = world.run(&["completions", "bash"]).exits(0).stdout;
+    let path = world.write("massgen.bash", &script);
+    let checked = std::process::Command::new("bash").arg("-n").arg(&path).output().unwrap();
+    assert!(checked.status.success() && checked.stderr.is_empty(), "{checked:?}");
+    let ask = format!(
+        "source '{}'; COMP_WORDS=(massgen --orch); COMP_CWORD=1; _massgen massgen --orch massgen; echo ${{COMPREPLY[@]}}",
+        path.display()
+    );
+    let asked = std::process::Command::new("bash").args(["-c", &ask]).output().unwrap();
+    assert_eq!(String::from_utf8(asked.stdout).unwrap(), "--orchestrator-timeout\n");
+}
+
+#[test]
+fn the_manual_page_has_the_flags_and_the_exit_codes() {
+    let page = World::new().run(&["man"]).exits(0).stdout;
+    assert!(page.contains(".TH massgen 1") && page.contains(".SH OPTIONS"), "{page}");
+    assert!(page.contains("\\-\\-orchestrator\\-timeout") && page.contains("Exit codes"), "{page}");
+}
+
+#[test]
+fn a_question_that_is_the_name_of_a_command_can_be_asked() {
+    let world = crate::run_folder::team();
+    world.run(&["--", "doctor"]).exits(0);
+    assert_eq!(world.status()["meta"]["question"], "doctor");
 }

@@ -7,9 +7,15 @@ mod bad_input;
 #[cfg(test)]
 mod cassette;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod events;
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod exit_codes;
+#[cfg(test)]
+mod flags;
 #[cfg(test)]
 mod flaky;
 #[cfg(test)]
@@ -19,16 +25,24 @@ mod help;
 #[cfg(test)]
 mod inbox;
 #[cfg(test)]
+mod interactive;
+#[cfg(test)]
 mod interrupt;
 #[cfg(test)]
 #[expect(clippy::exit, reason = "a test that becomes the program ends as the program does")]
 mod kill;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
 mod lookup;
+#[cfg(test)]
+mod models_file;
 #[cfg(test)]
 mod output;
 #[cfg(test)]
 mod program;
+#[cfg(test)]
+mod quickstart;
 #[cfg(test)]
 mod rebuild;
 #[cfg(test)]
@@ -39,3 +53,5 @@ mod run_folder;
 mod secrets;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
+mod sessions;

@@ -27,8 +27,8 @@ fn with_nothing_at_all_the_simulated_team_runs_and_says_that_it_is_simulated() {
     let world = World::new();
     let told = world.run(&["What is a tree?"]).exits(0);
     assert!(told.stderr.starts_with(
-        "nothing is configured: three SIMULATED agents answer, no model is asked\nhint: set a key such as \
-         OPENAI_API_KEY, or write ./.massgen/config.yaml\n"
+        "nothing is configured: three SIMULATED agents answer, no model is asked\nhint: `massgen \
+         --quickstart` sets up a team, `massgen --setup` takes your keys\n"
     ));
     assert!(told.stderr.contains("SIMULATED: no real model is at work."), "{told}");
     let status = world.status();

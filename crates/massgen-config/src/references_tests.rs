@@ -1,0 +1,309 @@
+//! Questions against a tree of paths that exists only here.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// A project with these paths; folders end with a slash.
+struct Tree(&'static [&'static str]);
+
+const PROJECT: Tree = Tree(&[
+    "/work/",
+    "/work/src/",
+    "/work/src/main.rs",
+    "/work/src/lib.rs",
+    "/work/src/a.b.rs",
+    "/work/src/.hidden",
+    "/work/docs/",
+    "/work/docs/my notes.md",
+    "/work/docs/one  two.md",
+    "/work/app/",
+    "/work/app/[id]/",
+    "/work/app/[id]/page.tsx",
+    "/work/Makefile",
+    "/work/.env",
+    "/home/",
+    "/home/notes/",
+    "/home/notes/todo.md",
+    "/etc/",
+    "/etc/hosts",
+]);
+
+impl PathProbe for Tree {
+    fn kind(&self, path: &Path) -> Option<PathKind> {
+        let path = path.to_str()?;
+        self.0.iter().find_map(|known| {
+            if *known == path {
+                Some(PathKind::File)
+            } else {
+                (known.strip_suffix('/') == Some(path)).then_some(PathKind::Folder)
+            }
+        })
+    }
+
+    fn entries(&self, path: &Path) -> Vec<(String, PathKind)> {
+        let start = format!("{}/", path.display());
+        let inside =
+            self.0.iter().filter_map(|known| known.strip_prefix(&start)).filter(|name| !name.is_empty());
+        inside
+            .filter_map(|name| match name.strip_suffix('/') {
+                Some(folder) if !folder.contains('/') => Some((folder.to_owned(), PathKind::Folder)),
+                None if !name.contains('/') => Some((name.to_owned(), PathKind::File)),
+                Some(_) | None => None,
+            })
+            .collect()
+    }
+
+    fn home(&self) -> Option<&Path> {
+        Some(Path::new("/home"))
+    }
+
+    fn working_directory(&self) -> &Path {
+        Path::new("/work")
+    }
+}
+
+/// The text, and `r /path` or `w /path` for each reference; `! @path` for what is missing.
+fn read(question: &str) -> (String, Vec<String>) {
+    let parsed = parse(question, &PROJECT);
+    let references = parsed.references.iter().map(|reference| {
+        let sign = match reference.permission {
+            Permission::Read => 'r',
+            Permission::Write => 'w',
+        };
+        format!("{sign} {}", reference.path.display())
+    });
+    let missing = parsed.missing.iter().map(|missing| format!("! {}", missing.was));
+    let found = references.chain(missing).collect();
+    (parsed.text, found)
+}
+
+#[track_caller]
+fn assert_read(question: &str, text: &str, found: &[&str]) {
+    let (is_text, is_found) = read(question);
+    assert_eq!(is_found, found, "{question}");
+    assert_eq!(is_text, text, "{question}");
+}
+
+#[track_caller]
+fn assert_text(question: &str) {
+    assert_read(question, question, &[]);
+}
+
+#[test]
+fn a_path_becomes_absolute_and_is_read_unless_writing_is_asked_for() {
+    assert_read("explain @src/main.rs", "explain /work/src/main.rs", &["r /work/src/main.rs"]);
+    assert_read("mend @src/main.rs:w now", "mend /work/src/main.rs now", &["w /work/src/main.rs"]);
+    assert_read("tidy @src/:w", "tidy /work/src", &["w /work/src"]);
+    assert_read("see @src", "see /work/src", &["r /work/src"]);
+    assert_read("see @Makefile", "see /work/Makefile", &["r /work/Makefile"]);
+    assert_read("see @/etc/hosts", "see /etc/hosts", &["r /etc/hosts"]);
+    assert_read("see @~/notes/todo.md", "see /home/notes/todo.md", &["r /home/notes/todo.md"]);
+    assert_read("see @./src/../docs/", "see /work/docs", &["r /work/docs"]);
+    assert_read("see @../etc/hosts", "see /etc/hosts", &["r /etc/hosts"]);
+}
+
+#[test]
+fn quotes_hold_a_path_with_spaces() {
+    assert_read("@\"docs/my notes.md\"", "/work/docs/my notes.md", &["r /work/docs/my notes.md"]);
+    assert_read("a @\"docs/my notes.md\":w, b", "a /work/docs/my notes.md, b", &["w /work/docs/my notes.md"]);
+    assert_read("@\"docs/no such.md\"", "@\"docs/no such.md\"", &["! @\"docs/no such.md\""]);
+    assert_text("an open @\"quote is text");
+    assert_text("an empty @\"\" too");
+}
+
+#[test]
+fn a_reference_ends_where_a_clause_ends() {
+    for end in [",", ";", "!", "?", ")", "}", "]", ">", ":", ".", ". More", ", more", "\nmore", " more"] {
+        let question = format!("see @src/main.rs{end}");
+        assert_read(&question, &format!("see /work/src/main.rs{end}"), &["r /work/src/main.rs"]);
+    }
+    assert_read("see @src/a.b.rs.", "see /work/src/a.b.rs.", &["r /work/src/a.b.rs"]);
+    assert_read("@src/main.rs:write", "/work/src/main.rs:write", &["r /work/src/main.rs"]);
+    assert_read("@src/main.rs:w.", "/work/src/main.rs.", &["w /work/src/main.rs"]);
+    assert_read(
+        "`@src/main.rs` (\"@src/lib.rs\")",
+        "`/work/src/main.rs` (\"/work/src/lib.rs\")",
+        &["r /work/src/main.rs", "r /work/src/lib.rs"],
+    );
+    assert_read("参考@src/main.rs，然后回答", "参考/work/src/main.rs，然后回答", &["r /work/src/main.rs"]);
+    assert_read("wait for @src/main.rs...", "wait for /work/src/main.rs...", &["r /work/src/main.rs"]);
+}
+
+#[test]
+fn marks_that_end_a_reference_may_stand_in_a_path_that_is_there() {
+    let page = "/work/app/[id]/page.tsx";
+    assert_read("mend @app/[id]/page.tsx:w, now", &format!("mend {page}, now"), &[&format!("w {page}")]);
+    assert_read("(see @app/[id]/page.tsx)", &format!("(see {page})"), &[&format!("r {page}")]);
+    assert_read("see @app/[id].", "see /work/app/[id].", &["r /work/app/[id]"]);
+    assert_read("see @app/[no]/page.tsx", "see @app/[no]/page.tsx", &["! @app/[no"]);
+}
+
+#[test]
+fn words_and_addresses_stay_text() {
+    for question in [
+        "why is @media there?",
+        "what does @decorator do, and @Override?",
+        "write to user@example.org about src",
+        "mail first.last+tag@sub.example.co.uk.",
+        "@app.route(\"/items\") is a route",
+        "npm i react@18/umd lodash@4.17.21 actions/checkout@v4",
+        "see https://example.org/@user/post",
+        "curl -d @- and @ alone, @. and @... and @@ and @:w",
+        "git clone git@example.org:team/project.git",
+        "{@link Foo} @param {string} x",
+        "@4.17 is a version",
+        "  no reference   keeps its spaces  ",
+        "",
+    ] {
+        assert_text(question);
+    }
+}
+
+#[test]
+fn an_address_stays_text_even_where_its_host_is_a_file() {
+    let tree = Tree(&["/work/example.org"]);
+    assert_eq!(parse("to user@example.org", &tree).references, []);
+    assert_eq!(parse("to @example.org", &tree).references.len(), 1);
+}
+
+#[test]
+fn what_looks_like_a_path_and_is_not_there_is_named_once() {
+    assert_read(
+        "@src/none.rs and @src/none.rs and @notes.md, @~/x/:w!",
+        "@src/none.rs and @src/none.rs and @notes.md, @~/x/:w!",
+        &["! @src/none.rs", "! @notes.md", "! @~/x/"],
+    );
+    assert_eq!(parse("@~/x", &PROJECT).missing, [Missing { was: "@~/x".into(), path: "/home/x".into() }]);
+}
+
+#[test]
+fn a_backslash_makes_a_plain_at_sign() {
+    assert_read("\\@src/main.rs is a path", "@src/main.rs is a path", &[]);
+    assert_read("\\@types/node and @src", "@types/node and /work/src", &["r /work/src"]);
+    assert_read("a\\@b.cc", "a@b.cc", &[]);
+}
+
+#[test]
+fn a_path_that_is_named_twice_stands_once_and_writing_wins() {
+    let text = "/work/src /work/src /work/src";
+    assert_read("@src @./src/:w @src", text, &["w /work/src"]);
+    assert_eq!(parse("@src @./src/:w", &PROJECT).references[0].was, "@src");
+}
+
+#[test]
+fn spaces_collapse_beside_references_but_not_in_paths_or_indentation() {
+    assert_read("  a   @src   b  ", "a /work/src b", &["r /work/src"]);
+    assert_read(
+        " @\"docs/one  two.md\"  as:\n    if x:\n        y  = 1 \n",
+        "/work/docs/one  two.md as:\n    if x:\n        y = 1",
+        &["r /work/docs/one  two.md"],
+    );
+}
+
+#[test]
+fn three_files_of_one_folder_give_a_hint() {
+    let parsed = parse("@src/main.rs @src/lib.rs @src/main.rs", &PROJECT);
+    assert_eq!(parsed.hints, [""; 0]);
+    let parsed = parse("@src/main.rs @src/lib.rs @src/a.b.rs", &PROJECT);
+    assert_eq!(parsed.hints, ["3 files of one folder: `@src/` names them all"]);
+}
+
+#[test]
+fn completion_offers_what_is_there() {
+    let complete = |typed| complete(typed, &PROJECT);
+    assert_eq!(complete("@src/m"), ["@src/main.rs", "@src/main.rs:w"]);
+    assert_eq!(complete("@s"), ["@src/"]);
+    assert_eq!(complete("@"), ["@Makefile", "@Makefile:w", "@app/", "@docs/", "@src/"]);
+    assert_eq!(complete("@."), ["@.env", "@.env:w"]);
+    assert_eq!(complete("@docs/m"), ["@\"docs/my notes.md\"", "@\"docs/my notes.md\":w"]);
+    assert_eq!(complete("@\"docs/my n"), ["@\"docs/my notes.md\"", "@\"docs/my notes.md\":w"]);
+    assert_eq!(complete("@\"d"), ["@\"docs/"]);
+    assert_eq!(complete("@~/notes/"), ["@~/notes/todo.md", "@~/notes/todo.md:w"]);
+    assert_eq!(complete("@/etc/h"), ["@/etc/hosts", "@/etc/hosts:w"]);
+    assert_eq!(complete("src"), [""; 0]);
+}
+
+#[test]
+fn a_reference_under_way_is_found_before_the_cursor() {
+    for (text, at) in [
+        ("see @src/ma", Some(4)),
+        ("@", Some(0)),
+        ("see @\"docs/my n", Some(4)),
+        ("see (@s", Some(5)),
+        ("参考@s", Some(6)),
+        ("see @src and", None),
+        ("user@exam", None),
+        ("\\@src", None),
+        ("@\"a b\" ", None),
+        ("@src:w", None),
+        ("", None),
+    ] {
+        assert_eq!(unfinished(text), at, "{text}");
+    }
+}
+
+/// Texts in which what matters is frequent.
+fn any_question() -> impl Strategy<Value = String> {
+    let part = prop_oneof![
+        Just("@".to_owned()),
+        Just("\\".to_owned()),
+        Just("\"".to_owned()),
+        Just("src/main.rs".to_owned()),
+        Just("docs/my notes.md".to_owned()),
+        Just(":w".to_owned()),
+        Just("..".to_owned()),
+        Just("~/".to_owned()),
+        "[ \n.,;:/a-z，é]{0,4}",
+        any::<String>(),
+    ];
+    prop::collection::vec(part, 0..24).prop_map(|parts| parts.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_question_is_too_strange(question in any_question()) {
+        let parsed = parse(&question, &PROJECT);
+        if parsed.references.is_empty() {
+            prop_assert_eq!(&parsed.text, &question.replace("\\@", "@"));
+        }
+        for reference in &parsed.references {
+            prop_assert!(PROJECT.kind(&reference.path).is_some());
+            prop_assert!(parsed.text.contains(reference.path.to_str().unwrap()));
+            prop_assert!(question.contains(&reference.was) || reference.was.ends_with(":w"));
+        }
+        for missing in &parsed.missing {
+            prop_assert!(PROJECT.kind(&missing.path).is_none());
+        }
+        if let Some(at) = unfinished(&question) {
+            let _ = complete(&question[at..], &PROJECT);
+        }
+    }
+
+    #[test]
+    fn a_question_without_an_at_sign_is_left_as_it_is(question in "[^@]{0,200}") {
+        prop_assert_eq!(parse(&question, &PROJECT).text, question);
+    }
+
+    #[test]
+    fn what_completion_offers_is_a_reference(start in "[@\"a-zM./~]{0,6}") {
+        for offered in complete(&format!("@{start}"), &PROJECT) {
+            let closed = if offered.matches('"').count() == 1 { format!("{offered}\"") } else { offered };
+            let parsed = parse(&closed, &PROJECT);
+            prop_assert_eq!(parsed.references.len(), 1, "{}", closed);
+        }
+    }
+}
+
+#[test]
+fn a_megabyte_of_signs_is_read_at_once() {
+    for unit in ["@", "@\"", "@a", "@a.b/", "\\@", "@\"a\"", "@a "] {
+        let question = unit.repeat((1 << 20) / unit.len());
+        assert!(parse(&question, &Tree(&[])).references.is_empty());
+    }
+    let absent: Vec<String> = (0..100_000).map(|number| format!("@{number}/")).collect();
+    let absent = absent.join(" ");
+    assert_eq!(parse(&absent, &Tree(&[])).missing.len(), 100_000);
+}

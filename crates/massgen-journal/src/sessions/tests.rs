@@ -1,0 +1,249 @@
+use massgen_protocol::Event;
+use massgen_protocol::event::{FinalSource, RunOutcome};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::artifacts::testing::{History, agent, eventful, no};
+
+/// 2026-02-14 09:30:15 UTC.
+const NINE_THIRTY: Timestamp = Timestamp::from_micros(1_771_061_415_482_913);
+
+fn id(text: &str) -> SessionId {
+    SessionId::new(text).unwrap()
+}
+
+fn entry(id: &str) -> Entry {
+    Entry { session_id: id.into(), status: Entry::COMPLETED.into(), ..Entry::default() }
+}
+
+fn record(history: &History) -> TurnRecord {
+    let mut record = TurnRecord::default();
+    for envelope in &history.events {
+        record.fold(envelope);
+    }
+    record
+}
+
+/// Two agents have answered, and one has voted.
+fn halfway() -> History {
+    let mut history = History::new(vec![agent("a", None), agent("b", None)]);
+    history.execution(no(1), &[]);
+    history.execution(no(2), &[]);
+    let first = history.answer(no(1), "Because it is far away.");
+    history.answer(no(2), "Rayleigh.");
+    history.vote(no(2), first, "it is longer");
+    history
+}
+
+fn files(folder: &std::path::Path) -> Vec<String> {
+    let entries = fs_err::read_dir(folder).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn an_id_is_the_second_of_its_beginning_and_never_leaves_its_folder() {
+    assert_eq!(SessionId::at(NINE_THIRTY, 3600).as_str(), "session_20260214_103015");
+    for bad in ["", ".", "..", "../x", "a/b", "a b", "a\n", &"x".repeat(97)] {
+        assert!(matches!(SessionId::new(bad), Err(SessionError::BadId(_))), "{bad:?}");
+    }
+}
+
+#[test]
+fn sessions_that_begin_in_the_same_second_get_ids_of_their_own() {
+    let project = tempfile::tempdir().unwrap();
+    let wanted = SessionId::at(NINE_THIRTY, 0);
+    let claim =
+        |taken: &str| SessionFolder::claim(project.path(), &wanted, |id| id.as_str() == taken).unwrap();
+    let ids = [claim(""), claim("session_20260214_093015_2"), claim("")].map(|claim| claim.id.to_string());
+    assert_eq!(ids, ["session_20260214_093015", "session_20260214_093015_3", "session_20260214_093015_2"]);
+    let claim = claim("");
+    claim.folder.announce(project.path()).unwrap();
+    let announced = fs_err::read_to_string(project.path().join(".massgen/.session_id")).unwrap();
+    assert_eq!(announced, "session_20260214_093015_4");
+    assert_eq!(claim.folder.turns().unwrap(), [0; 0]);
+}
+
+#[test]
+fn the_index_keeps_what_it_does_not_know() {
+    let home = tempfile::tempdir().unwrap();
+    let registry = Registry::new(home.path().join(".massgen"));
+    assert!(registry.read().unwrap().value.entries().is_empty());
+    assert!(!home.path().join(".massgen").exists(), "reading makes nothing");
+    registry.update(|sessions| sessions.put(&entry("a"))).unwrap();
+    let foreign = json!({
+        "version": 7,
+        "sessions": [
+            {"session_id": "a", "mood": "good", "status": "active", "log_directory": "log_1"},
+            {"session_id": 5},
+            "nonsense",
+        ],
+    });
+    fs_err::write(registry.file(), foreign.to_string()).unwrap();
+    registry.update(|sessions| sessions.put(&entry("b"))).unwrap();
+    registry.update(|sessions| sessions.put(&Entry { model: Some("m".into()), ..entry("a") })).unwrap();
+    let written: Value = serde_json::from_slice(&fs_err::read(registry.file()).unwrap()).unwrap();
+    assert_eq!(written["version"], 7);
+    assert_eq!(written["sessions"][0]["mood"], "good");
+    assert_eq!(
+        (&written["sessions"][0]["status"], &written["sessions"][0]["model"]),
+        (&"completed".into(), &"m".into())
+    );
+    assert_eq!(
+        (&written["sessions"][1], &written["sessions"][2]),
+        (&json!({"session_id": 5}), &"nonsense".into())
+    );
+    let sessions = registry.read().unwrap().value;
+    assert_eq!(sessions.entries().iter().map(|entry| &entry.session_id).collect::<Vec<_>>(), ["a", "b"]);
+    assert!(sessions.find("b").is_some_and(|entry| !entry.is_active()) && sessions.find("c").is_none());
+}
+
+#[test]
+fn a_broken_index_is_set_aside_and_a_new_one_begun() {
+    let home = tempfile::tempdir().unwrap();
+    let registry = Registry::new(home.path());
+    for (number, broken) in ["{\"sessions\": [", "[]", "", "{\"sessions\": 3}"].iter().enumerate() {
+        fs_err::write(registry.file(), broken).unwrap();
+        let updated = registry.update(|sessions| sessions.put(&entry("a"))).unwrap();
+        let aside = updated.set_aside.unwrap();
+        assert_eq!(aside, home.path().join(format!("sessions.json.broken-{}", number + 1)));
+        assert_eq!(fs_err::read_to_string(aside).unwrap(), *broken);
+        assert_eq!(registry.read().unwrap().value.entries().len(), 1);
+    }
+    fs_err::write(registry.file(), "{").unwrap();
+    let read = registry.read().unwrap();
+    assert!(read.value.entries().is_empty() && read.set_aside.is_some_and(|path| path.is_file()));
+}
+
+#[test]
+fn what_fails_leaves_the_index_as_it_was() {
+    let home = tempfile::tempdir().unwrap();
+    let registry = Registry::new(home.path());
+    registry.update(|sessions| sessions.put(&entry("a"))).unwrap();
+    let failed = registry.update(|sessions| {
+        sessions.put(&entry("b"))?;
+        Err::<(), _>(SessionError::NotStarted)
+    });
+    assert!(failed.is_err());
+    assert!(!registry.read().unwrap().value.knows("b"));
+}
+
+#[test]
+fn many_writers_lose_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    std::thread::scope(|scope| {
+        for writer in 0..8 {
+            let registry = Registry::new(home.path());
+            scope.spawn(move || {
+                for number in 0..20 {
+                    let entry = entry(&format!("s{writer}_{number}"));
+                    registry.update(|sessions| sessions.put(&entry)).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(Registry::new(home.path()).read().unwrap().value.entries().len(), 160);
+    assert_eq!(files(home.path()), ["sessions.json", "sessions.lock"]);
+}
+
+#[test]
+fn the_oldest_completed_sessions_leave_a_full_index() {
+    let mut sessions = Sessions::default();
+    sessions.put(&Entry { status: Entry::ACTIVE.into(), ..entry("first") }).unwrap();
+    for number in 0..limits::SESSIONS + 4 {
+        sessions.put(&entry(&number.to_string())).unwrap();
+    }
+    let left = sessions.entries();
+    assert_eq!(left.len(), limits::SESSIONS);
+    assert_eq!((left[0].session_id.as_str(), left[1].session_id.as_str()), ("first", "5"));
+}
+
+#[test]
+fn a_turn_is_kept_with_its_answer_and_told_in_the_summary() {
+    let project = tempfile::tempdir().unwrap();
+    let session = SessionFolder::of(project.path(), &id("session_20260214_103015"));
+    session.keep(1, &record(&eventful())).unwrap();
+    session.keep(2, &record(&eventful())).unwrap();
+    assert_eq!(session.turns().unwrap(), [1, 2]);
+    let turn = session.turn(2).unwrap();
+    let answer = fs_err::read_to_string(session.path().join("turn_2/answer.txt")).unwrap();
+    assert_eq!((turn.task.as_str(), &turn.end), ("Why is the sky blue?", &StoredEnd::Answered(answer)));
+    assert_eq!(files(&session.path().join("turn_2")), ["answer.txt", "metadata.json"]);
+    let read = |name: &str| fs_err::read_to_string(session.path().join(name)).unwrap();
+    insta::assert_snapshot!(read("turn_2/metadata.json"));
+    insta::assert_snapshot!(read("SESSION_SUMMARY.txt"));
+    let winners: Value = serde_json::from_str(&read("winning_agents_history.json")).unwrap();
+    let winner = turn.winning_agent.unwrap();
+    assert_eq!(winners, json!([{"agent_id": winner, "turn": 1}, {"agent_id": winner, "turn": 2}]));
+}
+
+#[test]
+fn a_stopped_turn_is_kept_with_what_there_was_until_it_is_resumed() {
+    let project = tempfile::tempdir().unwrap();
+    let session = SessionFolder::of(project.path(), &id("s"));
+    let mut history = halfway();
+    assert_eq!(record(&history).ending(), Ending::Killed);
+    history.push(Event::RunInterrupted { best: Some(no(2).label(1)) });
+    session.keep(1, &record(&history)).unwrap();
+    let read = |name: &str| fs_err::read_to_string(session.path().join(name)).unwrap();
+    insta::assert_snapshot!(
+        [read("turn_1/answer.txt"), read("turn_1/metadata.json"), read("turn_1/partial_answers.json")]
+            .join("\n---\n")
+    );
+    let StoredEnd::Open { is_stopped, answers } = session.turn(1).unwrap().end else { panic!("no answer") };
+    assert!(is_stopped);
+    assert_eq!(record(&history).as_stored(1).unwrap(), session.turn(1).unwrap());
+    assert_eq!(answers.iter().map(|part| part.agent.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(read("winning_agents_history.json").trim(), "[]");
+
+    history.push(Event::RunResumed);
+    history.push(Event::FinalAnswerReady {
+        agent: no(1),
+        content: "Blue light is scattered most.".into(),
+        source: FinalSource::Stored,
+    });
+    history.finished(RunOutcome::Answered);
+    session.keep(1, &record(&history)).unwrap();
+    assert_eq!(session.turn(1).unwrap().end, StoredEnd::Answered("Blue light is scattered most.".into()));
+    assert_eq!(files(&session.path().join("turn_1")), ["answer.txt", "metadata.json"]);
+}
+
+#[test]
+fn a_turn_in_which_nobody_answered_is_no_stopped_one() {
+    let project = tempfile::tempdir().unwrap();
+    let session = SessionFolder::of(project.path(), &id("s"));
+    let mut history = History::new(vec![agent("a", None)]);
+    history.finished(RunOutcome::DeadlineWithoutAnswer);
+    session.keep(1, &record(&history)).unwrap();
+    let turn = session.turn(1).unwrap();
+    assert_eq!(turn.end, StoredEnd::Open { is_stopped: false, answers: Vec::new() });
+    assert_eq!(record(&history).as_stored(1).unwrap(), turn);
+    let told = fs_err::read_to_string(session.path().join("turn_1/answer.txt")).unwrap();
+    assert_eq!(told, "[PARTIAL ANSWER - deadline while coordinating; nobody had answered]");
+}
+
+#[test]
+fn turns_of_another_program_are_read() {
+    let project = tempfile::tempdir().unwrap();
+    let session = SessionFolder::of(project.path(), &id("session_20260101_000000"));
+    let turn = session.path().join("turn_3");
+    fs_err::create_dir_all(&turn).unwrap();
+    fs_err::write(turn.join("answer.txt"), "An answer.").unwrap();
+    let metadata = json!({"turn": 3, "task": "A question", "winning_agent": "x", "more": [1]});
+    fs_err::write(turn.join("metadata.json"), metadata.to_string()).unwrap();
+    // Neither of these is a turn.
+    fs_err::create_dir(session.path().join("turn_4")).unwrap();
+    fs_err::create_dir(session.path().join("turn_x")).unwrap();
+    assert_eq!(session.turns().unwrap(), [3]);
+    let expected = StoredTurn {
+        number: 3,
+        task: "A question".into(),
+        winning_agent: Some("x".into()),
+        end: StoredEnd::Answered("An answer.".into()),
+    };
+    assert_eq!(session.turn(3).unwrap(), expected);
+    fs_err::write(turn.join("metadata.json"), "{").unwrap();
+    assert!(matches!(session.turn(3), Err(SessionError::Broken { .. })));
+}

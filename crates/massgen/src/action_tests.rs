@@ -1,0 +1,141 @@
+use std::ffi::OsString;
+
+use super::*;
+
+fn line(words: &[&str]) -> CommandLine {
+    let words = std::iter::once("massgen").chain(words.iter().copied());
+    CommandLine::parse(words.map(OsString::from)).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn decided(words: &[&str]) -> String {
+    format!("{:?}", decide(&line(words)).unwrap_or_else(|failure| panic!("{failure}")))
+}
+
+fn refused(words: &[&str]) -> String {
+    let failure = decide(&line(words)).unwrap_err();
+    assert_eq!(failure.code(), crate::failure::USAGE);
+    failure.to_string()
+}
+
+/// The flags that take the place of a run, in the order in which they win.
+const IN_ORDER: [(&[&str], &str); 15] = [
+    (&["--list-sessions"], "ListSessions"),
+    (&["--validate", "f"], "Validate(\"f\")"),
+    (&["--list-backends"], "ListBackends"),
+    (&["--list-examples"], "ListExamples"),
+    (&["--example", "e"], "Example(\"e\")"),
+    (&["--show-schema"], "ShowSchema"),
+    (&["--setup"], "Setup"),
+    (&["--setup-skills"], "setup_skills"),
+    (&["--setup-docker"], "setup_docker"),
+    (&["--textual-serve"], "\"textual_serve\""),
+    (&["--web-quickstart"], "web_quickstart"),
+    (&["--select"], "select"),
+    (&["--generate-config", "g"], "GenerateConfig(\"g\")"),
+    (&["--quickstart"], "Quickstart"),
+    (&["--init"], "Init"),
+];
+
+#[test]
+fn of_several_flags_that_take_the_place_of_a_run_the_first_in_order_wins() {
+    for (at, (first, expected)) in IN_ORDER.iter().enumerate() {
+        assert!(decided(first).contains(expected), "{first:?}");
+        for (second, _) in &IN_ORDER[at..] {
+            // Typed the other way round, so that the order of typing does not decide.
+            let words = if first == second { first.to_vec() } else { [*second, *first].concat() };
+            assert!(decided(&words).contains(expected), "{words:?}: {}", decided(&words));
+        }
+    }
+}
+
+#[test]
+fn the_web_interface_wins_over_the_setup_of_keys() {
+    assert!(decided(&["--setup", "--web"]).contains("\"web\""));
+}
+
+#[test]
+fn anything_else_is_a_run() {
+    for words in [
+        &[][..],
+        &["q"],
+        &["--resume", "latest"],
+        &["--continue", "q"],
+        &["--broadcast", "false", "q"],
+        &["--display", "rich"],
+    ] {
+        assert_eq!(decided(words), "Run", "{words:?}");
+    }
+}
+
+#[test]
+fn every_flag_whose_feature_is_not_there_is_told_and_never_ignored() {
+    for row in unavailable::FLAGS {
+        let flag = flag(row.name);
+        let known = crate::arguments::command(crate::arguments::Detail::Everything);
+        let arg = known.get_arguments().find(|arg| arg.get_id() == row.name).unwrap();
+        let choices = arg.get_possible_values();
+        let value = row.values.first().map(|value| (*value).to_owned());
+        let value = value.or_else(|| choices.first().map(|choice| choice.get_name().to_owned()));
+        let value = value.filter(|_| arg.get_action().takes_values());
+        let value = value.or_else(|| arg.get_action().takes_values().then(|| "5".to_owned()));
+        let words: Vec<&str> = [flag.as_str()].into_iter().chain(value.as_deref()).chain(["q"]).collect();
+        let line = line(&words);
+        let Ok(Action::Unavailable(found)) = decide(&line) else { panic!("{words:?}") };
+        assert_eq!(found, row);
+        let told = row.flag_failure(&line);
+        assert_eq!(told.code(), crate::failure::USAGE);
+        let told = told.to_string();
+        assert!(told.starts_with(&format!("error: `{flag}")) && told.contains("hint: "), "{told}");
+        assert!(
+            told.contains(&format!("needs {}, which this version of massgen does not have yet", row.feature))
+        );
+    }
+}
+
+#[test]
+fn flags_that_contradict_each_other_are_refused() {
+    let told = [
+        &["--single-agent", "--coordination-mode", "decomposition"][..],
+        &["--single-agent=a", "--coordination-mode=decomposition", "q"],
+        &["--personas", "perspective", "--coordination-mode", "decomposition"],
+        &["--web-quickstart", "--web"],
+        &["--quickstart-agent", "backend=openai"],
+        &["--quickstart", "--quickstart-agent", "backend=openai"],
+        &["--headless", "--quickstart-agent", "backend=openai"],
+        &["--quickstart", "--headless", "--quickstart-agent", "backend=openai", "--config-backend", "openai"],
+        &["--quickstart", "--headless", "--quickstart-agent", "backend=openai", "--config-model", "m"],
+        &["--quickstart", "--headless", "--quickstart-agent", "backend=openai", "--config-agent-id", "a"],
+        &["--quickstart", "--headless", "--quickstart-agent", "backend=openai", "--config-agents", "2"],
+        &["--plan", "--plan-steps", "0"],
+        &["--plan", "--plan-chunks", "-3"],
+    ];
+    let told: Vec<String> =
+        told.iter().map(|words| format!("massgen {}\n{}", words.join(" "), refused(words))).collect();
+    insta::assert_snapshot!(told.join("\n"));
+}
+
+#[test]
+fn what_only_looks_like_a_contradiction_is_not_refused() {
+    assert_eq!(decided(&["--personas", "off", "--coordination-mode", "decomposition"]), "Run");
+    assert_eq!(decided(&["--single-agent", "--coordination-mode", "parallel"]), "Run");
+    let words = ["--quickstart", "--headless", "--quickstart-agent", "backend=openai", "--config-docker"];
+    assert_eq!(decided(&words), "Quickstart");
+}
+
+#[test]
+fn a_flag_that_has_nothing_to_do_is_told() {
+    let told = |words: &[&str]| idle(&line(words));
+    assert_eq!(
+        told(&["--strict", "q"]),
+        ["warning: `--strict` has nothing to do here; it belongs to `--validate`"]
+    );
+    assert_eq!(
+        told(&["--json", "--config-agents", "3", "q"]),
+        [
+            "warning: `--json` has nothing to do here; it belongs to `--validate` and `--list-backends`",
+            "warning: `--config-agents` has nothing to do here; it belongs to `--quickstart` and `--generate-config`"
+        ]
+    );
+    assert_eq!(told(&["--validate", "f", "--strict", "--json"]), [""; 0]);
+    assert_eq!(told(&["--quickstart", "--headless", "--config-backend", "openai"]), [""; 0]);
+}

@@ -1,0 +1,174 @@
+//! Asking one question after the other within a session: each is a run of its own, that knows the answers before it.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use massgen_engine::{Session, SystemClock};
+use massgen_journal::SqliteJournal;
+use massgen_journal::artifacts::{RunFolder, link_in_home};
+use massgen_ports::Clock;
+use massgen_protocol::Seq;
+
+use crate::JournalLayer;
+use crate::arguments::Arguments;
+use crate::closing::Closing;
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::output::Told;
+use crate::remarks::Remarks;
+use crate::run::{self, Manner, OnInterrupt, Prepared, TurnEnd};
+use crate::sessions::{OpenSession, Registration, Remembered};
+use crate::setup;
+use crate::wiring::wire;
+
+/// The questions of one session, one after the other.
+pub(crate) struct Asking<'a> {
+    arguments: &'a mut Arguments,
+    environment: &'a Environment,
+    layer: &'a JournalLayer,
+    on_interrupt: OnInterrupt,
+    session: OpenSession,
+    /// Remarks about the configuration that were told: nobody wants to read them at every question.
+    told: BTreeSet<String>,
+}
+
+impl<'a> Asking<'a> {
+    /// A new session, or the one that `arguments` go on with.
+    ///
+    /// # Errors
+    /// When there is no such session.
+    pub(crate) fn begin(
+        arguments: &'a mut Arguments,
+        environment: &'a Environment,
+        layer: &'a JournalLayer,
+        on_interrupt: OnInterrupt,
+    ) -> Result<Self, Failure> {
+        let found = match &arguments.sessions.session_id {
+            Some(id) => Some(OpenSession::with_id(id, environment)?),
+            None if arguments.sessions.continue_session => Some(OpenSession::newest(environment)?),
+            None => None,
+        };
+        let session = match found {
+            Some((session, remembered)) => {
+                recall(arguments, remembered, environment);
+                session
+            }
+            None => OpenSession::new(environment, registration(arguments)),
+        };
+        Ok(Self { arguments, environment, layer, on_interrupt, session, told: BTreeSet::new() })
+    }
+
+    /// Runs `question` (`None`: the one of the command line or the configuration) and shows it, to its end. The first
+    /// Ctrl-C interrupts the run and keeps what there is, the second one ends the process.
+    ///
+    /// Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// Why the run could not begin, or that its journal failed. The session goes on with its next question.
+    pub(crate) async fn ask(&mut self, question: Option<&str>) -> Result<TurnEnd, Failure> {
+        if let Some(question) = question {
+            self.arguments.question = Some(question.to_owned());
+        }
+        let paths = run::paths(self.arguments, self.environment)?;
+        let (prepared, folder) = self.start()?;
+        let followed = run::follow(prepared, paths, self.environment, self.on_interrupt).await;
+        self.session.end(folder.turn, &followed.record, SystemClock::start().now());
+        followed.end
+    }
+
+    /// Forgets the conversation: the next question begins a new session.
+    pub(crate) fn reset(&mut self) {
+        self.session = OpenSession::new(self.environment, registration(self.arguments));
+    }
+
+    /// The session.
+    pub(crate) fn session(&self) -> &OpenSession {
+        &self.session
+    }
+
+    /// The arguments that the next question is asked with.
+    pub(crate) fn arguments(&mut self) -> &mut Arguments {
+        self.arguments
+    }
+
+    fn start(&mut self) -> Result<(Prepared, RunFolder), Failure> {
+        let environment = self.environment;
+        let mut setup = setup::prepare(self.arguments, environment)?;
+        for remark in &setup.remarks {
+            self.tell_once(remark);
+        }
+        let redactor = environment.redactor(setup.literal_keys.iter().map(|(_, key)| key.clone()));
+        let history = self.session.history(&|text| redactor.text(text).into_owned());
+        if history.left_out > 0 {
+            self.tell_once("the oldest turns of the session are left out: a prompt does not hold them all");
+        }
+        setup.spec.history = history.turns;
+        let keys = environment.keys(setup.literal_keys);
+        let wired = wire(&setup.spec, &[], &keys, &redactor, &run::tape(self.arguments, environment))?;
+        // Nothing is left behind in the logs by a run that cannot begin.
+        let now = SystemClock::start().now();
+        let folder = self.session.next_run(now, setup.meta.utc_offset_seconds, environment)?;
+        let journal = SqliteJournal::create(&folder.journal_dir(), &run::owner(now))
+            .map_err(|error| run::journal_failure(&error))?;
+        if let Some(home) = &environment.home
+            && let Err(error) = link_in_home(home, &folder)
+        {
+            let remark = format!("warning: the run is not linked below the home directory: {error}");
+            Remarks::direct().tell(&remark);
+        }
+        setup.meta.session = self.session.begin(&folder, &setup.spec, &setup.meta, now);
+        let (journal, closing) = Closing::watch(self.layer.around(Arc::new(journal)));
+        let ports = wired.ports(journal, redactor);
+        let session = Session::start(setup.spec, setup.meta, ports).map_err(Failure::configuration)?;
+        let prepared = Prepared {
+            session: Arc::new(session),
+            folder: folder.clone(),
+            past: Vec::new(),
+            told: Told::UpTo(Seq(0)),
+            manner: Manner::of(self.arguments, setup.automation, setup.display),
+            recording: wired.recording,
+            closing,
+        };
+        Ok((prepared, folder))
+    }
+
+    fn tell_once(&mut self, remark: &str) {
+        if self.told.insert(remark.to_owned()) {
+            Remarks::direct().tell(remark);
+        }
+    }
+}
+
+fn registration(arguments: &Arguments) -> Registration {
+    if arguments.sessions.no_session_registry { Registration::No } else { Registration::Yes }
+}
+
+/// Takes from how the session was run what `arguments` leave open.
+fn recall(arguments: &mut Arguments, remembered: Remembered, environment: &Environment) {
+    let Remembered { config, flags } = remembered;
+    let has_flags = arguments.backend.is_some() || arguments.model.is_some() || arguments.base_url.is_some();
+    let given = arguments.config.as_ref().map(|path| environment.absolute(path));
+    let other = |path: &PathBuf| {
+        let path = path.display();
+        Remarks::direct().tell(&format!(
+            "warning: the session was run with `{path}`; it goes on as the command line says"
+        ));
+    };
+    match (&config, &given) {
+        (Some(config), Some(given)) if config != given => other(config),
+        (Some(config), None) if has_flags => other(config),
+        (Some(_), None) => arguments.config = config,
+        (None, None) if !has_flags => {
+            arguments.backend = flags.backend;
+            arguments.model = flags.model;
+            arguments.base_url = flags.base_url;
+            arguments.system_message = arguments.system_message.take().or(flags.system_message);
+        }
+        (Some(_) | None, Some(_)) | (None, None) => {}
+    }
+}
+
+#[cfg(test)]
+#[path = "asking_tests.rs"]
+mod tests;

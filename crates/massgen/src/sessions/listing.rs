@@ -1,0 +1,197 @@
+//! `--list-sessions`.
+
+use std::fmt::Write as _;
+use std::io::Write;
+use std::path::Path;
+
+use massgen_journal::artifacts::RunFolder;
+use massgen_journal::sessions::Entry;
+
+use super::{entries, log_root};
+use crate::environment::Environment;
+use crate::failure::{Failure, SUCCESS};
+
+/// Sessions of the short list.
+const SHOWN: usize = 10;
+
+/// Columns of all lines.
+const WIDTH: usize = 92;
+
+/// Columns of the table: id, start, status, model.
+const COLUMNS: [usize; 4] = [32, 18, 15, 20];
+
+/// Whether a session is at work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    /// A process is at work on it.
+    Active,
+    /// Its turns are over.
+    Completed,
+    /// Nobody is at work on it, and its newest turn is not over.
+    Interrupted,
+}
+
+impl Status {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Active => "○ active",
+            Self::Completed => "✓ completed",
+            Self::Interrupted => "! interrupted",
+        }
+    }
+}
+
+/// Prints the newest sessions of the user, or with `all` every one in detail.
+pub(crate) fn perform(all: bool, environment: &Environment) -> Result<u8, Failure> {
+    let mut sessions: Vec<(Entry, Status)> = entries(environment)?
+        .into_iter()
+        .map(|entry| {
+            let status = status(&entry, environment);
+            (entry, status)
+        })
+        .collect();
+    // Of two that began in the same second, the later one in the file is the newer one.
+    sessions.reverse();
+    sessions.sort_by(|(one, _), (other, _)| other.start_time.cmp(&one.start_time));
+    let text = match (sessions.is_empty(), all) {
+        (true, _) => "no sessions yet; a question begins one: massgen \"your question\"\n".to_owned(),
+        (false, true) => details(&sessions),
+        (false, false) => table(&sessions),
+    };
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::configuration(format!("cannot write to stdout: {error}")))
+        }
+        Ok(()) | Err(_) => Ok(SUCCESS),
+    }
+}
+
+/// What is the matter with a session. Whoever was killed could not say so.
+fn status(entry: &Entry, environment: &Environment) -> Status {
+    if !entry.is_active() {
+        return Status::Completed;
+    }
+    let project =
+        entry.project_directory.as_deref().map_or(&environment.working_directory as &Path, Path::new);
+    let root = entry.log_directory.as_deref().and_then(|root| log_root(root, project, environment));
+    let runs = root.and_then(|root| RunFolder::turns_in(&root).ok()).unwrap_or_default();
+    // Without a journal it is the session of another program, which nobody can ask.
+    if runs.is_empty() || runs.iter().any(|run| run.is_locked().unwrap_or(true)) {
+        Status::Active
+    } else {
+        Status::Interrupted
+    }
+}
+
+/// The newest sessions, one line each.
+fn table(sessions: &[(Entry, Status)]) -> String {
+    let rule = |c: &str| c.repeat(WIDTH);
+    let mut out = format!("{}\n", rule("="));
+    row(&mut out, ["Session ID", "Started", "Status", "Model"]);
+    let _ = writeln!(out, "{}", rule("-"));
+    for (entry, status) in sessions.iter().take(SHOWN) {
+        let started = started(entry, "YYYY-MM-DD HH:MM".len());
+        row(&mut out, [&entry.session_id, &started, status.text(), entry.model.as_deref().unwrap_or("-")]);
+    }
+    let _ = writeln!(out, "{}", rule("="));
+    if sessions.len() > SHOWN {
+        let _ = writeln!(
+            out,
+            "the newest {SHOWN} of {}; all of them: massgen --list-sessions --all",
+            sessions.len()
+        );
+    }
+    out.push_str("go on with one:            massgen --session-id ID \"your question\"\n");
+    out.push_str("with this folder's newest: massgen --continue \"your question\"\n");
+    out
+}
+
+fn row(out: &mut String, cells: [&str; 4]) {
+    let mut line = String::new();
+    for (cell, width) in cells.iter().zip(COLUMNS) {
+        // Writing to a string cannot fail.
+        let _ = write!(line, "{:<width$}  ", fitted(cell, width));
+    }
+    let _ = writeln!(out, "{}", line.trim_end());
+}
+
+/// Every session with all that is known of it.
+fn details(sessions: &[(Entry, Status)]) -> String {
+    let mut out = String::new();
+    for (entry, status) in sessions {
+        let _ = writeln!(out, "{}", "=".repeat(WIDTH));
+        let mut line = |name: &str, value: Option<&str>| {
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
+                let _ = writeln!(out, "{name:<13}{}", plain(value));
+            }
+        };
+        line("Session ID:", Some(&entry.session_id));
+        line("Status:", Some(status.text()));
+        line("Started:", Some(&started(entry, "YYYY-MM-DD HH:MM:SS".len())));
+        line("Model:", entry.model.as_deref());
+        line("Description:", entry.description.as_deref());
+        let config = entry.config_path.as_deref().and_then(|path| Path::new(path).file_name());
+        line("Config:", config.map(|name| name.to_string_lossy()).as_deref());
+        line("Folder:", entry.project_directory.as_deref());
+    }
+    let _ = writeln!(out, "{}", "=".repeat(WIDTH));
+    out
+}
+
+/// When a session began, to `chars` characters of `YYYY-MM-DD HH:MM:SS`.
+fn started(entry: &Entry, chars: usize) -> String {
+    let text = if entry.start_time.is_empty() { "-" } else { &entry.start_time };
+    text.replacen('T', " ", 1).chars().take(chars).collect()
+}
+
+/// `text` in `width` columns.
+fn fitted(text: &str, width: usize) -> String {
+    let text = plain(text);
+    if text.chars().count() <= width {
+        return text;
+    }
+    let head: String = text.chars().take(width.saturating_sub(2)).collect();
+    format!("{head}..")
+}
+
+/// `text` on one line and without what a terminal would obey: other programs write to the index too.
+fn plain(text: &str) -> String {
+    massgen_view::clean::clean_line(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sessions() -> Vec<(Entry, Status)> {
+        let entry = |number: u32, model: &str| Entry {
+            session_id: format!("session_20260214_0930{number:02}"),
+            start_time: format!("2026-02-14T09:30:{number:02}.482913"),
+            model: Some(model.to_owned()),
+            description: Some("Why is the sky blue?".to_owned()),
+            config_path: Some("/home/user/project/.massgen/config.yaml".to_owned()),
+            project_directory: Some("/home/user/project".to_owned()),
+            ..Entry::default()
+        };
+        let mut sessions = vec![
+            (entry(15, "gpt-5.4"), Status::Active),
+            (entry(14, "a-model-with-a-long-name, another"), Status::Completed),
+            (Entry { model: None, start_time: String::new(), ..entry(13, "") }, Status::Interrupted),
+            (Entry { session_id: "evil\u{1b}[2J\nid".to_owned(), ..entry(12, "m") }, Status::Completed),
+        ];
+        sessions.extend((1..9).map(|number| (entry(number, "m"), Status::Completed)));
+        sessions
+    }
+
+    #[test]
+    fn the_newest_sessions_are_a_table() {
+        let table = table(&sessions());
+        assert!(table.lines().all(|line| line.chars().count() <= WIDTH));
+        insta::assert_snapshot!(table);
+    }
+
+    #[test]
+    fn all_sessions_are_told_in_detail() {
+        insta::assert_snapshot!(details(&sessions()[..4]));
+    }
+}
