@@ -43,7 +43,7 @@ pub(crate) enum Action<'a> {
 const BELONGING: &[(&str, &[&str])] = &[
     ("all", &["list_sessions"]),
     ("strict", &["validate"]),
-    ("json", &["validate", "list_backends"]),
+    ("json", &["validate", "list_backends", "show_schema"]),
     ("schema_backend", &["show_schema"]),
     ("with_examples", &["show_schema"]),
     ("headless", &["quickstart"]),

@@ -95,7 +95,7 @@ pub(crate) struct Arguments {
     #[serde(skip)]
     pub(crate) command: Option<Subcommand>,
 
-    /// The question; the key `prompt` of the configuration stands in for it
+    /// The question; without one, `prompt` of the configuration, else a conversation on the terminal
     pub(crate) question: Option<String>,
 
     /// Paths that agents are to see beside those of the configuration; they are not typed on the command line.

@@ -184,7 +184,7 @@ pub(crate) struct Information {
     /// With --validate: warnings count as errors
     #[arg(long)]
     pub(crate) strict: bool,
-    /// With --validate and --list-backends: JSON
+    /// With --validate, --list-backends and --show-schema: JSON
     #[arg(long)]
     pub(crate) json: bool,
     /// Run although the configuration has unknown keys
