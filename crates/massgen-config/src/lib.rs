@@ -48,4 +48,4 @@ pub use load::{LoadRequest, Loaded, RunDraft, Validation, load, simulated_team};
 pub use lower::{DisplayType, UiSettings};
 pub use render::{Style, render};
 pub use settings::{Coordination, Criteria, CwdContext, DEMO_SEED, Modes, Personas, Settings, SingleAgent};
-pub use source::{Source, Span};
+pub use source::{Source, Span, variable_names_a_secret};

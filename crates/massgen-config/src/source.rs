@@ -115,12 +115,13 @@ impl Span {
 /// Whether a configuration key of this name holds a secret.
 pub(crate) fn names_a_secret(name: &str) -> bool {
     const ENDS: &[&str] = &[
-        "api_key",
+        "_key",
         "apikey",
-        "access_key",
-        "secret_key",
-        "private_key",
         "_token",
+        "_pat",
+        "_auth",
+        "cookie",
+        "passphrase",
         "secret",
         "password",
         "passwd",
@@ -129,12 +130,13 @@ pub(crate) fn names_a_secret(name: &str) -> bool {
         "credentials",
     ];
     let name = name.to_ascii_lowercase().replace('-', "_");
-    matches!(name.as_str(), "token" | "bearer") || ENDS.iter().any(|end| name.ends_with(end))
+    matches!(name.as_str(), "token" | "bearer" | "pat") || ENDS.iter().any(|end| name.ends_with(end))
 }
 
 /// Whether an environment variable of this name holds a secret.
-pub(crate) fn variable_names_a_secret(name: &str) -> bool {
-    names_a_secret(name) || name.to_ascii_lowercase().ends_with("key")
+pub fn variable_names_a_secret(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    names_a_secret(name) || lower.ends_with("key") || lower.ends_with("token")
 }
 
 /// The user name and password of the first address in `text` that has them.
@@ -209,6 +211,24 @@ fn is_reference(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_secrets_are_known_in_files_and_in_the_environment() {
+        for name in [
+            "GITHUB_PAT",
+            "STRIPE_KEY",
+            "session_cookie",
+            "X-Auth-Token",
+            "Proxy-Authorization",
+            "PASSPHRASE",
+        ] {
+            assert!(names_a_secret(name), "{name}");
+        }
+        for name in ["model", "max_tokens", "author", "pattern", "compat", "keyboard"] {
+            assert!(!names_a_secret(name), "{name}");
+        }
+        assert!(variable_names_a_secret("MYKEY") && variable_names_a_secret("GITHUBTOKEN"));
+    }
 
     #[test]
     fn literal_keys_are_covered_and_columns_stay() {

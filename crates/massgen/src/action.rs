@@ -144,7 +144,7 @@ pub(crate) fn idle(line: &CommandLine) -> Vec<String> {
     };
     let tell = |(id, owners): &(&str, &[&str])| {
         let owners: Vec<String> = owners.iter().map(|owner| format!("`{}`", flag(owner))).collect();
-        format!("warning: `{}` has nothing to do here; it belongs to {}", flag(id), owners.join(" and "))
+        format!("warning: `{}` has nothing to do here; it belongs to {}", flag(id), owners.join(" or "))
     };
     BELONGING.iter().filter(is_idle).map(tell).collect()
 }

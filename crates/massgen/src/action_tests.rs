@@ -132,8 +132,8 @@ fn a_flag_that_has_nothing_to_do_is_told() {
     assert_eq!(
         told(&["--json", "--config-agents", "3", "q"]),
         [
-            "warning: `--json` has nothing to do here; it belongs to `--validate` and `--list-backends`",
-            "warning: `--config-agents` has nothing to do here; it belongs to `--quickstart` and `--generate-config`"
+            "warning: `--json` has nothing to do here; it belongs to `--validate` or `--list-backends` or `--show-schema`",
+            "warning: `--config-agents` has nothing to do here; it belongs to `--quickstart` or `--generate-config`"
         ]
     );
     assert_eq!(told(&["--validate", "f", "--strict", "--json"]), [""; 0]);

@@ -20,7 +20,7 @@ use unavailable::{UnavailableFlags, unavailable};
 use crate::failure::Failure;
 
 /// What says how a new run is to be, and so says nothing to one that goes on.
-const OF_NEW_RUNS: [&str; 20] = [
+const OF_NEW_RUNS: [&str; 24] = [
     "question",
     "config",
     "backend",
@@ -41,6 +41,10 @@ const OF_NEW_RUNS: [&str; 20] = [
     "max_tokens",
     "session_id",
     "continue_session",
+    "no_session_registry",
+    "no_parse_at_references",
+    "skip_validation",
+    "strict_validation",
 ];
 
 /// What `-h` leaves out: options of other options, and what only programs type.

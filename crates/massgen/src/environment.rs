@@ -5,28 +5,18 @@ use std::collections::hash_map::Entry;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use massgen_config::variable_names_a_secret;
 use massgen_engine::Redactor;
 use massgen_model::Keys;
 use secrecy::SecretString;
 
 use crate::failure::Failure;
 
-/// Ends of names of variables whose values are secrets.
-const SECRET_NAMES: [&str; 10] = [
-    "_KEY",
-    "APIKEY",
-    "TOKEN",
-    "SECRET",
-    "PASSWORD",
-    "PASSPHRASE",
-    "_CREDENTIALS",
-    "_PAT",
-    "_AUTH",
-    "AUTHORIZATION",
-];
-
 /// The files that keys are read from. The first one that has a variable wins, and the environment wins over all.
 pub(crate) const ENV_FILES: [&str; 3] = ["./.env", "~/.config/massgen/.env", "~/.massgen/.env"];
+
+/// Largest `.env` file that is read.
+const ENV_FILE_BYTES: u64 = 1 << 20;
 
 /// Where keys are looked for, for messages.
 pub(crate) const SEARCHED: &str = "the environment, ./.env, ~/.config/massgen/.env, ~/.massgen/.env";
@@ -96,6 +86,11 @@ impl Environment {
         self.has(name).then(|| self.files.get(name).copied().unwrap_or("the environment"))
     }
 
+    /// A variable that decides which program is run. It comes from the environment alone: a project's `.env` must not.
+    pub(crate) fn of_person(&self, name: &str) -> Option<String> {
+        if self.files.contains_key(name) { None } else { self.get(name) }
+    }
+
     /// All variables as a source of keys, with `more` before them.
     pub(crate) fn keys(&self, more: impl IntoIterator<Item = (String, String)>) -> Keys {
         Keys::from_pairs(more.into_iter().chain(self.variables.clone()))
@@ -103,11 +98,10 @@ impl Environment {
 
     /// A redactor for everything that looks like a secret, and for `more`.
     pub(crate) fn redactor(&self, more: impl IntoIterator<Item = String>) -> Redactor {
-        let is_secret = |name: &str| SECRET_NAMES.iter().any(|end| name.to_ascii_uppercase().ends_with(end));
         let found = self
             .variables
             .iter()
-            .filter(|(name, _)| is_secret(name))
+            .filter(|(name, _)| variable_names_a_secret(name))
             .map(|(_, value)| value.trim().to_owned());
         Redactor::new(found.chain(more).map(SecretString::from))
     }
@@ -130,12 +124,30 @@ impl Environment {
 }
 
 /// The variables of an `.env` file; none when there is no such file.
+/// The text of a file that a person wrote, or what is wrong with it. A device or a pipe is not read: it may have no end.
+pub(crate) fn read_text(path: &Path, most_bytes: u64) -> Result<String, String> {
+    let metadata = fs_err::metadata(path).map_err(|error| error.to_string())?;
+    if metadata.is_dir() {
+        return Err("it is a folder".to_owned());
+    }
+    if !metadata.is_file() {
+        return Err("it is no regular file".to_owned());
+    }
+    if metadata.len() > most_bytes {
+        return Err(format!("it has {} bytes; at most {most_bytes} are read", metadata.len()));
+    }
+    let bytes = fs_err::read(path).map_err(|error| error.to_string())?;
+    String::from_utf8(bytes).map_err(|_| "it is not text in UTF-8".to_owned())
+}
+
 fn read_env_file(file: &Path) -> Result<Vec<(String, String)>, Failure> {
-    let text = match fs_err::read_to_string(file) {
-        Ok(text) => text,
+    match fs_err::metadata(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Failure::configuration(format!("the keys in it cannot be used: {error}"))),
-    };
+        Ok(_) | Err(_) => {}
+    }
+    let text = read_text(file, ENV_FILE_BYTES).map_err(|problem| {
+        Failure::configuration(format!("the keys in `{}` cannot be used: {problem}", file.display()))
+    })?;
     // Editors of other systems put a mark before the first line.
     let entries = dotenvy::from_read_iter(text.trim_start_matches('\u{feff}').as_bytes());
     let entries = entries.map(|entry| {
@@ -166,6 +178,17 @@ mod tests {
         fs_err::write(&file, text).unwrap();
         let failure = read_env_file(&file).unwrap_err().to_string();
         failure.replace(&folder.path().display().to_string(), "")
+    }
+
+    #[test]
+    fn only_files_of_a_bounded_size_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a");
+        fs_err::write(&file, "abc").unwrap();
+        assert_eq!(read_text(&file, 3).as_deref(), Ok("abc"));
+        assert!(read_text(&file, 2).unwrap_err().contains("at most 2"));
+        assert_eq!(read_text(folder.path(), 3).unwrap_err(), "it is a folder");
+        assert_eq!(read_text(Path::new("/dev/zero"), 3).unwrap_err(), "it is no regular file");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fmt;
 
 use massgen_config::Findings;
 use massgen_protocol::event::RunOutcome;
+use massgen_view::clean::clean_text;
 
 use crate::terminal::findings_style;
 
@@ -90,9 +91,10 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plain { message, hint, .. } => {
-                writeln!(f, "error: {message}")?;
+                // Names of files, ids and what other programs say may hold what a terminal would obey.
+                writeln!(f, "error: {}", clean_text(message))?;
                 match hint {
-                    Some(hint) => writeln!(f, "hint: {hint}"),
+                    Some(hint) => writeln!(f, "hint: {}", clean_text(hint)),
                     None => Ok(()),
                 }
             }
@@ -100,5 +102,19 @@ impl fmt::Display for Failure {
                 f.write_str(&massgen_config::render(findings, findings_style(&std::io::stderr())))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_named_does_not_steer_the_terminal() {
+        let failure =
+            Failure::configuration("there is no `a\u{1b}[2Jb`").hint("look at `\u{9b}31m`\nand below");
+        let shown = failure.to_string();
+        assert!(shown.chars().all(|c| c == '\n' || !c.is_control()), "{shown:?}");
+        assert!(shown.starts_with("error: there is no `a") && shown.ends_with("\nand below\n"), "{shown:?}");
     }
 }

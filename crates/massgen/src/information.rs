@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::io::{Write as _, stderr, stdout};
+use std::io::{stderr, stdout};
 use std::path::Path;
 
 use massgen_config::backends::BackendType;
@@ -18,6 +18,7 @@ use crate::backends;
 use crate::environment::Environment;
 use crate::failure::{CONFIGURATION, Failure, SUCCESS};
 use crate::print;
+use crate::remarks::Remarks;
 use crate::setup::find_source;
 use crate::terminal::{columns, findings_style};
 
@@ -29,7 +30,11 @@ pub(crate) fn validate(
 ) -> Result<u8, Failure> {
     let source = needed(find_source(Some(file), environment)?)?;
     let findings = judge(&source, backends::known(environment)?.as_ref());
-    let strictness = if information.strict { Validation::Strict } else { Validation::Normal };
+    let strictness = if information.strict || information.strict_validation {
+        Validation::Strict
+    } else {
+        Validation::Normal
+    };
     let code = if findings.refuses(strictness) { CONFIGURATION } else { SUCCESS };
     if information.json {
         print(format!("{:#}\n", findings.to_json()).as_bytes())?;
@@ -107,7 +112,10 @@ fn show(options: &ShowConfig, environment: &Environment) -> Result<u8, Failure> 
         print(format!("{:#}\n", effective.to_json()).as_bytes())?;
     } else {
         print(effective.table(columns(&stdout())).as_bytes())?;
-        let _ = stderr().lock().write_all(render(&effective.findings, findings_style(&stderr())).as_bytes());
+        let findings = render(&effective.findings, findings_style(&stderr()));
+        if !findings.is_empty() {
+            Remarks::direct().tell(findings.trim_end());
+        }
     }
     Ok(if effective.findings.has_errors() { CONFIGURATION } else { SUCCESS })
 }

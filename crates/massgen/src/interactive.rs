@@ -85,7 +85,7 @@ pub(crate) async fn converse(
         style: style(environment),
         version: env!("CARGO_PKG_VERSION"),
         working_directory: environment.working_directory.clone(),
-        open_file: open_file::chosen(|name| environment.get(name)),
+        open_file: open_file::chosen(|name| environment.of_person(name)),
     };
     let left = dialogue.run(editor, async move {
         terminate.recv().await;

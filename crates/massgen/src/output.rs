@@ -87,6 +87,18 @@ pub(crate) struct Written {
     pub(crate) record: TurnRecord,
 }
 
+impl Written {
+    /// What is left when the thread broke.
+    pub(crate) fn lost() -> Self {
+        let mut troubles = Troubles::default();
+        troubles.undelivered(
+            "error: the files of the run are not complete: their writer broke\nhint: `massgen logs rebuild` writes them again"
+                .to_owned(),
+        );
+        Self { troubles, record: TurnRecord::default() }
+    }
+}
+
 /// Starts the thread. It ends with the session.
 pub(crate) fn spawn(
     output: Output,

@@ -227,7 +227,7 @@ pub(crate) async fn follow(
         inbox.abort();
     }
     let joined = tokio::task::spawn_blocking(move || files.join()).await;
-    let Written { troubles, record } = joined.ok().and_then(Result::ok).unwrap_or_default();
+    let Written { troubles, record } = joined.ok().and_then(Result::ok).unwrap_or_else(Written::lost);
     for line in &troubles.lines {
         remarks.tell(line);
     }

@@ -171,7 +171,9 @@ impl OpenSession {
             folder_in(&project, &session.id).filter(|kept| project.is_absolute() && kept.path().is_dir())?;
         let registry = registry(environment).filter(|_| session.is_registered);
         if let Some(registry) = &registry {
-            let entry = registry.read().ok()?.value.find(&session.id)?;
+            let read = registry.read().map_err(|error| tell_not_listed(&error)).ok()?;
+            tell_set_aside(read.set_aside.as_deref());
+            let entry = read.value.find(&session.id)?;
             let logs = log_root(entry.log_directory.as_deref()?, &project, environment)?;
             fs_err::canonicalize(logs).ok().filter(|logs| *logs == folder.root)?;
         } else if !folder.root.starts_with(&project) && !folder.root.starts_with(environment.log_base()) {
@@ -422,7 +424,7 @@ fn recover(folder: &SessionFolder, root: &Path) {
     let (Ok(kept), Ok(runs)) = (folder.turns(), RunFolder::turns_in(root)) else { return };
     for run in runs.into_iter().filter(|run| !kept.contains(&run.turn)) {
         let number = run.turn;
-        if run.is_locked().unwrap_or(false) {
+        if run.is_locked().unwrap_or(true) {
             let remark = format!(
                 "warning: turn {number} of the session is still at work; its answer is not known to this one"
             );
@@ -471,6 +473,9 @@ fn flags_of(root: &Path) -> Flags {
 /// The session root that an entry names, if it is there.
 fn log_root(named: &str, project: &Path, environment: &Environment) -> Option<PathBuf> {
     let named = Path::new(named);
+    if named.as_os_str().is_empty() {
+        return None;
+    }
     let candidates = [
         project.join(named),
         project.join(".massgen").join("massgen_logs").join(named),

@@ -14,7 +14,7 @@ use crate::arguments::Arguments;
 use crate::arguments::groups::{self, Access, Information};
 use crate::backends;
 use crate::discovery;
-use crate::environment::{Environment, SEARCHED};
+use crate::environment::{Environment, SEARCHED, read_text};
 use crate::failure::Failure;
 use crate::git;
 use crate::remarks::Remarks;
@@ -182,7 +182,7 @@ fn modes(arguments: &Arguments, environment: &Environment) -> Result<Modes, Fail
 
 /// The criteria in `file`.
 fn criteria(file: &Path, environment: &Environment) -> Result<Criteria, Failure> {
-    let text = read_text(&environment.absolute(file)).map_err(|problem| {
+    let text = read_text(&environment.absolute(file), CONFIG_BYTES).map_err(|problem| {
         Failure::configuration(format!("cannot read the criteria `{}`: {problem}", file.display()))
             .hint("give the path of a JSON file with `--eval-criteria`")
     })?;
@@ -254,25 +254,11 @@ fn named(path: &Path) -> Vec<String> {
 }
 
 pub(crate) fn read_source(name: String, path: &Path) -> Result<Source, Failure> {
-    let text = read_text(path).map_err(|problem| {
+    let text = read_text(path, CONFIG_BYTES).map_err(|problem| {
         Failure::configuration(format!("cannot read the configuration `{name}`: {problem}"))
             .hint("give the path of a YAML or JSON file with `--config`")
     })?;
     Ok(Source::new(name, text))
-}
-
-/// The text of a file that a person wrote, or what is wrong with it.
-fn read_text(path: &Path) -> Result<String, String> {
-    let metadata = fs_err::metadata(path).map_err(|error| error.to_string())?;
-    if metadata.is_dir() {
-        return Err("it is a folder".to_owned());
-    }
-    if metadata.len() > CONFIG_BYTES {
-        let length = metadata.len();
-        return Err(format!("it has {length} bytes; at most {CONFIG_BYTES} are read"));
-    }
-    let bytes = fs_err::read(path).map_err(|error| error.to_string())?;
-    String::from_utf8(bytes).map_err(|_| "it is not text in UTF-8".to_owned())
 }
 
 /// Nothing is configured. With a key or a local server at hand the person decides; nothing is spent unasked. With
