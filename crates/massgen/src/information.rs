@@ -28,7 +28,14 @@ pub(crate) fn validate(
     information: &Information,
     environment: &Environment,
 ) -> Result<u8, Failure> {
-    let source = needed(find_source(Some(file), environment)?)?;
+    let source = match find_source(Some(file), environment).and_then(needed) {
+        Ok(source) => source,
+        Err(Failure::Plain { message, hint, code }) if information.json => {
+            print(format!("{:#}\n", unreadable(&message, hint.as_deref())).as_bytes())?;
+            return Ok(code);
+        }
+        Err(failure) => return Err(failure),
+    };
     let findings = judge(&source, backends::known(environment)?.as_ref());
     let strictness = if information.strict || information.strict_validation {
         Validation::Strict
@@ -47,6 +54,16 @@ pub(crate) fn validate(
         print(text.as_bytes())?;
     }
     Ok(code)
+}
+
+/// The verdict on a file that cannot be read, in the shape of [`massgen_config::Findings::to_json`].
+fn unreadable(message: &str, hint: Option<&str>) -> serde_json::Value {
+    let error = serde_json::json!({
+        "message": message, "location": "file", "suggestion": hint, "file": null, "line": null, "column": null,
+    });
+    serde_json::json!({
+        "valid": false, "error_count": 1, "warning_count": 0, "errors": [error], "warnings": [], "notices": [],
+    })
 }
 
 /// `massgen --list-backends`.

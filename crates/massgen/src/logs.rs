@@ -64,7 +64,7 @@ fn list(options: &ListRuns, environment: &Environment) -> Result<u8, Failure> {
     };
     let runs = find::runs(environment);
     let attempts = runs.iter().filter_map(|root| find::newest_attempt(root));
-    let wanted = attempts.filter(|attempt| is_wanted(attempt.is_analyzed())).take(options.limit);
+    let wanted = attempts.filter(|attempt| is_wanted(attempt.is_analyzed())).take(options.limit.get());
     let entries = wanted.map(|attempt| Ok(report::Entry::new(&attempt, &attempt.documents()?)));
     let entries: Vec<report::Entry> = entries.collect::<Result<_, Failure>>()?;
     if options.json {

@@ -1,5 +1,6 @@
 //! Commands beside asking a question.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -98,8 +99,8 @@ pub(crate) enum ToolOrder {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ListRuns {
     /// How many
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    pub(crate) limit: usize,
+    #[arg(long, value_name = "N", default_value = "10")]
+    pub(crate) limit: NonZeroUsize,
     /// Only runs with an analysis
     #[arg(long, conflicts_with = "unanalyzed")]
     pub(crate) analyzed: bool,

@@ -386,8 +386,8 @@ fn agents(status: &Status) -> Vec<(String, String)> {
 fn history(status: &Status) -> (String, String) {
     let text = match status.remembered {
         0 => "empty".to_owned(),
-        1 => "1 question and its answer".to_owned(),
-        count => format!("{count} questions and their answers"),
+        1 => "1 question".to_owned(),
+        count => format!("{count} questions"),
     };
     ("History".to_owned(), text)
 }

@@ -28,6 +28,13 @@ pub(crate) fn says_something_else(path: &Path, text: &str) -> bool {
 
 /// Writes `text` to `path`, with the folders above it. One that holds the same text already is left alone.
 pub(crate) fn save(path: &Path, text: &str, existing: Existing) -> Result<(), Failure> {
+    if !path.extension().is_some_and(|suffix| suffix == "yaml" || suffix == "yml") {
+        return Err(Failure::configuration(format!(
+            "`{}` would be no configuration by its name",
+            path.display()
+        ))
+        .hint("name a file that ends in `.yaml`"));
+    }
     let failed = |error: io::Error| {
         Failure::configuration(format!("the file cannot be written: {error}"))
             .hint("name a file in a folder that you can write to")
@@ -100,6 +107,10 @@ mod tests {
     fn an_existing_file_is_replaced_only_on_demand() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b/config.yaml");
+        for unusable in ["team", "team.txt", "team.json"] {
+            let failure = save(&folder.path().join(unusable), "one", Existing::Kept).unwrap_err();
+            assert!(failure.to_string().contains(".yaml"), "{failure}");
+        }
         save(&path, "one", Existing::Kept).unwrap();
         save(&path, "one", Existing::Kept).unwrap();
         let failure = save(&path, "two", Existing::Kept).unwrap_err();

@@ -226,3 +226,21 @@ fn mistakes_are_told_without_colour_where_nobody_sees_colour() {
         }
     }
 }
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_verdict_for_programs_too() {
+    let world = configured(TEAM);
+    for file in ["nowhere.yaml", ".", "c.txt"] {
+        world.write("c.txt", TEAM);
+        let told = world.run(&["--validate", file, "--json"]).exits(1);
+        let verdict: Value = serde_json::from_str(&told.stdout).unwrap();
+        assert_eq!(
+            (&verdict["valid"], &verdict["error_count"]),
+            (&Value::Bool(false), &Value::from(1)),
+            "{told}"
+        );
+        assert_eq!(verdict["errors"][0]["location"], "file", "{told}");
+    }
+    let strictly = world.run(&["--validate", "c.yaml", "--json"]).exits(0);
+    assert_eq!(serde_json::from_str::<Value>(&strictly.stdout).unwrap()["valid"], true);
+}
