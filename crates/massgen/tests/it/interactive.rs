@@ -153,7 +153,7 @@ fn questions_are_asked_one_after_the_other_and_looked_at() {
         assert!(shown.lines().count() > 1, "{topic}: {shown}");
     }
     terminal.ask("/status");
-    terminal.hear("2 questions and their answers");
+    terminal.hear("2 questions");
     terminal.hear("massgen> ");
     terminal.press("\u{4}");
     let (code, shown) = terminal.wait();
@@ -165,7 +165,7 @@ fn questions_are_asked_one_after_the_other_and_looked_at() {
 
     let mut terminal = start(&world, &["--continue"]);
     let welcome = terminal.hear("Ctrl-D leaves.");
-    assert!(welcome.contains("2 questions and their answers"), "{welcome}");
+    assert!(welcome.contains("2 questions"), "{welcome}");
     terminal.ask("And what do both have in common?");
     terminal.hear("Question 3 is answered");
     terminal.ask("/inspect all");
