@@ -125,7 +125,7 @@ mod tests {
         let mut root = parse(&Source::new("c", config)).unwrap();
         for (path, permission) in paths {
             let wanted = ContextPath { path: (*path).to_owned(), permission: *permission, flag: "question" };
-            raise(&mut root, &wanted, Path::new("/work"), Some("/home"));
+            raise(&mut root, &wanted, Path::new("/proj"), Some("/home"));
         }
         root.to_json()["orchestrator"]["context_paths"].clone()
     }
@@ -144,7 +144,7 @@ mod tests {
         );
         let config = "orchestrator: {context_paths: [{path: ./src, permission: read}, {path: '~/n', permission: write}, {path: x}]}";
         assert_eq!(
-            with(config, &[("/work/src", write), ("/home/n", read), ("/work/x", read)]),
+            with(config, &[("/proj/src", write), ("/home/n", read), ("/proj/x", read)]),
             json!([entry("./src", "write"), entry("~/n", "write"), entry("x", "read")])
         );
         assert_eq!(with("orchestrator: {context_paths: text}", &[("/a", read)]), "text");

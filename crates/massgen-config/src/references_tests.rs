@@ -8,20 +8,20 @@ use super::*;
 struct Tree(&'static [&'static str]);
 
 const PROJECT: Tree = Tree(&[
-    "/work/",
-    "/work/src/",
-    "/work/src/main.rs",
-    "/work/src/lib.rs",
-    "/work/src/a.b.rs",
-    "/work/src/.hidden",
-    "/work/docs/",
-    "/work/docs/my notes.md",
-    "/work/docs/one  two.md",
-    "/work/app/",
-    "/work/app/[id]/",
-    "/work/app/[id]/page.tsx",
-    "/work/Makefile",
-    "/work/.env",
+    "/proj/",
+    "/proj/src/",
+    "/proj/src/main.rs",
+    "/proj/src/lib.rs",
+    "/proj/src/a.b.rs",
+    "/proj/src/.hidden",
+    "/proj/docs/",
+    "/proj/docs/my notes.md",
+    "/proj/docs/one  two.md",
+    "/proj/app/",
+    "/proj/app/[id]/",
+    "/proj/app/[id]/page.tsx",
+    "/proj/Makefile",
+    "/proj/.env",
     "/home/",
     "/home/notes/",
     "/home/notes/todo.md",
@@ -59,7 +59,7 @@ impl PathProbe for Tree {
     }
 
     fn working_directory(&self) -> &Path {
-        Path::new("/work")
+        Path::new("/proj")
     }
 }
 
@@ -92,21 +92,21 @@ fn assert_text(question: &str) {
 
 #[test]
 fn a_path_becomes_absolute_and_is_read_unless_writing_is_asked_for() {
-    assert_read("explain @src/main.rs", "explain /work/src/main.rs", &["r /work/src/main.rs"]);
-    assert_read("mend @src/main.rs:w now", "mend /work/src/main.rs now", &["w /work/src/main.rs"]);
-    assert_read("tidy @src/:w", "tidy /work/src", &["w /work/src"]);
-    assert_read("see @src", "see /work/src", &["r /work/src"]);
-    assert_read("see @Makefile", "see /work/Makefile", &["r /work/Makefile"]);
+    assert_read("explain @src/main.rs", "explain /proj/src/main.rs", &["r /proj/src/main.rs"]);
+    assert_read("mend @src/main.rs:w now", "mend /proj/src/main.rs now", &["w /proj/src/main.rs"]);
+    assert_read("tidy @src/:w", "tidy /proj/src", &["w /proj/src"]);
+    assert_read("see @src", "see /proj/src", &["r /proj/src"]);
+    assert_read("see @Makefile", "see /proj/Makefile", &["r /proj/Makefile"]);
     assert_read("see @/etc/hosts", "see /etc/hosts", &["r /etc/hosts"]);
     assert_read("see @~/notes/todo.md", "see /home/notes/todo.md", &["r /home/notes/todo.md"]);
-    assert_read("see @./src/../docs/", "see /work/docs", &["r /work/docs"]);
+    assert_read("see @./src/../docs/", "see /proj/docs", &["r /proj/docs"]);
     assert_read("see @../etc/hosts", "see /etc/hosts", &["r /etc/hosts"]);
 }
 
 #[test]
 fn quotes_hold_a_path_with_spaces() {
-    assert_read("@\"docs/my notes.md\"", "/work/docs/my notes.md", &["r /work/docs/my notes.md"]);
-    assert_read("a @\"docs/my notes.md\":w, b", "a /work/docs/my notes.md, b", &["w /work/docs/my notes.md"]);
+    assert_read("@\"docs/my notes.md\"", "/proj/docs/my notes.md", &["r /proj/docs/my notes.md"]);
+    assert_read("a @\"docs/my notes.md\":w, b", "a /proj/docs/my notes.md, b", &["w /proj/docs/my notes.md"]);
     assert_read("@\"docs/no such.md\"", "@\"docs/no such.md\"", &["! @\"docs/no such.md\""]);
     assert_text("an open @\"quote is text");
     assert_text("an empty @\"\" too");
@@ -116,26 +116,26 @@ fn quotes_hold_a_path_with_spaces() {
 fn a_reference_ends_where_a_clause_ends() {
     for end in [",", ";", "!", "?", ")", "}", "]", ">", ":", ".", ". More", ", more", "\nmore", " more"] {
         let question = format!("see @src/main.rs{end}");
-        assert_read(&question, &format!("see /work/src/main.rs{end}"), &["r /work/src/main.rs"]);
+        assert_read(&question, &format!("see /proj/src/main.rs{end}"), &["r /proj/src/main.rs"]);
     }
-    assert_read("see @src/a.b.rs.", "see /work/src/a.b.rs.", &["r /work/src/a.b.rs"]);
-    assert_read("@src/main.rs:write", "/work/src/main.rs:write", &["r /work/src/main.rs"]);
-    assert_read("@src/main.rs:w.", "/work/src/main.rs.", &["w /work/src/main.rs"]);
+    assert_read("see @src/a.b.rs.", "see /proj/src/a.b.rs.", &["r /proj/src/a.b.rs"]);
+    assert_read("@src/main.rs:write", "/proj/src/main.rs:write", &["r /proj/src/main.rs"]);
+    assert_read("@src/main.rs:w.", "/proj/src/main.rs.", &["w /proj/src/main.rs"]);
     assert_read(
         "`@src/main.rs` (\"@src/lib.rs\")",
-        "`/work/src/main.rs` (\"/work/src/lib.rs\")",
-        &["r /work/src/main.rs", "r /work/src/lib.rs"],
+        "`/proj/src/main.rs` (\"/proj/src/lib.rs\")",
+        &["r /proj/src/main.rs", "r /proj/src/lib.rs"],
     );
-    assert_read("参考@src/main.rs，然后回答", "参考/work/src/main.rs，然后回答", &["r /work/src/main.rs"]);
-    assert_read("wait for @src/main.rs...", "wait for /work/src/main.rs...", &["r /work/src/main.rs"]);
+    assert_read("参考@src/main.rs，然后回答", "参考/proj/src/main.rs，然后回答", &["r /proj/src/main.rs"]);
+    assert_read("wait for @src/main.rs...", "wait for /proj/src/main.rs...", &["r /proj/src/main.rs"]);
 }
 
 #[test]
 fn marks_that_end_a_reference_may_stand_in_a_path_that_is_there() {
-    let page = "/work/app/[id]/page.tsx";
+    let page = "/proj/app/[id]/page.tsx";
     assert_read("mend @app/[id]/page.tsx:w, now", &format!("mend {page}, now"), &[&format!("w {page}")]);
     assert_read("(see @app/[id]/page.tsx)", &format!("(see {page})"), &[&format!("r {page}")]);
-    assert_read("see @app/[id].", "see /work/app/[id].", &["r /work/app/[id]"]);
+    assert_read("see @app/[id].", "see /proj/app/[id].", &["r /proj/app/[id]"]);
     assert_read("see @app/[no]/page.tsx", "see @app/[no]/page.tsx", &["! @app/[no"]);
 }
 
@@ -162,7 +162,7 @@ fn words_and_addresses_stay_text() {
 
 #[test]
 fn an_address_stays_text_even_where_its_host_is_a_file() {
-    let tree = Tree(&["/work/example.org"]);
+    let tree = Tree(&["/proj/example.org"]);
     assert_eq!(parse("to user@example.org", &tree).references, []);
     assert_eq!(parse("to @example.org", &tree).references.len(), 1);
 }
@@ -180,24 +180,24 @@ fn what_looks_like_a_path_and_is_not_there_is_named_once() {
 #[test]
 fn a_backslash_makes_a_plain_at_sign() {
     assert_read("\\@src/main.rs is a path", "@src/main.rs is a path", &[]);
-    assert_read("\\@types/node and @src", "@types/node and /work/src", &["r /work/src"]);
+    assert_read("\\@types/node and @src", "@types/node and /proj/src", &["r /proj/src"]);
     assert_read("a\\@b.cc", "a@b.cc", &[]);
 }
 
 #[test]
 fn a_path_that_is_named_twice_stands_once_and_writing_wins() {
-    let text = "/work/src /work/src /work/src";
-    assert_read("@src @./src/:w @src", text, &["w /work/src"]);
+    let text = "/proj/src /proj/src /proj/src";
+    assert_read("@src @./src/:w @src", text, &["w /proj/src"]);
     assert_eq!(parse("@src @./src/:w", &PROJECT).references[0].was, "@src");
 }
 
 #[test]
 fn spaces_collapse_beside_references_but_not_in_paths_or_indentation() {
-    assert_read("  a   @src   b  ", "a /work/src b", &["r /work/src"]);
+    assert_read("  a   @src   b  ", "a /proj/src b", &["r /proj/src"]);
     assert_read(
         " @\"docs/one  two.md\"  as:\n    if x:\n        y  = 1 \n",
-        "/work/docs/one  two.md as:\n    if x:\n        y = 1",
-        &["r /work/docs/one  two.md"],
+        "/proj/docs/one  two.md as:\n    if x:\n        y = 1",
+        &["r /proj/docs/one  two.md"],
     );
 }
 
