@@ -195,21 +195,21 @@ impl Listing<'_> {
                 continue;
             }
             let path = join(shown, key.name());
-            match key.shape {
-                // One of the two is written.
-                Shape::Section if key.path == "agent" => {}
-                Shape::Section => {
+            if matches!(key.shape, Shape::Section) {
+                // Of `agent` and `agents` one is written.
+                if key.path != "agent" {
                     let nothing = Node::new(Value::Map(Vec::new()), Origin::BuiltIn);
                     self.map(&nothing, key.path, &path, kind);
                 }
-                // What a provider does unasked is not known here.
-                _ if matches!(key.default, "" | "the provider's") => {}
-                _ => {
-                    let (value, words) = default_of(key, kind.and_then(|kind| self.backends.get(kind)));
-                    let origin = ValueOrigin::Default;
-                    self.values.push(EffectiveValue { path, value, words, origin, effect: key.effect });
-                }
+                continue;
             }
+            // What a provider does unasked is not known here.
+            if matches!(key.default, "" | "the provider's") {
+                continue;
+            }
+            let (value, words) = default_of(key, kind.and_then(|kind| self.backends.get(kind)));
+            let origin = ValueOrigin::Default;
+            self.values.push(EffectiveValue { path, value, words, origin, effect: key.effect });
         }
     }
 }

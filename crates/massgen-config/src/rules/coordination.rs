@@ -36,7 +36,7 @@ impl Rules<'_> {
         }
         self.criteria(node);
         self.subagents(node);
-        self.evaluator(node, agents.len(), gated);
+        self.evaluator(node, agents.len(), sensitivity);
         self.resume(node);
     }
 
@@ -144,7 +144,7 @@ impl Rules<'_> {
     }
 
     /// What the team that judges a round before the checklist needs.
-    fn evaluator(&mut self, node: &Node, agents: usize, gated: bool) {
+    fn evaluator(&mut self, node: &Node, agents: usize, sensitivity: Option<&str>) {
         let managed = is_on(node, "orchestrator_managed_round_evaluator");
         if let Some(entry) = node.entry("enable_execution_trace_analyzer")
             && entry.node.bool() == Some(true)
@@ -168,7 +168,7 @@ impl Rules<'_> {
         let kinds = node.get("subagent_types").and_then(Node::list).unwrap_or_default();
         let needs = [
             (agents == 1, "exactly one agent"),
-            (gated, "`voting_sensitivity: checklist_gated` in `orchestrator`"),
+            (sensitivity == Some(GATED), "`voting_sensitivity: checklist_gated` in `orchestrator`"),
             (is_on(node, "enable_subagents"), "`enable_subagents: true`"),
             (
                 node.get("subagent_orchestrator").is_some_and(|team| is_on(team, "enabled")),
