@@ -300,7 +300,7 @@ pub(crate) fn command(detail: Detail) -> Command {
     });
     let help = "Print this help: the usual flags with `-h`, all of them with `--help`";
     command.arg(help_flag(help)).mut_subcommands(|command| {
-        let is_missing = unavailable::command(command.get_name()).is_some();
+        let is_missing = unavailable::is_command(command.get_name());
         with_help_flag(command).hide(detail == Detail::Usual && is_missing)
     })
 }

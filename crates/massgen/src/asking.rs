@@ -126,7 +126,7 @@ impl<'a> Asking<'a> {
             folder: folder.clone(),
             past: Vec::new(),
             told: Told::UpTo(Seq(0)),
-            manner: Manner::of(self.arguments, setup.automation, setup.display),
+            manner: Manner::of(self.arguments, &setup.ui),
             recording: wired.recording,
             closing,
         };

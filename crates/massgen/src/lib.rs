@@ -34,6 +34,7 @@ mod run;
 mod sessions;
 mod setting_up;
 mod setup;
+mod shell;
 mod terminal;
 mod wiring;
 
@@ -46,11 +47,12 @@ use massgen_ports::Journal;
 
 use action::Action;
 use arguments::CommandLine;
-use arguments::commands::{LogsCommand, Subcommand};
+use arguments::commands::Subcommand;
 use arguments::unavailable;
 use environment::Environment;
 use failure::Failure;
 use remarks::Remarks;
+use sessions::listing::Extent;
 use setting_up::doctor::{self, Form};
 
 /// Something between the engine and its journal. Tests use it to break things at a chosen moment.
@@ -111,7 +113,8 @@ fn perform(line: &mut CommandLine, layer: &JournalLayer) -> Result<u8, Failure> 
         Action::Unavailable(row) => Err(row.flag_failure(line)),
         Action::Command(command) => perform_command(command),
         Action::ListSessions => {
-            sessions::listing::perform(line.arguments.sessions.all, &Environment::of_process()?)
+            let extent = if arguments.sessions.all { Extent::All } else { Extent::Newest };
+            sessions::listing::perform(extent, &Environment::of_process()?)
         }
         Action::Validate(file) => {
             information::validate(file, &arguments.information, &Environment::of_process()?)
@@ -143,37 +146,17 @@ fn perform_command(command: &Subcommand) -> Result<u8, Failure> {
     match command {
         Subcommand::Completions { shell } => print(&pages::completions(*shell)),
         Subcommand::Man => print(&pages::manual()?),
-        Subcommand::Logs(logs) => match &logs.command {
-            Some(LogsCommand::Analyze(_)) => Err(missing("logs analyze")),
-            Some(
-                LogsCommand::Summary(_)
-                | LogsCommand::Tools { .. }
-                | LogsCommand::List(_)
-                | LogsCommand::Open { .. }
-                | LogsCommand::Rebuild { .. },
-            )
-            | None => logs::perform(logs, &Environment::of_process()?),
-        },
+        Subcommand::Logs(logs) => logs::perform(logs, &Environment::of_process()?),
         Subcommand::Config(command) => information::config(command, &Environment::of_process()?),
         Subcommand::Doctor(doctor) => {
             let form = if doctor.json { Form::Json } else { Form::Text };
             doctor::perform(form, &Environment::of_process()?)
         }
-        Subcommand::Viewer(_) => Err(missing("viewer")),
-        Subcommand::Export(_) => Err(missing("export")),
-        Subcommand::Shares(_) => Err(missing("shares")),
-        Subcommand::Serve(_) => Err(missing("serve")),
+        Subcommand::Viewer(_) => Err(unavailable::VIEWER.command_failure()),
+        Subcommand::Export(_) => Err(unavailable::EXPORT.command_failure()),
+        Subcommand::Shares(_) => Err(unavailable::SHARES.command_failure()),
+        Subcommand::Serve(_) => Err(unavailable::SERVE.command_failure()),
     }
-}
-
-/// What is told of something that is understood and not connected.
-fn waiting(what: &str) -> Failure {
-    Failure::usage(format!("`{what}` is not in this version of massgen yet"))
-}
-
-/// What is told of a command whose feature is not there yet.
-fn missing(command: &str) -> Failure {
-    unavailable::command(command).map_or_else(|| waiting(command), unavailable::Unavailable::command_failure)
 }
 
 /// Prints what was asked for. A reader that has seen enough is no failure.

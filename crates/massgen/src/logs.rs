@@ -12,11 +12,12 @@ use massgen_journal::artifacts::rebuild;
 use serde_json::Value;
 
 use crate::arguments::commands::{ListRuns, Logs, LogsCommand, RunReport};
+use crate::arguments::unavailable;
 use crate::environment::Environment;
 use crate::failure::{Failure, SUCCESS};
+use crate::print;
 use crate::run::open_journal;
 use crate::terminal::columns;
-use crate::{missing, print};
 
 pub(crate) use turns::find_run;
 
@@ -37,7 +38,7 @@ pub(crate) fn perform(logs: &Logs, environment: &Environment) -> Result<u8, Fail
         }
         Some(LogsCommand::List(options)) => list(options, environment),
         Some(LogsCommand::Open { log_dir }) => open(log_dir, environment),
-        Some(LogsCommand::Analyze(_)) => Err(missing("logs analyze")),
+        Some(LogsCommand::Analyze(_)) => Err(unavailable::ANALYZE.command_failure()),
         Some(LogsCommand::Rebuild { log_dir }) => rebuild_run(log_dir, environment),
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use massgen_config::DisplayType;
+use massgen_config::{DisplayType, UiSettings};
 use massgen_core::{Phase, replay};
 use massgen_engine::{Session, SystemClock};
 use massgen_journal::artifacts::{AutomationPaths, RunFolder};
@@ -28,6 +28,7 @@ use crate::failure::{CONFIGURATION, Failure, INTERRUPTED, SUCCESS, code_of};
 use crate::output::{Lines, Output, Told, Written};
 use crate::remarks::Remarks;
 use crate::sessions::OpenSession;
+use crate::shell::quoted;
 use crate::wiring::{Tape, Wired, wire};
 use crate::{inbox, interactive, logs, output};
 
@@ -143,7 +144,7 @@ async fn resume(
     let session = Session::resume(past.clone(), ports).map_err(Failure::configuration)?;
     let known = past.last().map_or(Seq(0), |envelope| envelope.seq);
     let told = if is_over { Told::Everything } else { Told::UpTo(known) };
-    let manner = Manner::of(arguments, false, None);
+    let manner = Manner::of(arguments, &UiSettings::default());
     if is_over && manner.lines == Lines::None {
         Remarks::direct().tell("the run is over; this is what came of it");
     }
@@ -161,12 +162,10 @@ async fn resume(
     followed.end
 }
 
-/// Where the run with these events comes from.
+/// Where the run with these events comes from: its first event tells.
 fn meta_of(past: &[Envelope]) -> Option<&RunMeta> {
-    past.iter().find_map(|envelope| match &envelope.event {
-        Event::RunStarted { meta, .. } => Some(meta.as_ref()),
-        _ => None,
-    })
+    let first = past.first()?;
+    if let Event::RunStarted { meta, .. } = &first.event { Some(meta.as_ref()) } else { None }
 }
 
 /// Shows the run to its end.
@@ -281,10 +280,7 @@ fn resume_target(folder: &RunFolder, on_interrupt: OnInterrupt) -> PathBuf {
 
 /// The command that goes on with the run in `folder`.
 fn resume_command(folder: &Path) -> String {
-    let root = folder.display().to_string();
-    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '-' | '_' | '+' | ',' | '@');
-    let root = if root.chars().all(is_plain) { root } else { format!("'{}'", root.replace('\'', r"'\''")) };
-    format!("`massgen --resume {root}`")
+    format!("`massgen --resume {}`", quoted(&folder.display().to_string()))
 }
 
 /// Ctrl-C and requests to terminate, from now on. While nobody listens, both do nothing once somebody has listened.
@@ -353,15 +349,16 @@ fn inbox_folder(arguments: &Arguments, environment: &Environment) -> Result<Opti
 
 impl Manner {
     /// Which lines and which display: flags win over the configuration.
-    pub(crate) fn of(arguments: &Arguments, automation: bool, display: Option<DisplayType>) -> Self {
+    pub(crate) fn of(arguments: &Arguments, ui: &UiSettings) -> Self {
+        let is_for_programs = ui.automation == Some(true) && !arguments.wants_plain_lines();
         let lines = if arguments.stream_events {
             Lines::Events
-        } else if arguments.automation || (automation && !arguments.wants_plain_lines()) {
+        } else if arguments.automation || is_for_programs {
             Lines::Automation
         } else {
             Lines::None
         };
-        let wish = match display {
+        let wish = match ui.display {
             Some(DisplayType::Simple) => Wish::Simple,
             Some(DisplayType::Terminal | DisplayType::Rich) | None => {
                 if arguments.wants_plain_lines() {

@@ -23,7 +23,7 @@ pub(crate) use keys::setup;
 pub(crate) use welcome::first_run;
 pub(crate) use wizard::init;
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
 use massgen_config::registry::{self, Effect};
 
@@ -60,12 +60,7 @@ fn has_effect(path: &str) -> bool {
     registry::key(path).is_some_and(|key| key.effect == Effect::Active)
 }
 
-/// Writes `text` to stdout. A reader that has seen enough is no failure.
+/// Writes `text` to stdout.
 fn tell(text: &str) -> Result<(), Failure> {
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::configuration(format!("cannot write to stdout: {error}")))
-        }
-        Ok(()) | Err(_) => Ok(()),
-    }
+    crate::print(text.as_bytes()).map(|_| ())
 }

@@ -1,14 +1,15 @@
 //! From the command line and the configuration to the specification of a run.
 
-use std::path::Path;
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 
 use massgen_config::backends::Backends;
 use massgen_config::{
-    Coordination, Criteria, CwdContext, DisplayType, Findings, LoadRequest, Loaded, Modes, Permission,
-    Personas, Settings, SingleAgent, Source, Validation, check_file_name, load,
+    Coordination, Criteria, CwdContext, Findings, LoadRequest, Loaded, Modes, Permission, Personas, Settings,
+    SingleAgent, Source, UiSettings, Validation, check_file_name, load,
 };
 use massgen_protocol::limits;
-use massgen_protocol::spec::{RunMeta, RunSpec};
+use massgen_protocol::spec::{AgentSpec, RunMeta, RunSpec, Voting};
 
 use crate::arguments::Arguments;
 use crate::arguments::groups::{self, Access, Information};
@@ -21,6 +22,15 @@ use crate::remarks::Remarks;
 use crate::terminal::findings_style;
 use crate::{at_paths, examples};
 
+/// The configuration of a project, from the working directory.
+pub(crate) const PROJECT_CONFIG: &str = ".massgen/config.yaml";
+
+/// The configuration of a user.
+pub(crate) const USER_CONFIG: &str = "~/.config/massgen/config.yaml";
+
+/// The configurations that are found by themselves; the first one wins.
+pub(crate) const CONFIGS: [&str; 2] = [PROJECT_CONFIG, USER_CONFIG];
+
 /// Longest configuration file that is read.
 const CONFIG_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -30,57 +40,115 @@ pub(crate) struct Setup {
     pub(crate) meta: RunMeta,
     /// Keys that stand in the configuration itself: the names that stand for them, and the keys.
     pub(crate) literal_keys: Vec<(String, String)>,
-    pub(crate) display: Option<DisplayType>,
-    pub(crate) automation: bool,
+    pub(crate) ui: UiSettings,
     /// Lines for a person before the run begins.
     pub(crate) remarks: Vec<String>,
 }
 
+/// Who would answer, whatever is asked.
+pub(crate) struct Survey {
+    pub(crate) agents: Vec<AgentSpec>,
+    pub(crate) voting: Voting,
+    /// The configuration, under a name by which it is found from anywhere.
+    pub(crate) config: Option<PathBuf>,
+    /// Keys that stand in the configuration itself.
+    pub(crate) literal_keys: Vec<String>,
+    /// Whether the command line or the configuration asks something.
+    pub(crate) has_question: bool,
+}
+
+/// What the command line and the files say, not yet checked.
+struct Written {
+    settings: Settings,
+    backends: Cow<'static, Backends>,
+    source: Option<Source>,
+}
+
+impl Written {
+    fn find(arguments: &Arguments, environment: &Environment) -> Result<Self, Failure> {
+        let settings = settings(arguments, environment)?;
+        let backends = backends::known(environment)?;
+        let source = source(arguments, &settings, environment)?;
+        Ok(Self { settings, backends, source })
+    }
+
+    fn is_configured(&self) -> bool {
+        self.source.is_some() || self.settings.name_a_backend() || self.settings.simulate
+    }
+
+    fn load(&self, arguments: &Arguments, environment: &Environment) -> Result<Loaded, Failure> {
+        let request = LoadRequest {
+            source: self.source.as_ref(),
+            settings: &self.settings,
+            lookup: &|name| environment.get(name),
+            working_directory: &environment.working_directory,
+            validation: validation(&arguments.information),
+            backends: &self.backends,
+        };
+        load(request).map_err(configuration)
+    }
+}
+
+/// Refuses what lacks a key; a recording needs none.
+fn require_keys(loaded: &Loaded, arguments: &Arguments, environment: &Environment) -> Result<(), Failure> {
+    if arguments.replay.is_some() {
+        return Ok(());
+    }
+    let missing = loaded.missing_keys(&|name| environment.get(name), SEARCHED);
+    if missing.has_errors() { Err(configuration(missing)) } else { Ok(()) }
+}
+
+/// Finds out who would answer.
+///
+/// # Errors
+/// What is wrong with the configuration, or that there is none although there could be one.
+pub(crate) fn survey(arguments: &Arguments, environment: &Environment) -> Result<Survey, Failure> {
+    let written = Written::find(arguments, environment)?;
+    if !written.is_configured() {
+        unconfigured(environment, &written.backends)?;
+    }
+    let loaded = written.load(arguments, environment)?;
+    require_keys(&loaded, arguments, environment)?;
+    Ok(Survey {
+        has_question: loaded.draft.question().is_some(),
+        agents: loaded.draft.agents,
+        voting: loaded.draft.orchestration.voting,
+        config: written.source.as_ref().map(|source| config_path(source, environment).into()),
+        literal_keys: loaded.literal_keys.iter().map(|key| key.expose().to_owned()).collect(),
+    })
+}
+
 /// Loads and checks everything that a new run needs.
 pub(crate) fn prepare(arguments: &Arguments, environment: &Environment) -> Result<Setup, Failure> {
-    let mut settings = settings(arguments, environment)?;
-    let backends = backends::known(environment)?;
-    let source = source(arguments, &settings, environment)?;
+    let mut written = Written::find(arguments, environment)?;
     let mut remarks = Vec::new();
-    if source.is_none() && !settings.name_a_backend() && !settings.simulate {
-        unconfigured(arguments, environment, &backends, &mut remarks)?;
+    if !written.is_configured() {
+        if arguments.question.as_ref().is_none_or(|question| question.trim().is_empty()) {
+            return Err(Failure::usage("there is no question").hint(
+                "write it behind the command, as in `massgen \"your question\"`; see `massgen --help`",
+            ));
+        }
+        remarks.push(unconfigured(environment, &written.backends)?);
     }
-    if settings.modes.no_logs {
+    if written.settings.modes.no_logs {
         // The check of the configuration tells of keys that ask for something; this one asks for nothing.
         remarks.push(
             "warning: `--no-logs` has no effect yet: massgen.log is written with the run's files".to_owned(),
         );
     }
-    let lookup = |name: &str| environment.get(name);
-    let load = |settings: &Settings| {
-        let request = LoadRequest {
-            source: source.as_ref(),
-            settings,
-            lookup: &lookup,
-            working_directory: &environment.working_directory,
-            validation: validation(&arguments.information),
-            backends: &backends,
-        };
-        load(request).map_err(configuration)
-    };
-    let mut loaded = load(&settings)?;
+    let mut loaded = written.load(arguments, environment)?;
     if !arguments.modes.no_parse_at_references
         && let Some(question) = loaded.draft.question()
     {
         let parsed = at_paths::read(question, environment)?;
         if parsed.text != question {
             remarks.extend(at_paths::told(&parsed));
-            settings.context_paths.extend(parsed.context_paths());
-            settings.question = Some(parsed.text);
-            loaded = load(&settings)?;
+            written.settings.context_paths.extend(parsed.context_paths());
+            written.settings.question = Some(parsed.text);
+            loaded = written.load(arguments, environment)?;
         }
     }
-    if arguments.replay.is_none() {
-        let missing = loaded.missing_keys(&lookup, SEARCHED);
-        if missing.has_errors() {
-            return Err(configuration(missing));
-        }
-    }
+    require_keys(&loaded, arguments, environment)?;
     if !loaded.findings.is_empty() {
         remarks.push(
             massgen_config::render(&loaded.findings, findings_style(&std::io::stderr()))
@@ -88,38 +156,37 @@ pub(crate) fn prepare(arguments: &Arguments, environment: &Environment) -> Resul
                 .to_owned(),
         );
     }
-    finish(arguments, environment, &backends, source.as_ref(), loaded, remarks)
+    finish(arguments, environment, &written, loaded, remarks)
 }
 
 fn finish(
     arguments: &Arguments,
     environment: &Environment,
-    backends: &Backends,
-    source: Option<&Source>,
+    written: &Written,
     loaded: Loaded,
     mut remarks: Vec<String>,
 ) -> Result<Setup, Failure> {
     let literal_keys: Vec<(String, String)> =
         loaded.literal_keys.iter().map(|key| (key.variable.clone(), key.expose().to_owned())).collect();
     let redactor = environment.redactor(literal_keys.iter().map(|(_, key)| key.clone()));
-    let (display, automation) = (loaded.ui.display, loaded.ui.automation.unwrap_or(false));
+    let ui = loaded.ui;
     let mut spec = loaded.draft.finish().map_err(|error| Failure::usage(&error).hint(error.hint()))?;
     spec.question = redactor.text(&spec.question).into_owned();
-    backends::add_facts(&mut spec, backends);
+    backends::add_facts(&mut spec, &written.backends);
     remarks.extend(unpriced(&spec));
     let arguments = serde_json::to_value(arguments).map_err(Failure::configuration)?;
     let meta = RunMeta {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         working_directory: environment.working_directory.display().to_string(),
-        config_path: source.map(|source| config_path(source, environment)),
-        config: source.map(|_| redactor.json(loaded.written)),
+        config_path: written.source.as_ref().map(|source| config_path(source, environment)),
+        config: written.source.as_ref().map(|_| redactor.json(loaded.written)),
         arguments: redactor.json(arguments),
         git: git::state_of(&environment.working_directory),
         utc_offset_seconds: jiff::Zoned::now().offset().seconds(),
         fixed_prompt_bytes: 0,
         session: None,
     };
-    Ok(Setup { spec, meta, literal_keys, display, automation, remarks })
+    Ok(Setup { spec, meta, literal_keys, ui, remarks })
 }
 
 /// The name under which the configuration is found again from anywhere.
@@ -224,7 +291,7 @@ pub(crate) fn find_source(
     }
     let candidates = match config {
         Some(path) => named(path),
-        None => vec![".massgen/config.yaml".to_owned(), "~/.config/massgen/config.yaml".to_owned()],
+        None => CONFIGS.map(str::to_owned).to_vec(),
     };
     for name in &candidates {
         let path = environment.absolute(name.as_ref());
@@ -262,25 +329,13 @@ pub(crate) fn read_source(name: String, path: &Path) -> Result<Source, Failure> 
 }
 
 /// Nothing is configured. With a key or a local server at hand the person decides; nothing is spent unasked. With
-/// neither, the simulated team shows what would happen.
-fn unconfigured(
-    arguments: &Arguments,
-    environment: &Environment,
-    backends: &Backends,
-    remarks: &mut Vec<String>,
-) -> Result<(), Failure> {
-    if arguments.question.as_ref().is_none_or(|question| question.trim().is_empty()) {
-        return Err(Failure::usage("there is no question")
-            .hint("write it behind the command, as in `massgen \"your question\"`; see `massgen --help`"));
-    }
+/// neither, the simulated team shows what would happen; returned is what is told of that.
+fn unconfigured(environment: &Environment, backends: &Backends) -> Result<String, Failure> {
     let found = discovery::suggestions(backends, environment, &discovery::LOCAL_SERVERS);
     if found.is_empty() {
-        remarks.push(
-            "nothing is configured: three SIMULATED agents answer, no model is asked\n\
-             hint: `massgen --quickstart` sets up a team, `massgen --setup` takes your keys"
-                .to_owned(),
-        );
-        return Ok(());
+        return Ok("nothing is configured: three SIMULATED agents answer, no model is asked\n\
+                   hint: `massgen --quickstart` sets up a team, `massgen --setup` takes your keys"
+            .to_owned());
     }
     let mut message = "nothing is configured, but this could be used:".to_owned();
     for line in found {

@@ -87,17 +87,26 @@ pub(crate) const FLAGS: &[Unavailable] = &[
 ];
 
 /// All commands that cannot be used yet.
-pub(crate) const COMMANDS: &[Unavailable] = &[
-    flag("viewer", "a viewer of runs", "see a run with `massgen logs`; its answers are in the log folder"),
-    flag("export", "sharing of runs", "pack the log folder: it is complete in itself"),
-    flag("shares", "sharing of runs", "pack the log folder: it is complete in itself"),
-    flag("serve", "a model server", "start `massgen --automation \"your question\"` from your program"),
-    flag(
-        "logs analyze",
-        "analysis of runs by models",
-        "see a run with `massgen logs`, or `massgen logs tools`",
-    ),
-];
+pub(crate) const COMMANDS: &[&Unavailable] = &[&VIEWER, &EXPORT, &SHARES, &SERVE, &ANALYZE];
+
+/// `massgen viewer`.
+pub(crate) const VIEWER: Unavailable =
+    flag("viewer", "a viewer of runs", "see a run with `massgen logs`; its answers are in the log folder");
+/// `massgen export`.
+pub(crate) const EXPORT: Unavailable =
+    flag("export", "sharing of runs", "pack the log folder: it is complete in itself");
+/// `massgen shares`.
+pub(crate) const SHARES: Unavailable =
+    flag("shares", "sharing of runs", "pack the log folder: it is complete in itself");
+/// `massgen serve`.
+pub(crate) const SERVE: Unavailable =
+    flag("serve", "a model server", "start `massgen --automation \"your question\"` from your program");
+/// `massgen logs analyze`.
+pub(crate) const ANALYZE: Unavailable = flag(
+    "logs analyze",
+    "analysis of runs by models",
+    "see a run with `massgen logs`, or `massgen logs tools`",
+);
 
 const fn flag(name: &'static str, feature: &'static str, instead: &'static str) -> Unavailable {
     Unavailable { name, values: &[], feature, instead }
@@ -117,9 +126,9 @@ pub(crate) fn unavailable(id: &str) -> Option<&'static Unavailable> {
     FLAGS.iter().find(|row| row.name == id)
 }
 
-/// The row of the command with this name, its parts apart by spaces.
-pub(crate) fn command(name: &str) -> Option<&'static Unavailable> {
-    COMMANDS.iter().find(|row| row.name == name)
+/// Whether the command with this name, its parts apart by spaces, waits for its feature.
+pub(crate) fn is_command(name: &str) -> bool {
+    COMMANDS.iter().any(|row| row.name == name)
 }
 
 impl Unavailable {

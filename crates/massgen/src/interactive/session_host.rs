@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use massgen_config::ContextPath;
 use massgen_config::references::PathProbe;
 use massgen_journal::artifacts::RunFolder;
-use massgen_protocol::spec::{RunSpec, Voting};
+use massgen_protocol::spec::Voting;
 use massgen_view::amount::counted;
 
 use super::command::PathWish;
@@ -15,22 +15,10 @@ use crate::asking::Asking;
 use crate::at_paths::Files;
 use crate::environment::Environment;
 use crate::failure::{Failure, SUCCESS};
-use crate::setup::{self, Setup};
-
-/// Stands in for a question when only the team is of interest. It is never asked.
-const NO_QUESTION: &str = "?";
+use crate::setup::{self, Survey};
 
 /// What asks for a path, as findings name it.
 const ASKED_BY: &str = "/context";
-
-/// What becomes of a conversation for which nothing is configured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unconfigured {
-    /// There is none; the person is told how to go on.
-    Refused,
-    /// The simulated team answers, as it has before.
-    Accepted,
-}
 
 /// What runs, as far as a person is told of it.
 struct Team {
@@ -45,43 +33,24 @@ impl Team {
     /// The team that `arguments` name.
     ///
     /// # Errors
-    /// What is wrong with the configuration, or that there is none.
-    fn find(
-        arguments: &mut Arguments,
-        environment: &Environment,
-        unconfigured: Unconfigured,
-    ) -> Result<Self, Failure> {
-        arguments.question = Some(NO_QUESTION.to_owned());
-        let setup = setup::prepare(arguments, environment);
-        arguments.question = None;
-        let setup = setup?;
-        let flags = setup::settings(arguments, environment)?;
-        let is_configured = setup.meta.config_path.is_some() || flags.name_a_backend() || flags.simulate;
-        if !is_configured && unconfigured == Unconfigured::Refused {
-            setup::prepare(arguments, environment)?;
-        }
-        Ok(Self::of(setup))
-    }
-
-    fn of(setup: Setup) -> Self {
-        let agents = setup.spec.agents.iter().map(|agent| AgentStatus {
+    /// What is wrong with the configuration, or that there is none although there could be one.
+    fn find(arguments: &Arguments, environment: &Environment) -> Result<Self, Failure> {
+        let Survey { agents, voting, config, literal_keys: keys, .. } =
+            setup::survey(arguments, environment)?;
+        let mode = mode(agents.len(), voting);
+        let agents = agents.into_iter().map(|agent| AgentStatus {
             id: agent.id.to_string(),
-            model: agent.backend.model.clone(),
-            backend: agent.backend.kind.clone(),
+            model: agent.backend.model,
+            backend: agent.backend.kind,
         });
-        Self {
-            agents: agents.collect(),
-            mode: mode(&setup.spec),
-            config: setup.meta.config_path.map(PathBuf::from),
-            keys: setup.literal_keys.into_iter().map(|(_, key)| key).collect(),
-        }
+        Ok(Self { agents: agents.collect(), mode, config, keys })
     }
 }
 
-/// How the agents of `spec` work together.
-fn mode(spec: &RunSpec) -> String {
-    let agents = counted(spec.agents.len(), "agent");
-    match (spec.agents.len(), spec.orchestration.voting) {
+/// How so many agents work together.
+fn mode(count: usize, voting: Voting) -> String {
+    let agents = counted(count, "agent");
+    match (count, voting) {
         (1, _) => "one agent answers".to_owned(),
         (_, Voting::WhenReady) => format!("{agents} answer, see each other's answers, and vote"),
         (_, Voting::AfterAllAnswered) => format!("{agents} answer, and vote when all have"),
@@ -102,11 +71,7 @@ impl<'a> SessionHost<'a> {
     /// # Errors
     /// What is wrong with the configuration, or that there is none.
     pub(super) fn new(mut asking: Asking<'a>, environment: &'a Environment) -> Result<Self, Failure> {
-        let unconfigured = match asking.session().id() {
-            Some(_) => Unconfigured::Accepted,
-            None => Unconfigured::Refused,
-        };
-        let team = Team::find(asking.arguments(), environment, unconfigured)?;
+        let team = Team::find(asking.arguments(), environment)?;
         Ok(Self { asking, environment, team })
     }
 
@@ -131,7 +96,7 @@ impl Host for SessionHost<'_> {
     }
 
     fn reload(&mut self) -> Result<(), Failure> {
-        self.team = Team::find(self.asking.arguments(), self.environment, Unconfigured::Accepted)?;
+        self.team = Team::find(self.asking.arguments(), self.environment)?;
         Ok(())
     }
 
@@ -172,17 +137,12 @@ impl Host for SessionHost<'_> {
 
 #[cfg(test)]
 mod tests {
-    use massgen_testkit::history::spec;
-
     use super::*;
 
     #[test]
     fn the_way_of_working_is_told_in_words() {
-        let mut team = spec(&["a", "b", "c"]);
-        assert_eq!(mode(&team), "3 agents answer, see each other's answers, and vote");
-        team.orchestration.voting = Voting::Skip;
-        assert_eq!(mode(&team), "3 agents answer; nobody votes");
-        team.agents.truncate(1);
-        assert_eq!(mode(&team), "one agent answers");
+        assert_eq!(mode(3, Voting::WhenReady), "3 agents answer, see each other's answers, and vote");
+        assert_eq!(mode(3, Voting::Skip), "3 agents answer; nobody votes");
+        assert_eq!(mode(1, Voting::Skip), "one agent answers");
     }
 }

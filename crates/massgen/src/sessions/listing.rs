@@ -1,7 +1,6 @@
 //! `--list-sessions`.
 
-use std::fmt::Write as _;
-use std::io::Write;
+use std::fmt::Write;
 use std::path::Path;
 
 use massgen_journal::artifacts::RunFolder;
@@ -9,7 +8,7 @@ use massgen_journal::sessions::Entry;
 
 use super::{entries, log_root};
 use crate::environment::Environment;
-use crate::failure::{Failure, SUCCESS};
+use crate::failure::Failure;
 
 /// Sessions of the short list.
 const SHOWN: usize = 10;
@@ -41,8 +40,17 @@ impl Status {
     }
 }
 
-/// Prints the newest sessions of the user, or with `all` every one in detail.
-pub(crate) fn perform(all: bool, environment: &Environment) -> Result<u8, Failure> {
+/// How much of the list is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// The newest, a line each.
+    Newest,
+    /// All, in detail.
+    All,
+}
+
+/// Prints the sessions of the user.
+pub(crate) fn perform(extent: Extent, environment: &Environment) -> Result<u8, Failure> {
     let mut sessions: Vec<(Entry, Status)> = entries(environment)?
         .into_iter()
         .map(|entry| {
@@ -53,17 +61,12 @@ pub(crate) fn perform(all: bool, environment: &Environment) -> Result<u8, Failur
     // Of two that began in the same second, the later one in the file is the newer one.
     sessions.reverse();
     sessions.sort_by(|(one, _), (other, _)| other.start_time.cmp(&one.start_time));
-    let text = match (sessions.is_empty(), all) {
+    let text = match (sessions.is_empty(), extent) {
         (true, _) => "no sessions yet; a question begins one: massgen \"your question\"\n".to_owned(),
-        (false, true) => details(&sessions),
-        (false, false) => table(&sessions),
+        (false, Extent::All) => details(&sessions),
+        (false, Extent::Newest) => table(&sessions),
     };
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::configuration(format!("cannot write to stdout: {error}")))
-        }
-        Ok(()) | Err(_) => Ok(SUCCESS),
-    }
+    crate::print(text.as_bytes())
 }
 
 /// What is the matter with a session. Whoever was killed could not say so.

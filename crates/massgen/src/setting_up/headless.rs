@@ -11,7 +11,7 @@ use super::offers::Offers;
 use super::programs::{self, Probe};
 use super::readiness::{Readiness, readiness};
 use super::request::{Request, refused};
-use super::saving::{Existing, PROJECT_CONFIG, run_line, save, shown};
+use super::saving::{Existing, run_line, save, shown};
 use super::{Person, tell, wizard};
 use crate::arguments::Arguments;
 use crate::backends;
@@ -19,6 +19,7 @@ use crate::discovery::LOCAL_SERVERS;
 use crate::environment::Environment;
 use crate::failure::{CONFIGURATION, Failure, SUCCESS};
 use crate::remarks::Remarks;
+use crate::setup::PROJECT_CONFIG;
 use crate::terminal::findings_style;
 
 /// The file with the names of keys, for somebody who has none.

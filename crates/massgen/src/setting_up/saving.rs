@@ -5,12 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::environment::Environment;
 use crate::failure::Failure;
-
-/// The configuration of a project, found without being named.
-pub(crate) const PROJECT_CONFIG: &str = ".massgen/config.yaml";
-
-/// The configuration of a user, found without being named.
-pub(crate) const USER_CONFIG: &str = "~/.config/massgen/config.yaml";
+use crate::setup::CONFIGS;
+use crate::shell::quoted;
 
 /// What happens to a file that is there and says something else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,30 +74,17 @@ pub(crate) fn shown(path: &Path, environment: &Environment) -> String {
 
 /// The command that asks a question of the configuration at `path`.
 pub(crate) fn run_line(path: &Path, environment: &Environment) -> String {
-    let is_found =
-        [PROJECT_CONFIG, USER_CONFIG].iter().any(|name| environment.absolute(name.as_ref()) == path);
+    let is_found = CONFIGS.iter().any(|name| environment.absolute(name.as_ref()) == path);
     if is_found {
         return "massgen \"your question\"".to_owned();
     }
     format!("massgen --config {} \"your question\"", quoted(&shown(path, environment)))
 }
 
-/// A word as a shell reads it back; `~/` at its beginning keeps its meaning.
-fn quoted(word: &str) -> String {
-    let is_plain =
-        |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '~' | '+' | ',' | '@');
-    if word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    match word.strip_prefix("~/") {
-        Some(rest) => format!("~/'{}'", rest.replace('\'', "'\\''")),
-        None => format!("'{}'", word.replace('\'', "'\\''")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::setup::PROJECT_CONFIG;
 
     #[test]
     fn an_existing_file_is_replaced_only_on_demand() {

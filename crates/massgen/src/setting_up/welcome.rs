@@ -1,12 +1,12 @@
 //! What somebody sees first who has configured nothing and asked nothing.
 
 use super::dialogue::{Dialogue, Start, cancelled};
-use super::saving::{PROJECT_CONFIG, USER_CONFIG};
 use super::terminal::Terminal;
 use super::{Person, wizard};
 use crate::arguments::Arguments;
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::setup::CONFIGS;
 
 /// Five lines that tell how to go on.
 const LINES: [&str; 5] = [
@@ -49,7 +49,7 @@ fn is_first_run(arguments: &Arguments, environment: &Environment) -> bool {
         || arguments.model.is_some()
         || arguments.base_url.is_some();
     let is_there = |name: &str| environment.absolute(name.as_ref()).exists();
-    !asks && !named && ![PROJECT_CONFIG, USER_CONFIG].into_iter().any(is_there)
+    !asks && !named && !CONFIGS.into_iter().any(is_there)
 }
 
 fn lines() -> Failure {

@@ -11,13 +11,14 @@ use massgen_config::generate::{
 use super::dialogue::{Choice, Dialogue, Need, Start, Stop};
 use super::offers::{GENERAL, Offers};
 use super::request::refused;
-use super::saving::{Existing, PROJECT_CONFIG, USER_CONFIG, run_line, save, says_something_else, shown};
+use super::saving::{Existing, run_line, save, says_something_else, shown};
 use super::terminal::Terminal;
 use super::{Person, env_file, has_effect, keys, nobody_to_ask};
 use crate::backends;
 use crate::discovery::LOCAL_SERVERS;
 use crate::environment::Environment;
 use crate::failure::{CONFIGURATION, Failure, SUCCESS};
+use crate::setup::{PROJECT_CONFIG, USER_CONFIG};
 
 /// Most agents that the short sequence offers; the first choice is three, enough for a majority.
 const QUICK_AGENTS: usize = 5;

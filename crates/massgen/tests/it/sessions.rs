@@ -55,6 +55,17 @@ fn run_in(world: &World, folder: &Path, arguments: &[&str]) -> Told {
     Running::start(command).wait()
 }
 
+/// A server of a team, and a switch: while it is set, only first answers are given.
+fn server_that_can_hang() -> (Server, Arc<AtomicBool>) {
+    let is_stuck = Arc::new(AtomicBool::new(false));
+    let stuck = Arc::clone(&is_stuck);
+    let server = Server::start(move |request| {
+        let hangs = stuck.load(Ordering::SeqCst) && asked(request) != Asked::First;
+        if hangs { ScriptedReply::Hang } else { team(request) }
+    });
+    (server, is_stuck)
+}
+
 #[test]
 fn three_turns_know_each_other_and_each_prints_its_lines() {
     let server = Server::start(team);
@@ -131,12 +142,7 @@ fn three_turns_know_each_other_and_each_prints_its_lines() {
 
 #[test]
 fn a_turn_that_was_killed_is_finished_by_resume_and_known_to_the_next_one() {
-    let is_stuck = Arc::new(AtomicBool::new(false));
-    let stuck = Arc::clone(&is_stuck);
-    let server = Server::start(move |request| {
-        let hangs = stuck.load(Ordering::SeqCst) && asked(request) != Asked::First;
-        if hangs { ScriptedReply::Hang } else { team(request) }
-    });
+    let (server, is_stuck) = server_that_can_hang();
     let world = server.world(1);
     world.run(&["first?"]).exits(0);
     let id = only_session(&world);
@@ -172,12 +178,7 @@ fn a_turn_that_was_killed_is_finished_by_resume_and_known_to_the_next_one() {
 
 #[test]
 fn a_killed_turn_that_nobody_finishes_is_remembered_with_what_there_was() {
-    let is_stuck = Arc::new(AtomicBool::new(false));
-    let stuck = Arc::clone(&is_stuck);
-    let server = Server::start(move |request| {
-        let hangs = stuck.load(Ordering::SeqCst) && asked(request) != Asked::First;
-        if hangs { ScriptedReply::Hang } else { team(request) }
-    });
+    let (server, is_stuck) = server_that_can_hang();
     let world = server.world(1);
     world.run(&["first?"]).exits(0);
     let id = only_session(&world);

@@ -13,7 +13,8 @@ use crate::failure::Failure;
 use crate::setting_up::offers::{Key, Offers, Server};
 use crate::setting_up::programs::{self, Probe, Program, first_line};
 use crate::setting_up::readiness::{Readiness, readiness};
-use crate::setting_up::saving::{PROJECT_CONFIG, USER_CONFIG, shown};
+use crate::setting_up::saving::shown;
+use crate::setup::CONFIGS;
 use crate::setup::read_source;
 
 /// Programs that are looked for, in the order of the report.
@@ -202,7 +203,7 @@ impl Facts {
 
 fn config(environment: &Environment, backends: &Backends) -> Config {
     let mut config = Config { path: None, state: State::None, agents: 0, problems: Vec::new(), warnings: 0 };
-    let paths = [PROJECT_CONFIG, USER_CONFIG].map(|name| (name, environment.absolute(name.as_ref())));
+    let paths = CONFIGS.map(|name| (name, environment.absolute(name.as_ref())));
     let Some((name, path)) = paths.into_iter().find(|(_, path)| path.exists()) else {
         return config;
     };
