@@ -26,13 +26,16 @@ pub(crate) enum UnknownKeys {
 }
 
 /// What a configuration is read for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purpose {
+#[derive(Clone, Copy)]
+pub(crate) enum Purpose<'a> {
     /// To run it here and now: variables are looked up, and what cannot run is an error.
     Run,
     /// To say whether it is right: variables stay as they are, and what this version cannot do yet is told, not
     /// refused.
-    Judge,
+    Judge {
+        /// The environment of a machine that it may run on: which variables are not set there is told.
+        environment: Lookup<'a>,
+    },
 }
 
 /// How a configuration is checked.
@@ -42,7 +45,7 @@ pub(crate) struct Checking<'a> {
     pub(crate) working_directory: &'a Path,
     pub(crate) backends: &'a Backends,
     pub(crate) unknown: UnknownKeys,
-    pub(crate) purpose: Purpose,
+    pub(crate) purpose: Purpose<'a>,
 }
 
 /// Whether a key without effect is told on its own, or its map was told already.
@@ -65,6 +68,8 @@ struct Check<'a> {
     scope: Scope,
     /// Keys without effect by the feature that they wait for: names, and where the first one stands.
     waiting: BTreeMap<&'static str, Option<Waiting>>,
+    /// Variables that are not set where the configuration is judged, and the finding about the first place of each.
+    unset: BTreeMap<String, Finding>,
 }
 
 /// What holds inside of one backend.
@@ -104,7 +109,13 @@ impl Waiting {
 
 /// Checks `root` and puts the values of variables into the texts that have an effect.
 pub(crate) fn check(root: &mut Node, by: Checking<'_>) -> Vec<Finding> {
-    let mut check = Check { by, findings: Vec::new(), scope: Scope::default(), waiting: BTreeMap::new() };
+    let mut check = Check {
+        by,
+        findings: Vec::new(),
+        scope: Scope::default(),
+        waiting: BTreeMap::new(),
+        unset: BTreeMap::new(),
+    };
     check.section(root, "", "", Telling::Each);
     check.finish()
 }
@@ -117,6 +128,7 @@ impl Check<'_> {
             let finding = Finding::notice(waiting.path, message).hint("the run goes on without it");
             self.findings.push(finding.at(&waiting.origin));
         }
+        self.findings.extend(self.unset.into_values());
         self.findings
     }
 
@@ -300,6 +312,12 @@ impl Check<'_> {
     /// or when the text waits for a variable and so cannot be checked.
     fn variables(&mut self, key: &'static Key, shape: &Shape, node: &mut Node, path: &str) -> bool {
         if shape.allows_section() || matches!(shape, Shape::Secret | Shape::Sections | Shape::NamedSections) {
+            // A key itself is looked up when it is needed.
+            if matches!(shape, Shape::Secret)
+                && let Some(expanded) = node.text().and_then(|text| expand::expand(text, self.by.lookup))
+            {
+                self.tell_unset(&expanded, node, path);
+            }
             return true;
         }
         if key.effect == Effect::Active {
@@ -322,7 +340,8 @@ impl Check<'_> {
                 let Some(expanded) = expand::expand(text, &lookup) else {
                     return true;
                 };
-                if self.by.purpose == Purpose::Judge {
+                if matches!(self.by.purpose, Purpose::Judge { .. }) {
+                    self.tell_unset(&expanded, node, path);
                     self.refuse_secret_variables(name, &expanded, node, path);
                     return matches!(shape, Shape::Text | Shape::Any);
                 }
@@ -351,15 +370,27 @@ impl Check<'_> {
         }
     }
 
+    /// Where a configuration is judged, tells of the variables that a run will miss, each once.
+    fn tell_unset(&mut self, expanded: &Expanded, node: &Node, path: &str) {
+        let Purpose::Judge { environment } = self.by.purpose else {
+            return;
+        };
+        for name in expanded.unset.iter().filter(|name| environment(name).is_none()) {
+            self.unset.entry(name.clone()).or_insert_with_key(|name| {
+                Finding::notice(
+                    path,
+                    format!("the environment variable `{name}` is not set here, and a run needs it"),
+                )
+                .hint(hint::for_unset(name))
+                .at(&node.origin)
+            });
+        }
+    }
+
     fn may_be_used(&mut self, key: &str, expanded: &Expanded, node: &Node, path: &str) -> bool {
         for name in &expanded.unset {
-            let hint = if name == "cwd" {
-                "`${cwd}` is the workspace of an agent: give its `backend` a `cwd`".to_owned()
-            } else {
-                format!("set `{name}`, for example in `.env`, or write the value in place of `${{{name}}}`")
-            };
             let finding = Finding::error(path, format!("the environment variable `{name}` is not set"));
-            self.findings.push(finding.hint(hint).at(&node.origin));
+            self.findings.push(finding.hint(hint::for_unset(name)).at(&node.origin));
         }
         self.refuse_secret_variables(key, expanded, node, path) && expanded.unset.is_empty()
     }

@@ -68,6 +68,14 @@ pub(crate) fn for_wrong(key: &Key, shape: &Shape, node: &Node) -> String {
     }
 }
 
+/// The hint for a variable of the environment that is not set.
+pub(crate) fn for_unset(name: &str) -> String {
+    if name == "cwd" {
+        return "`${cwd}` is the workspace of an agent: give its `backend` a `cwd`".to_owned();
+    }
+    format!("set `{name}`, for example in `.env`, or write the value in place of `${{{name}}}`")
+}
+
 /// Whether a text would be the value that is wanted, but for its quotes.
 fn is_quoted(shape: &Shape, text: &str) -> bool {
     let bare = crate::node::parse(&crate::source::Source::new("value", text));

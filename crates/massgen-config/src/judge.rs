@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::backends::Backends;
-use crate::check::{self, Checking, Purpose, UnknownKeys};
+use crate::check::{self, Checking, Lookup, Purpose, UnknownKeys};
 use crate::finding::{ConfigError, Finding, Findings, Secrets};
 use crate::lower::{self, Lower, Lowered};
 use crate::node::{self, Node, Origin, Value};
@@ -17,6 +17,12 @@ use crate::source::Source;
 /// are no findings. What is right but waits for a later version (a key, a backend type) is a notice here, though a run
 /// refuses to start with such a type.
 pub fn validate(source: &Source, backends: &Backends) -> Findings {
+    validate_here(source, backends, &|_| Some(String::new()))
+}
+
+/// The same for a person at a machine with this environment: each variable that is not set there, and that a run needs,
+/// is a notice. It is no more than that, because a configuration may be checked where nobody runs it.
+pub fn validate_here(source: &Source, backends: &Backends, environment: Lookup<'_>) -> Findings {
     let mut root = match read(source) {
         Ok(root) => root,
         Err(findings) => return findings,
@@ -28,7 +34,7 @@ pub fn validate(source: &Source, backends: &Backends) -> Findings {
         working_directory: Path::new("/"),
         backends,
         unknown: UnknownKeys::Refused,
-        purpose: Purpose::Judge,
+        purpose: Purpose::Judge { environment },
     };
     examine(&mut root, by, &mut findings);
     Findings::new(findings, Some(source), &secrets)
@@ -68,10 +74,9 @@ pub(crate) fn examine(root: &mut Node, by: Checking<'_>, findings: &mut Vec<Find
     lowered
 }
 
-/// The finding about a text that is no YAML.
+/// The finding about a text that cannot be read.
 pub(crate) fn unreadable(error: node::SyntaxError) -> Finding {
-    let hint = "check the indentation, the quotes and the brackets here and in the line above";
-    let mut finding = Finding::error("file", error.message).hint(hint);
+    let mut finding = Finding::error("file", error.message).hint(error.hint);
     finding.origin = error.span.map(Origin::File);
     finding
 }

@@ -80,13 +80,13 @@ impl Lower<'_> {
     pub(crate) fn limit(&self, for_a_run: Severity) -> Severity {
         match self.by.purpose {
             Purpose::Run => for_a_run,
-            Purpose::Judge => Severity::Notice,
+            Purpose::Judge { .. } => Severity::Notice,
         }
     }
 
     /// Whether a text waits for a variable that nobody looks up.
     pub(crate) fn waits(&self, text: &str) -> bool {
-        self.by.purpose == Purpose::Judge && text.contains("${")
+        matches!(self.by.purpose, Purpose::Judge { .. }) && text.contains("${")
     }
 
     fn question(&mut self, root: &Node) -> Option<String> {

@@ -5,7 +5,9 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
+use serde_saphyr::budget::BudgetBreach;
 
+use crate::json;
 use crate::source::{Source, Span, names_a_secret, without_user_part};
 
 /// Longest configuration text that is read, in bytes. The largest known one has 20 KB.
@@ -16,6 +18,9 @@ const NODES: usize = 100_000;
 
 /// Deepest nesting of one configuration.
 const DEPTH: usize = 48;
+
+/// Most merges of maps by `<<` in one configuration.
+const MERGES: usize = 1000;
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -260,19 +265,29 @@ impl fmt::Debug for Entry {
     }
 }
 
-/// Why a text is no configuration, and where.
+/// Why a text is no configuration, where, and what to do about it.
 #[derive(Debug, Clone)]
 pub(crate) struct SyntaxError {
     pub(crate) message: String,
     pub(crate) span: Option<Span>,
+    pub(crate) hint: &'static str,
 }
 
-/// Reads YAML (and JSON, which is YAML) into a tree.
+/// What to do about a text that breaks the rules of YAML.
+const MEND: &str = "check the indentation, the quotes and the brackets here and in the line above";
+
+/// What to do about a text that is too much.
+const LOOK: &str = "a configuration has a few hundred values; check that this is the right file";
+
+/// Reads YAML into a tree; of a source that is JSON by its name, only what JSON allows.
 pub(crate) fn parse(source: &Source) -> Result<Node, SyntaxError> {
     let text = source.text();
     if text.len() > SOURCE_BYTES {
         let message = format!("the file has {} bytes; at most {SOURCE_BYTES} are read", text.len());
-        return Err(SyntaxError { message, span: None });
+        return Err(SyntaxError { message, span: None, hint: LOOK });
+    }
+    if source.is_json() {
+        json::check(source)?;
     }
     let options = serde_saphyr::options! {
         strict_booleans: true,
@@ -284,7 +299,7 @@ pub(crate) fn parse(source: &Source) -> Result<Node, SyntaxError> {
             max_depth: DEPTH,
             flow_nesting_limit: DEPTH,
             max_total_scalar_bytes: SOURCE_BYTES * 4,
-            max_merge_keys: 1000,
+            max_merge_keys: MERGES,
         },
     };
     let mut node: Node =
@@ -295,6 +310,13 @@ pub(crate) fn parse(source: &Source) -> Result<Node, SyntaxError> {
 
 fn syntax_error(error: &serde_saphyr::Error, source: &Source) -> SyntaxError {
     let plain = error.without_snippet();
+    let span = plain.location().and_then(|location| {
+        span_of(location)
+            .or_else(|| source.place(location.line().try_into().ok()?, location.column().try_into().ok()?))
+    });
+    if let serde_saphyr::Error::Budget { breach, .. } = plain {
+        return SyntaxError { message: too_much(breach), span, hint: LOOK };
+    }
     let options = serde_saphyr::render_options! {
         formatter: &serde_saphyr::UserMessageFormatter,
         snippets: serde_saphyr::SnippetMode::Off,
@@ -304,12 +326,37 @@ fn syntax_error(error: &serde_saphyr::Error, source: &Source) -> SyntaxError {
     if let Some(at) = message.find(" at line ") {
         message.truncate(at);
     }
-    let message = message.trim_end_matches(['.', ' ']).to_owned();
-    let span = plain.location().and_then(|location| {
-        span_of(location)
-            .or_else(|| source.place(location.line().try_into().ok()?, location.column().try_into().ok()?))
-    });
-    SyntaxError { message, span }
+    let message = message.trim_end_matches(['.', ' ']);
+    // The scanner has a limit of its own for brackets and no error of its own for it.
+    if message == "recursion limit exceeded" {
+        return SyntaxError { message: too_deep(), span, hint: LOOK };
+    }
+    // A limit that is broken by an alias comes as the text of the error of that alias.
+    if message.contains("limits breached") {
+        let message = "`*aliases` repeat more than a configuration may hold".to_owned();
+        return SyntaxError { message, span, hint: LOOK };
+    }
+    SyntaxError { message: message.to_owned(), span, hint: MEND }
+}
+
+/// What a text has too much of.
+fn too_much(breach: &BudgetBreach) -> String {
+    match breach {
+        BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. } => {
+            format!("more than {NODES} values, with those that `*aliases` repeat")
+        }
+        BudgetBreach::ScalarBytes { .. } => {
+            format!("more than {} bytes of text, with those that `*aliases` repeat", SOURCE_BYTES * 4)
+        }
+        BudgetBreach::Depth { .. } => too_deep(),
+        BudgetBreach::MergeKeys { .. } => format!("more than {MERGES} maps are merged by `<<`"),
+        // What else the parser counts is about anchors, aliases and documents.
+        _ => "too many anchors, aliases or documents".to_owned(),
+    }
+}
+
+fn too_deep() -> String {
+    format!("nested deeper than {DEPTH} levels")
 }
 
 fn span_of(location: serde_saphyr::Location) -> Option<Span> {

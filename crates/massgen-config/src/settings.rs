@@ -61,13 +61,25 @@ pub enum SingleAgent {
 impl Settings {
     /// Whether they say which model runs, so that no file is looked for.
     pub fn name_a_backend(&self) -> bool {
-        self.backend.is_some() || self.model.is_some() || self.base_url.is_some()
+        self.backend.is_some() || self.model.is_some()
+    }
+
+    /// Whether they make a configuration where there is no file, or are wrong without one.
+    pub fn stand_in_for_a_file(&self) -> bool {
+        self.name_a_backend() || self.simulate || self.base_url.is_some()
     }
 }
 
 /// The configuration that flags alone make; the simulated team when they name no model.
 pub(crate) fn without_file(settings: &Settings, backends: &Backends, findings: &mut Vec<Finding>) -> Node {
     if !settings.name_a_backend() {
+        if settings.base_url.is_some() {
+            findings.push(
+                Finding::error("agent.backend.model", "an address is given, and no model")
+                    .hint("add `--model` with the name that the service has for it, or name a file with `--config`")
+                    .at(&Origin::Flag("--base-url")),
+            );
+        }
         return simulated_team_node(DEMO_SEED);
     }
     let kind = match (&settings.backend, &settings.model, &settings.base_url) {

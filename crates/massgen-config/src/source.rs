@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::path::Path;
 
 /// A configuration text and the name under which a person knows it.
 #[derive(Clone)]
@@ -20,6 +21,11 @@ impl Source {
     /// The name, for messages.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether it is JSON by its name.
+    pub(crate) fn is_json(&self) -> bool {
+        Path::new(&self.name).extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("json"))
     }
 
     /// The whole text. It may hold keys: show findings with [`render`](crate::render), which covers them.

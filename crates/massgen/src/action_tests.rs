@@ -116,9 +116,9 @@ fn flags_that_contradict_each_other_are_refused() {
 
 #[test]
 fn what_only_looks_like_a_contradiction_is_not_refused() {
-    assert_eq!(decided(&["--personas", "off", "--coordination-mode", "decomposition"]), "Run");
+    assert_eq!(decided(&["--personas", "off", "--coordination-mode", "parallel"]), "Run");
     assert_eq!(decided(&["--single-agent", "--coordination-mode", "parallel"]), "Run");
-    let words = ["--quickstart", "--headless", "--quickstart-agent", "backend=openai", "--config-docker"];
+    let words = ["--quickstart", "--headless", "--quickstart-agent", "backend=openai", "--config", "c.yaml"];
     assert_eq!(decided(&words), "Quickstart");
 }
 
@@ -132,10 +132,74 @@ fn a_flag_that_has_nothing_to_do_is_told() {
     assert_eq!(
         told(&["--json", "--config-agents", "3", "q"]),
         [
-            "warning: `--json` has nothing to do here; it belongs to `--validate` or `--list-backends` or `--show-schema`",
-            "warning: `--config-agents` has nothing to do here; it belongs to `--quickstart` or `--generate-config`"
+            "warning: `--config-agents` has nothing to do here; it belongs to `--quickstart` or `--generate-config`",
+            "warning: `--json` has nothing to do here; it belongs to `--validate` or `--list-backends` or `--list-examples` or \
+             `--show-schema`",
         ]
     );
     assert_eq!(told(&["--validate", "f", "--strict", "--json"]), [""; 0]);
     assert_eq!(told(&["--quickstart", "--headless", "--config-backend", "openai"]), [""; 0]);
+}
+
+#[test]
+fn no_flag_is_ignored_beside_what_takes_the_place_of_a_run() {
+    let known = crate::arguments::command(crate::arguments::Detail::Everything);
+    let values = |id: &str| match id {
+        "max_cost" | "max_tokens" | "orchestrator_timeout" | "config_agents" => Some("3"),
+        "resume" => None,
+        _ => Some("x"),
+    };
+    let mut tried = 0;
+    for (owner, taken) in TAKES {
+        let first = [flag(owner), "f".to_owned()];
+        for arg in known.get_arguments().filter(|arg| arg.get_id() != "help" && arg.get_id() != owner) {
+            let id = arg.get_id().as_str();
+            let choice = arg.get_possible_values().first().map(|choice| choice.get_name().to_owned());
+            let value = choice.or_else(|| values(id).map(str::to_owned));
+            let value = value.filter(|_| arg.get_action().takes_values());
+            let name =
+                if id == "question" { None } else { Some(format!("--{}", arg.get_long().unwrap_or(id))) };
+            let has_value =
+                known.get_arguments().any(|arg| arg.get_id() == owner && arg.get_action().takes_values());
+            let first = &first[..if has_value { 2 } else { 1 }];
+            let words: Vec<&str> = first.iter().chain(&name).chain(&value).map(String::as_str).collect();
+            let words = std::iter::once("massgen").chain(words);
+            let Ok(line) = CommandLine::parse(words.map(OsString::from)) else {
+                continue;
+            };
+            tried += 1;
+            let is_told = match decide(&line) {
+                Err(_) | Ok(Action::Unavailable(_)) => true,
+                Ok(_) => !idle(&line).is_empty(),
+            };
+            let is_missing = unavailable(id).is_some() || id == "quickstart_agent";
+            let is_meant = taken.contains(&id) && !is_missing || OF_THE_DISPLAY.contains(&id);
+            assert!(is_told != is_meant, "`{owner}` and `{id}`");
+        }
+    }
+    assert!(tried > 500, "{tried}");
+}
+
+#[test]
+fn flags_that_name_other_flags_name_those_there_are() {
+    let known = crate::arguments::command(crate::arguments::Detail::Everything);
+    let names = TAKES.iter().flat_map(|(owner, taken)| taken.iter().chain([owner]));
+    let names = names.chain(&ALSO_OF_RUNS).chain(&OF_THE_DISPLAY).chain(&RIVALS);
+    for id in names.chain(OF_NEW_CONFIGURATIONS.iter().flat_map(|(id, meant)| [id, meant])) {
+        assert!(known.get_arguments().any(|arg| arg.get_id() == id), "{id}");
+    }
+}
+
+#[test]
+fn whoever_sits_at_a_terminal_is_not_asked_what_was_said() {
+    let answered =
+        |words: &[&str], person| answered_unasked(&line(words), person).map(|failure| failure.to_string());
+    let words = ["--quickstart", "--config-backend", "openai"];
+    assert_eq!(
+        answered(&words, Person::Present).unwrap(),
+        "error: `--config-backend` needs `--quickstart --headless`\nhint: add `--headless`, or leave it out to be asked\n"
+    );
+    assert_eq!(answered(&words, Person::Absent), None);
+    assert_eq!(answered(&["--quickstart", "--config", "c.yaml"], Person::Present), None);
+    assert_eq!(answered(&["--quickstart", "--headless", "--config-model", "m"], Person::Present), None);
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod commands;
 pub(crate) mod groups;
+mod numbers;
 pub(crate) mod unavailable;
 
 use std::ffi::{OsStr, OsString};
@@ -48,22 +49,17 @@ const OF_NEW_RUNS: [&str; 24] = [
 ];
 
 /// What `-h` leaves out: options of other options, and what only programs type.
-const RARE: [&str; 17] = [
+const RARE: [&str; 12] = [
     "broadcast",
     "no_parse_at_references",
     "skip_agent_selector",
     "no_browser",
-    "no_logs",
-    "eval_criteria",
-    "checklist_criteria_preset",
     "schema_backend",
     "with_examples",
     "config_agents",
     "config_backend",
     "config_model",
     "config_agent_id",
-    "config_docker",
-    "config_context_path",
     "no_session_registry",
     "quickstart_agent",
 ];
@@ -136,13 +132,16 @@ pub(crate) struct Arguments {
     pub(crate) modes: Modes,
 
     /// Seconds that the whole run may take
-    #[arg(long, value_name = "SECONDS", help_heading = "Limits", allow_negative_numbers = true)]
+    #[arg(long, value_name = "SECONDS", help_heading = "Limits", allow_negative_numbers = true,
+        value_parser = numbers::seconds)]
     pub(crate) orchestrator_timeout: Option<u64>,
     /// US dollars that the run may spend
-    #[arg(long, value_name = "USD", help_heading = "Limits", allow_negative_numbers = true)]
+    #[arg(long, value_name = "USD", help_heading = "Limits", allow_negative_numbers = true,
+        value_parser = numbers::dollars)]
     pub(crate) max_cost: Option<f64>,
     /// Tokens that the run may use, input and output together
-    #[arg(long, value_name = "N", help_heading = "Limits", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", help_heading = "Limits", allow_negative_numbers = true,
+        value_parser = numbers::tokens)]
     pub(crate) max_tokens: Option<u64>,
 
     /// No display; `KEY: value` lines for scripts on stdout
@@ -291,13 +290,18 @@ impl Detail {
 
 /// The command line as clap sees it, its help in this detail.
 pub(crate) fn command(detail: Detail) -> Command {
+    let is_missing = |id: &str| unavailable(id).is_some_and(|row| row.values.is_empty());
     let is_rare = |arg: &Arg| RARE.iter().any(|id| arg.get_id() == *id);
     let command = Arguments::command().mut_args(|arg| {
-        let is_missing = unavailable(arg.get_id().as_str()).is_some_and(|row| row.values.is_empty());
-        let hidden = detail == Detail::Usual && (is_missing || is_rare(&arg));
-        let arg = if is_missing { arg.help_heading(unavailable::HEADING) } else { arg };
+        let hidden = detail == Detail::Usual && (is_missing(arg.get_id().as_str()) || is_rare(&arg));
         arg.hide(hidden)
     });
+    let missing: Vec<String> = command.get_arguments().map(|arg| arg.get_id().to_string()).collect();
+    // This also puts each behind all others, and so the heading behind all headings.
+    let command = missing
+        .into_iter()
+        .filter(|id| is_missing(id))
+        .fold(command, |command, id| command.mut_arg(id, |arg| arg.help_heading(unavailable::HEADING)));
     let help = "Print this help: the usual flags with `-h`, all of them with `--help`";
     command.arg(help_flag(help)).mut_subcommands(|command| {
         let is_missing = unavailable::is_command(command.get_name());

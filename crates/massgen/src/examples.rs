@@ -144,28 +144,53 @@ pub(crate) fn find(name: &str) -> Result<&'static Example, Failure> {
 
 fn unknown(name: &str) -> Failure {
     const ALL: &str = "`massgen --list-examples` names them all";
-    let of_topic: Vec<&Example> = EXAMPLES.iter().filter(|example| example.topic() == name).collect();
-    let failure = |name: &str| Failure::configuration(format!("there is no example `{name}`"));
-    if !of_topic.is_empty() {
-        return failure(name).hint(format!("of this topic there are {}", listed(&of_topic)));
-    }
     let shown = clean_line(name);
+    let failure = Failure::configuration(format!("there is no example `{shown}`"));
+    if let Some(topic) = meant_topic(name) {
+        let of_topic: Vec<&Example> = EXAMPLES.iter().filter(|example| example.topic() == topic).collect();
+        return failure.hint(format!("of the topic `{topic}` there are {}", listed(&of_topic)));
+    }
     let near = nearest(&shown);
     if near.is_empty() {
-        return failure(&shown).hint(ALL);
+        return failure.hint(format!("topics are {}; {ALL}", topics().join(", ")));
     }
-    failure(&shown).hint(format!("did you mean {}? {ALL}", listed(&near)))
+    failure.hint(format!("did you mean {}? {ALL}", listed(&near)))
+}
+
+/// The topics, in the order of the list.
+fn topics() -> Vec<&'static str> {
+    let mut topics: Vec<&str> = EXAMPLES.iter().map(Example::topic).collect();
+    topics.dedup();
+    topics
+}
+
+/// The topic that is called `name`, but for a slip.
+fn meant_topic(name: &str) -> Option<&'static str> {
+    let wanted = name.to_lowercase();
+    let slips = |topic: &str| strsim::damerau_levenshtein(&wanted, topic);
+    topics().into_iter().filter(|topic| slips(topic) <= 1).min_by_key(|topic| slips(topic))
 }
 
 /// The examples whose names are most like `name`, the most like first.
 fn nearest(name: &str) -> Vec<&'static Example> {
+    /// How like a name is that has what was typed as a part, or as one of its words but for a slip.
+    const PART: f64 = 0.95;
+    /// Shortest part of a name that says which.
+    const TELLING: usize = 3;
     let short = |name: &str| name.rsplit('/').next().unwrap_or(name).to_lowercase().replace('-', "_");
     let wanted = short(name);
-    let likeness = |example: &Example| {
-        example.names().map(|name| strsim::jaro_winkler(&wanted, &short(name))).fold(0.0, f64::max)
+    let likeness = |name: &str| strsim::jaro_winkler(&wanted, &short(name));
+    let has_part = |name: &str| {
+        let name = short(name);
+        let is_slip = |word: &str| strsim::damerau_levenshtein(&wanted, word) <= 1;
+        wanted.len() >= TELLING && (name.contains(&wanted) || name.split('_').any(is_slip))
+    };
+    let of_example = |example: &Example| {
+        let best = example.names().map(likeness).fold(0.0, f64::max);
+        if has_part(example.name) { best.max(PART) } else { best }
     };
     let mut near: Vec<(f64, &Example)> =
-        EXAMPLES.iter().map(|example| (likeness(example), example)).collect();
+        EXAMPLES.iter().map(|example| (of_example(example), example)).collect();
     let best = near.iter().map(|(likeness, _)| *likeness).fold(0.0, f64::max);
     near.retain(|(likeness, _)| *likeness >= LIKENESS.max(best - BEHIND_THE_BEST));
     near.sort_by(|(one, _), (other, _)| other.total_cmp(one));
@@ -175,6 +200,20 @@ fn nearest(name: &str) -> Vec<&'static Example> {
 fn listed(examples: &[&Example]) -> String {
     let names: Vec<String> = examples.iter().map(|example| format!("`{}`", example.path())).collect();
     names.join(", ")
+}
+
+/// All examples, for programs.
+pub(crate) fn json() -> serde_json::Value {
+    let examples = EXAMPLES.iter().map(|example| {
+        serde_json::json!({
+            "name": example.name,
+            "config": example.path(),
+            "topic": example.topic(),
+            "description": example.description(),
+            "also": example.also().collect::<Vec<_>>(),
+        })
+    });
+    serde_json::json!({ "examples": examples.collect::<Vec<_>>() })
 }
 
 /// All examples with a line about each, for people.

@@ -58,7 +58,18 @@ fn names_of_massgen_that_are_served_find_an_example() {
 
 #[test]
 fn a_name_that_is_not_there_is_told_with_what_was_probably_meant() {
-    let names = ["basic/tree-agents", "teams", "single_gpt5nano_file_search", "zzz", "", "a\u{1b}[31m"];
+    let names = [
+        "basic/tree-agents",
+        "agents",
+        "three",
+        "reviw",
+        "teams",
+        "team",
+        "single_gpt5nano_file_search",
+        "zzz",
+        "",
+        "a\u{1b}[31m",
+    ];
     insta::assert_snapshot!(names.map(found).join("\n"));
 }
 

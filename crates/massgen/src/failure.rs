@@ -5,6 +5,7 @@ use std::fmt;
 use massgen_config::Findings;
 use massgen_protocol::event::RunOutcome;
 use massgen_view::clean::clean_text;
+use textwrap::core::Word;
 
 use crate::terminal::findings_style;
 
@@ -86,23 +87,78 @@ impl Failure {
     }
 }
 
-/// Lines for a person, the last one ended.
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Failure {
+    /// Lines for a person, the last one ended; broken where `columns` are given.
+    pub(crate) fn shown(&self, columns: Option<usize>) -> String {
         match self {
             Self::Plain { message, hint, .. } => {
                 // Names of files, ids and what other programs say may hold what a terminal would obey.
-                writeln!(f, "error: {}", clean_text(message))?;
-                match hint {
-                    Some(hint) => writeln!(f, "hint: {}", clean_text(hint)),
-                    None => Ok(()),
+                let mut out = labelled("error: ", &clean_text(message), columns);
+                if let Some(hint) = hint {
+                    out.push_str(&labelled("hint: ", &clean_text(hint), columns));
                 }
+                out
             }
             Self::Configuration(findings) => {
-                f.write_str(&massgen_config::render(findings, findings_style(&std::io::stderr())))
+                massgen_config::render(findings, findings_style(&std::io::stderr()))
             }
         }
     }
+}
+
+/// Lines for a person, the last one ended, each as long as it is.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown(None))
+    }
+}
+
+/// `text` behind its label. A line that is broken goes on below its first word; one that is indented was laid out by
+/// whoever wrote it and stays.
+fn labelled(label: &str, text: &str, columns: Option<usize>) -> String {
+    let indent = " ".repeat(label.len());
+    let mut out = String::new();
+    for (number, line) in text.lines().enumerate() {
+        let first = if number == 0 { label } else { "" };
+        match columns {
+            Some(columns) if !line.starts_with(' ') => {
+                let options = textwrap::Options::new(columns)
+                    .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit)
+                    .word_separator(textwrap::WordSeparator::Custom(words))
+                    .word_splitter(textwrap::WordSplitter::NoHyphenation)
+                    .break_words(false)
+                    .initial_indent(first)
+                    .subsequent_indent(&indent);
+                out.push_str(&textwrap::fill(line, options));
+            }
+            Some(_) | None => {
+                out.push_str(first);
+                out.push_str(line);
+            }
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// The words of `line`, each with the spaces behind it. What stands in backticks is one word: a command or a path that
+/// is broken cannot be copied.
+fn words(line: &str) -> Box<dyn Iterator<Item = Word<'_>> + '_> {
+    let mut words = Vec::new();
+    let (mut start, mut before, mut is_quoted) = (0, '`', false);
+    for (at, c) in line.char_indices() {
+        if before == ' ' && c != ' ' && !is_quoted {
+            words.extend(line.get(start..at));
+            start = at;
+        }
+        if c == '`' {
+            // A backtick without a partner quotes nothing.
+            is_quoted = !is_quoted && line.get(at + 1..).is_some_and(|later| later.contains('`'));
+        }
+        before = c;
+    }
+    words.extend(line.get(start..));
+    Box::new(words.into_iter().map(Word::from))
 }
 
 #[cfg(test)]
@@ -116,5 +172,19 @@ mod tests {
         let shown = failure.to_string();
         assert!(shown.chars().all(|c| c == '\n' || !c.is_control()), "{shown:?}");
         assert!(shown.starts_with("error: there is no `a") && shown.ends_with("\nand below\n"), "{shown:?}");
+    }
+
+    #[test]
+    fn lines_are_broken_between_words_and_never_inside_of_what_is_copied() {
+        let failure = Failure::configuration(
+            "the folder `/home/somebody/a path with spaces/and more` is not there\n  massgen --backend simulated \"this line stays as it is\"\nand this is a `line",
+        )
+        .hint("run `massgen --quickstart --headless --config-backend openai`, or write it yourself");
+        for columns in [20, 40, 200] {
+            let words = |text: String| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+            assert_eq!(words(failure.shown(Some(columns))), words(failure.to_string()));
+        }
+        insta::assert_snapshot!(failure.shown(Some(40)));
+        assert_eq!(failure.shown(Some(200)), failure.to_string());
     }
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use massgen_config::backends::BackendType;
 use massgen_config::docs::{Examples, SchemaView, json_schema, schema_text};
 use massgen_config::{
-    Defaults, EffectiveRequest, Settings, Source, Validation, effective, render, validate as judge,
+    Defaults, EffectiveRequest, Settings, Source, Validation, effective, render, validate_here,
 };
 
 use crate::arguments::commands::{Config, ShowConfig};
@@ -36,7 +36,8 @@ pub(crate) fn validate(
         }
         Err(failure) => return Err(failure),
     };
-    let findings = judge(&source, backends::known(environment)?.as_ref());
+    let known = backends::known(environment)?;
+    let findings = validate_here(&source, &known, &|name| environment.get(name));
     let strictness = if information.strict || information.strict_validation {
         Validation::Strict
     } else {

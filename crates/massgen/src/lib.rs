@@ -39,7 +39,7 @@ mod terminal;
 mod wiring;
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -53,6 +53,7 @@ use environment::Environment;
 use failure::Failure;
 use remarks::Remarks;
 use sessions::listing::Extent;
+use setting_up::Person;
 use setting_up::doctor::{self, Form};
 
 /// Something between the engine and its journal. Tests use it to break things at a chosen moment.
@@ -105,6 +106,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, layer: &JournalLayer)
 /// Does what was asked for.
 fn perform(line: &mut CommandLine, layer: &JournalLayer) -> Result<u8, Failure> {
     let action = action::decide(line)?;
+    if matches!(action, Action::Quickstart)
+        && let Some(failure) = action::answered_unasked(line, Person::of_process())
+    {
+        return Err(failure);
+    }
     for remark in action::idle(line) {
         Remarks::direct().tell(&remark);
     }
@@ -121,6 +127,9 @@ fn perform(line: &mut CommandLine, layer: &JournalLayer) -> Result<u8, Failure> 
         }
         Action::ListBackends => {
             information::list_backends(&arguments.information, &Environment::of_process()?)
+        }
+        Action::ListExamples if arguments.information.json => {
+            print(format!("{:#}\n", examples::json()).as_bytes())
         }
         Action::ListExamples => print(examples::list().as_bytes()),
         Action::Example(name) => print(examples::find(name)?.text.as_bytes()),
@@ -169,8 +178,10 @@ fn print(text: &[u8]) -> Result<u8, Failure> {
     }
 }
 
-/// Tells a person what went wrong, on stderr.
+/// Tells a person what went wrong, on stderr. Lines are broken for people only: programs look for whole ones.
 fn report(failure: &Failure) -> ExitCode {
-    let _ = write!(std::io::stderr().lock(), "{failure}");
+    let stderr = std::io::stderr();
+    let columns = stderr.is_terminal().then(|| terminal::columns(&stderr));
+    let _ = stderr.lock().write_all(failure.shown(columns).as_bytes());
     ExitCode::from(failure.code())
 }

@@ -358,15 +358,10 @@ impl Manner {
         } else {
             Lines::None
         };
-        let wish = match ui.display {
-            Some(DisplayType::Simple) => Wish::Simple,
-            Some(DisplayType::Terminal | DisplayType::Rich) | None => {
-                if arguments.wants_plain_lines() {
-                    Wish::Simple
-                } else {
-                    Wish::Live
-                }
-            }
+        let wish = match (arguments.display.kind, ui.display) {
+            (None, Some(DisplayType::Simple)) => Wish::Simple,
+            (Some(_) | None, _) if arguments.wants_plain_lines() => Wish::Simple,
+            (Some(_), _) | (None, Some(DisplayType::Terminal | DisplayType::Rich) | None) => Wish::Live,
         };
         Self { lines, wish }
     }

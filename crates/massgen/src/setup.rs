@@ -32,7 +32,7 @@ pub(crate) const USER_CONFIG: &str = "~/.config/massgen/config.yaml";
 pub(crate) const CONFIGS: [&str; 2] = [PROJECT_CONFIG, USER_CONFIG];
 
 /// Longest configuration file that is read.
-const CONFIG_BYTES: u64 = 16 * 1024 * 1024;
+const CONFIG_BYTES: u64 = massgen_config::node::SOURCE_BYTES as u64;
 
 /// What a new run starts from.
 pub(crate) struct Setup {
@@ -73,7 +73,7 @@ impl Written {
     }
 
     fn is_configured(&self) -> bool {
-        self.source.is_some() || self.settings.name_a_backend() || self.settings.simulate
+        self.source.is_some() || self.settings.stand_in_for_a_file()
     }
 
     fn load(&self, arguments: &Arguments, environment: &Environment) -> Result<Loaded, Failure> {
@@ -129,12 +129,6 @@ pub(crate) fn prepare(arguments: &Arguments, environment: &Environment) -> Resul
             ));
         }
         remarks.push(unconfigured(environment, &written.backends)?);
-    }
-    if written.settings.modes.no_logs {
-        // The check of the configuration tells of keys that ask for something; this one asks for nothing.
-        remarks.push(
-            "warning: `--no-logs` has no effect yet: massgen.log is written with the run's files".to_owned(),
-        );
     }
     let mut loaded = written.load(arguments, environment)?;
     if !arguments.modes.no_parse_at_references
@@ -249,9 +243,14 @@ fn modes(arguments: &Arguments, environment: &Environment) -> Result<Modes, Fail
 
 /// The criteria in `file`.
 fn criteria(file: &Path, environment: &Environment) -> Result<Criteria, Failure> {
-    let text = read_text(&environment.absolute(file), CONFIG_BYTES).map_err(|problem| {
-        Failure::configuration(format!("cannot read the criteria `{}`: {problem}", file.display()))
-            .hint("give the path of a JSON file with `--eval-criteria`")
+    const HINT: &str = "give the path of a JSON file with `--eval-criteria`";
+    let path = environment.absolute(file);
+    if !path.exists() {
+        let message = format!("there is no file of criteria `{}`", file.display());
+        return Err(Failure::configuration(message).hint(HINT));
+    }
+    let text = read_text(&path, CONFIG_BYTES).map_err(|problem| {
+        Failure::configuration(format!("cannot read the criteria `{}`: {problem}", file.display())).hint(HINT)
     })?;
     Criteria::parse(&text)
         .map_err(|error| Failure::configuration(format!("`{}`: {error}", file.display())).hint(error.hint()))
@@ -305,7 +304,7 @@ pub(crate) fn find_source(
     match config {
         None => Ok(None),
         Some(path) => Err(Failure::configuration(format!("there is no configuration `{}`", path.display()))
-            .hint(format!("looked for {}", candidates.join(", ")))),
+            .hint(format!("looked for `{}`", candidates.join("`, `")))),
     }
 }
 
@@ -315,7 +314,9 @@ fn named(path: &Path) -> Vec<String> {
     let mut candidates = vec![name.to_string()];
     if path.is_relative() && !path.starts_with("~") {
         candidates.push(format!("~/.config/massgen/agents/{name}"));
-        candidates.push(format!("~/.config/massgen/agents/{name}.yaml"));
+        if check_file_name(path).is_err() {
+            candidates.push(format!("~/.config/massgen/agents/{name}.yaml"));
+        }
     }
     candidates
 }
@@ -323,7 +324,7 @@ fn named(path: &Path) -> Vec<String> {
 pub(crate) fn read_source(name: String, path: &Path) -> Result<Source, Failure> {
     let text = read_text(path, CONFIG_BYTES).map_err(|problem| {
         Failure::configuration(format!("cannot read the configuration `{name}`: {problem}"))
-            .hint("give the path of a YAML or JSON file with `--config`")
+            .hint("name a YAML or JSON file of some kilobytes")
     })?;
     Ok(Source::new(name, text))
 }

@@ -115,6 +115,10 @@ fn replayed(
     path: &Path,
     redaction: &Redaction,
 ) -> Result<BTreeMap<AgentId, Arc<dyn Model>>, Failure> {
+    if !path.exists() {
+        let message = format!("there is no recording `{}`", path.display());
+        return Err(Failure::configuration(message).hint("make one with `--record FILE`"));
+    }
     let cassette = Cassette::load(path).map_err(Failure::configuration)?;
     cassette.check_run(spec, redaction).map_err(Failure::configuration)?;
     let replay = Arc::new(Replay::new(cassette, Pace::AsFastAsPossible, redaction.clone()));

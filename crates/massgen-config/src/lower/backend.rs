@@ -15,7 +15,7 @@ use crate::endpoint::{Endpoint, Transport};
 use crate::expand::only_reference;
 use crate::finding::{Finding, Severity};
 use crate::literal::LiteralKey;
-use crate::node::{Node, Value};
+use crate::node::{Node, Origin, Value};
 use crate::passthrough;
 
 /// From a request to the first part of the reply of the simulated model, when nothing is written.
@@ -64,6 +64,14 @@ struct Draft<'a> {
 impl Draft<'_> {
     fn at(&self, key: &str) -> String {
         format!("{}.{key}", self.path)
+    }
+
+    /// What to do, said for where the backend was named: by a flag, or in a file.
+    fn advice(&self, for_a_flag: &'static str, for_a_file: &'static str) -> &'static str {
+        match self.node.origin {
+            Origin::Flag(_) => for_a_flag,
+            Origin::File(_) | Origin::Environment { .. } | Origin::BuiltIn => for_a_file,
+        }
     }
 }
 
@@ -169,7 +177,10 @@ impl<'a> Lower<'a> {
             if draft.kind.default_model.is_none() {
                 self.report(
                     Finding::error(path, format!("the type `{name}` has no default model"))
-                        .hint("write `model:` with a name that the service knows")
+                        .hint(draft.advice(
+                            "add `--model` with a name that the service knows",
+                            "write `model:` with a name that the service knows",
+                        ))
                         .at(&draft.node.origin),
                 );
             }
@@ -222,7 +233,10 @@ impl<'a> Lower<'a> {
             if parsed.is_none() {
                 self.report(
                     Finding::error(path, format!("the type `{}` needs a `base_url`", draft.kind.name))
-                        .hint("write the address of the service, up to and without `/chat/completions`")
+                        .hint(draft.advice(
+                            "add `--base-url` with the address, up to and without `/chat/completions`",
+                            "write the address of the service, up to and without `/chat/completions`",
+                        ))
                         .at(&draft.node.origin),
                 );
             }

@@ -165,7 +165,7 @@ fn flags_alone_that_name_nothing_known_are_refused() {
     );
     let nameless =
         errors(&Settings { base_url: Some("http://localhost:1/v1".into()), ..Settings::default() });
-    assert_eq!(nameless, ["0 error: the type `chatcompletion` has no default model"]);
+    assert_eq!(nameless, ["0 error: an address is given, and no model"]);
 }
 
 #[test]

@@ -19,6 +19,8 @@ mod models_file;
 #[cfg(test)]
 mod pages;
 #[cfg(test)]
+mod reading;
+#[cfg(test)]
 mod teams;
 
 use std::path::Path;

@@ -1,6 +1,10 @@
 use std::ffi::OsString;
 
+use massgen_config::{DisplayType, UiSettings};
+
 use super::*;
+use crate::display::surroundings::Wish;
+use crate::run::Manner;
 
 fn parse(words: &[&str]) -> Result<CommandLine, clap::Error> {
     let words = std::iter::once("massgen").chain(words.iter().copied());
@@ -297,4 +301,17 @@ fn every_row_of_what_is_not_there_names_a_flag_or_a_command() {
             at = at.find_subcommand(name).unwrap_or_else(|| panic!("{}", row.name));
         }
     }
+}
+
+#[test]
+fn the_display_that_is_typed_wins_over_that_of_the_configuration() {
+    let wish = |words: &[&str], display| {
+        let line = parse(words).unwrap();
+        Manner::of(&line.arguments, &UiSettings { display, automation: None }).wish
+    };
+    assert_eq!(wish(&["q"], Some(DisplayType::Simple)), Wish::Simple);
+    assert_eq!(wish(&["--display", "rich", "q"], Some(DisplayType::Simple)), Wish::Live);
+    assert_eq!(wish(&["--display", "rich", "--no-display", "q"], Some(DisplayType::Simple)), Wish::Live);
+    assert_eq!(wish(&["--no-display", "q"], Some(DisplayType::Rich)), Wish::Simple);
+    assert_eq!(wish(&["q"], None), Wish::Live);
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use super::numbers;
+
 /// How the agents work.
 #[derive(Debug, Args, Serialize)]
 #[command(next_help_heading = "Modes")]
@@ -15,10 +17,10 @@ pub(crate) struct Modes {
     /// Fewer checks per round, for every setting that the configuration leaves open
     #[arg(long)]
     pub(crate) fast: bool,
-    /// Whether all agents answer the whole question or each does a part
+    /// Whether all agents answer the whole question or each does a part, which is not in this version yet
     #[arg(long, value_name = "MODE")]
     pub(crate) coordination_mode: Option<CoordinationMode>,
-    /// Give each agent a point of view of its own, or none
+    /// Give each agent a point of view of its own; not in this version yet, only `off` is
     #[arg(long, value_name = "KIND")]
     pub(crate) personas: Option<Personas>,
     /// Criteria from a JSON file: a list of `{"text": …}`
@@ -71,7 +73,7 @@ pub(crate) struct Display {
     #[arg(id = "display", long = "display", value_name = "KIND")]
     #[serde(rename = "display")]
     pub(crate) kind: Option<DisplayKind>,
-    /// No massgen.log with the run's files, unless --debug; without effect in this version
+    /// No massgen.log with the run's files, unless --debug
     #[arg(long)]
     pub(crate) no_logs: bool,
     /// No menu at the end of a run; there is none in this version
@@ -136,7 +138,7 @@ pub(crate) struct SetUp {
     #[arg(long, value_name = "FILE")]
     pub(crate) generate_config: Option<PathBuf>,
     /// For a new configuration: the number of agents
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = numbers::whole)]
     pub(crate) config_agents: Option<i64>,
     /// For a new configuration: the backend type of the agents
     #[arg(long, value_name = "TYPE")]
@@ -184,7 +186,7 @@ pub(crate) struct Information {
     /// With --validate: warnings count as errors
     #[arg(long)]
     pub(crate) strict: bool,
-    /// With --validate, --list-backends and --show-schema: JSON
+    /// With --validate, --list-backends, --list-examples and --show-schema: JSON
     #[arg(long)]
     pub(crate) json: bool,
     /// Run although the configuration has unknown keys

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::CommandLine;
+use super::{CommandLine, numbers};
 use crate::failure::Failure;
 
 /// Heading of these flags in the help.
@@ -29,6 +29,11 @@ pub(crate) struct Unavailable {
 
 const PLANNING: &str = "planning";
 const WEB: &str = "the web interface";
+const CHECKLISTS: &str = "checklist-gated voting";
+const CONTAINERS: &str = "containers";
+const WORKSPACES: &str = "workspaces";
+const PUT_INTO_SYSTEM_MESSAGES: &str =
+    "leave it out, and write what answers are judged by into the question or into `system_message`";
 const STEPS: &str = "step mode";
 const ASK_DIRECTLY: &str = "leave it out, and ask for the plan or the work in the question itself";
 const IN_TERMINAL: &str =
@@ -46,6 +51,27 @@ pub(crate) const FLAGS: &[Unavailable] = &[
         &["textual"],
         "the full-screen terminal interface",
         "leave it out for live progress, or use `--no-display` for plain lines",
+    ),
+    value(
+        "coordination_mode",
+        &["decomposition"],
+        "decomposition of the task",
+        "leave it out: all agents answer the whole question and vote",
+    ),
+    value(
+        "personas",
+        &["perspective", "implementation", "methodology"],
+        "agents with personas",
+        "leave it out, or give each agent of the configuration a `system_message` of its own",
+    ),
+    flag("fast", "fast iteration", "leave it out, or use `--quick` for one answer each"),
+    flag("eval_criteria", CHECKLISTS, PUT_INTO_SYSTEM_MESSAGES),
+    flag("checklist_criteria_preset", CHECKLISTS, PUT_INTO_SYSTEM_MESSAGES),
+    flag("cwd_context", WORKSPACES, "leave it out, and put what the agents are to know into the question"),
+    flag(
+        "no_logs",
+        "runs without massgen.log",
+        "leave it out, or set MASSGEN_LOG_BASE_DIR to keep the files of runs elsewhere",
     ),
     flag(
         "rate_limit",
@@ -74,7 +100,13 @@ pub(crate) const FLAGS: &[Unavailable] = &[
         "leave it out, or steer a run by files with `--inbox-dir DIR`",
     ),
     flag("setup_skills", "skills", "leave it out: a run needs no skills"),
-    flag("setup_docker", "containers", "leave it out: a run needs no containers"),
+    flag("setup_docker", CONTAINERS, "leave it out: a run needs no containers"),
+    flag("config_docker", CONTAINERS, "leave it out: agents run no commands in this version"),
+    flag(
+        "config_context_path",
+        WORKSPACES,
+        "leave it out, or add `context_paths` to the file for a later version",
+    ),
     flag("textual_serve", "the full-screen terminal interface", IN_TERMINAL),
     flag("textual_serve_port", "the full-screen terminal interface", IN_TERMINAL),
     flag("web_quickstart", WEB, "use `massgen --quickstart`"),
@@ -162,11 +194,6 @@ impl Unavailable {
     }
 }
 
-/// The first flag in the order of the table that was typed and cannot be used.
-pub(crate) fn first(line: &CommandLine) -> Option<&'static Unavailable> {
-    FLAGS.iter().find(|row| row.is_in(line))
-}
-
 /// The flags that only wait for their feature.
 #[derive(Debug, Args, Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "these are the switches of the command line")]
@@ -197,10 +224,10 @@ pub(crate) struct UnavailableFlags {
     #[arg(long, value_name = "KIND")]
     plan_thoroughness: Option<PlanThoroughness>,
     /// How many steps a plan has, about
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = numbers::whole)]
     pub(crate) plan_steps: Option<i64>,
     /// How many parts a plan is carried out in
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = numbers::whole)]
     pub(crate) plan_chunks: Option<i64>,
     /// Whom agents may ask while they work; `false`, nobody, is how this version works
     #[arg(long, value_name = "WHOM")]

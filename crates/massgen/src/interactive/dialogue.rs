@@ -362,8 +362,8 @@ impl<H: Host, W: Write + Send> Dialogue<H, W> {
     }
 
     fn fail(&mut self, failure: &Failure) -> io::Result<()> {
-        // It is laid out and cleaned where it was made.
-        self.write(&failure.to_string())
+        // It is cleaned where it was made.
+        self.write(&failure.shown(Some(self.style.width)))
     }
 
     fn write(&mut self, text: &str) -> io::Result<()> {

@@ -1,23 +1,32 @@
 //! `--list-sessions`.
 
 use std::fmt::Write;
+use std::io::stdout;
 use std::path::Path;
 
 use massgen_journal::artifacts::RunFolder;
 use massgen_journal::sessions::Entry;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::{entries, log_root};
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::terminal::columns;
 
 /// Sessions of the short list.
 const SHOWN: usize = 10;
 
-/// Columns of all lines.
-const WIDTH: usize = 92;
+/// Most columns of all lines, on however wide a terminal.
+const WIDEST: usize = 100;
 
-/// Columns of the table: id, start, status, model.
-const COLUMNS: [usize; 4] = [32, 18, 15, 20];
+/// Columns of the start, as in `YYYY-MM-DD HH:MM`, and of the longest status.
+const FIXED: [usize; 2] = [16, 13];
+
+/// Least columns of a model. An id gets all others: a shortened one cannot be typed.
+const MODEL: usize = 8;
+
+/// Columns between two.
+const GAP: usize = 2;
 
 /// Whether a session is at work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +72,8 @@ pub(crate) fn perform(extent: Extent, environment: &Environment) -> Result<u8, F
     sessions.sort_by(|(one, _), (other, _)| other.start_time.cmp(&one.start_time));
     let text = match (sessions.is_empty(), extent) {
         (true, _) => "no sessions yet; a question begins one: massgen \"your question\"\n".to_owned(),
-        (false, Extent::All) => details(&sessions),
-        (false, Extent::Newest) => table(&sessions),
+        (false, Extent::All) => details(&sessions, columns(&stdout())),
+        (false, Extent::Newest) => table(&sessions, columns(&stdout())),
     };
     crate::print(text.as_bytes())
 }
@@ -86,15 +95,23 @@ fn status(entry: &Entry, environment: &Environment) -> Status {
     }
 }
 
-/// The newest sessions, one line each.
-fn table(sessions: &[(Entry, Status)]) -> String {
-    let rule = |c: &str| c.repeat(WIDTH);
+/// The newest sessions, one line each, on a terminal of so many columns.
+fn table(sessions: &[(Entry, Status)], columns: usize) -> String {
+    let newest = || sessions.iter().take(SHOWN);
+    let width = columns.min(WIDEST);
+    let fixed = FIXED.iter().sum::<usize>() + 3 * GAP;
+    let longest = newest().map(|(entry, _)| plain(&entry.session_id).width()).max().unwrap_or_default();
+    let id = longest.max("Session ID".len()).min(width.saturating_sub(fixed + MODEL));
+    let [start, state] = FIXED;
+    let widths = [id, start, state, width.saturating_sub(fixed + id).max(MODEL)];
+    let rule = |c: &str| c.repeat(width);
     let mut out = format!("{}\n", rule("="));
-    row(&mut out, ["Session ID", "Started", "Status", "Model"]);
+    row(&mut out, widths, ["Session ID", "Started", "Status", "Model"]);
     let _ = writeln!(out, "{}", rule("-"));
-    for (entry, status) in sessions.iter().take(SHOWN) {
+    for (entry, status) in newest() {
         let started = started(entry, "YYYY-MM-DD HH:MM".len());
-        row(&mut out, [&entry.session_id, &started, status.text(), entry.model.as_deref().unwrap_or("-")]);
+        let model = entry.model.as_deref().unwrap_or("-");
+        row(&mut out, widths, [&entry.session_id, &started, status.text(), model]);
     }
     let _ = writeln!(out, "{}", rule("="));
     if sessions.len() > SHOWN {
@@ -109,23 +126,38 @@ fn table(sessions: &[(Entry, Status)]) -> String {
     out
 }
 
-fn row(out: &mut String, cells: [&str; 4]) {
+fn row(out: &mut String, widths: [usize; 4], cells: [&str; 4]) {
     let mut line = String::new();
-    for (cell, width) in cells.iter().zip(COLUMNS) {
-        // Writing to a string cannot fail.
-        let _ = write!(line, "{:<width$}  ", fitted(cell, width));
+    for (cell, width) in cells.iter().zip(widths) {
+        let cell = fitted(cell, width);
+        let space = width.saturating_sub(cell.width()) + GAP;
+        line.push_str(&cell);
+        line.push_str(&" ".repeat(space));
     }
+    // Writing to a string cannot fail.
     let _ = writeln!(out, "{}", line.trim_end());
 }
 
-/// Every session with all that is known of it.
-fn details(sessions: &[(Entry, Status)]) -> String {
+/// Every session with all that is known of it, on a terminal of so many columns.
+fn details(sessions: &[(Entry, Status)], columns: usize) -> String {
+    const NAMES: usize = 13;
+    let width = columns.min(WIDEST);
+    let indent = " ".repeat(NAMES);
     let mut out = String::new();
     for (entry, status) in sessions {
-        let _ = writeln!(out, "{}", "=".repeat(WIDTH));
+        let _ = writeln!(out, "{}", "=".repeat(width));
         let mut line = |name: &str, value: Option<&str>| {
             if let Some(value) = value.filter(|value| !value.is_empty()) {
-                let _ = writeln!(out, "{name:<13}{}", plain(value));
+                let name = format!("{name:<NAMES$}");
+                // A path or an id that is broken cannot be copied.
+                let options = textwrap::Options::new(width)
+                    .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit)
+                    .word_separator(textwrap::WordSeparator::AsciiSpace)
+                    .word_splitter(textwrap::WordSplitter::NoHyphenation)
+                    .break_words(false)
+                    .initial_indent(&name)
+                    .subsequent_indent(&indent);
+                let _ = writeln!(out, "{}", textwrap::fill(&plain(value), options));
             }
         };
         line("Session ID:", Some(&entry.session_id));
@@ -137,7 +169,7 @@ fn details(sessions: &[(Entry, Status)]) -> String {
         line("Config:", config.map(|name| name.to_string_lossy()).as_deref());
         line("Folder:", entry.project_directory.as_deref());
     }
-    let _ = writeln!(out, "{}", "=".repeat(WIDTH));
+    let _ = writeln!(out, "{}", "=".repeat(width));
     out
 }
 
@@ -150,10 +182,16 @@ fn started(entry: &Entry, chars: usize) -> String {
 /// `text` in `width` columns.
 fn fitted(text: &str, width: usize) -> String {
     let text = plain(text);
-    if text.chars().count() <= width {
+    if text.width() <= width {
         return text;
     }
-    let head: String = text.chars().take(width.saturating_sub(2)).collect();
+    let mut head = String::new();
+    for c in text.chars() {
+        if head.width() + c.width().unwrap_or_default() > width.saturating_sub(2) {
+            break;
+        }
+        head.push(c);
+    }
     format!("{head}..")
 }
 
@@ -171,7 +209,9 @@ mod tests {
             session_id: format!("session_20260214_0930{number:02}"),
             start_time: format!("2026-02-14T09:30:{number:02}.482913"),
             model: Some(model.to_owned()),
-            description: Some("Why is the sky blue?".to_owned()),
+            description: Some(
+                "Why is the sky blue, and why is it red where the sun goes down in the west?".to_owned(),
+            ),
             config_path: Some("/home/user/project/.massgen/config.yaml".to_owned()),
             project_directory: Some("/home/user/project".to_owned()),
             ..Entry::default()
@@ -188,13 +228,17 @@ mod tests {
 
     #[test]
     fn the_newest_sessions_are_a_table() {
-        let table = table(&sessions());
-        assert!(table.lines().all(|line| line.chars().count() <= WIDTH));
-        insta::assert_snapshot!(table);
+        for columns in [80, 100, 200] {
+            let table = table(&sessions(), columns);
+            assert!(table.lines().all(|line| line.width() <= columns.min(WIDEST)), "{table}");
+        }
+        insta::assert_snapshot!(table(&sessions(), 80));
     }
 
     #[test]
     fn all_sessions_are_told_in_detail() {
-        insta::assert_snapshot!(details(&sessions()[..4]));
+        let details = details(&sessions()[..4], 80);
+        assert!(details.lines().all(|line| line.width() <= 80), "{details}");
+        insta::assert_snapshot!(details);
     }
 }

@@ -55,52 +55,6 @@ fn simulate_without_a_configuration_runs_the_simulated_team_although_a_key_is_th
 }
 
 #[test]
-fn a_mode_whose_key_has_no_effect_yet_is_told_as_such_and_the_run_goes_on() {
-    for (flags, key) in [
-        (&["--coordination-mode", "decomposition"][..], "coordination_mode"),
-        (&["--personas", "methodology"], "persona_generator"),
-        (&["--fast"], "fast_iteration_mode"),
-        (&["--checklist-criteria-preset", "analysis"], "checklist_criteria_preset"),
-        (&["--cwd-context", "rw"], "context_paths"),
-        (&["--no-logs"], "`--no-logs` has no effect yet"),
-    ] {
-        let world = team();
-        let told = world.run(&[flags, &["q"]].concat()).exits(0);
-        assert!(told.stderr.contains(key), "{flags:?}: {told}");
-        assert_eq!(told.stdout, "the final words\n", "{flags:?}");
-    }
-}
-
-#[test]
-fn a_mode_that_the_configuration_does_not_know_is_refused_by_its_check() {
-    let told = refused(&team(), &["--checklist-criteria-preset", "beauty", "q"], 1);
-    assert!(
-        told.stderr.contains("checklist_criteria_preset") && told.stderr.contains("`analysis`"),
-        "{told}"
-    );
-}
-
-#[test]
-fn criteria_come_from_a_file_and_what_is_wrong_with_it_is_told() {
-    let world = team();
-    world.write("criteria.json", r#"{"criteria": [{"name": "cites sources"}]}"#);
-    let told = world.run(&["--eval-criteria", "criteria.json", "q"]).exits(0);
-    assert!(told.stderr.contains("checklist_criteria_inline"), "{told}");
-    let world = team();
-    world.write("no.json", r#"[{"category": "must"}]"#);
-    let told = refused(&world, &["--eval-criteria", "no.json", "q"], 1);
-    assert!(
-        told.stderr
-            .starts_with("error: `no.json`: the criteria cannot be used: criterion 1 has no `text`\nhint: "),
-        "{told}"
-    );
-    for file in ["missing.json", "."] {
-        let told = refused(&world, &["--eval-criteria", file, "q"], 1);
-        assert!(told.stderr.starts_with(&format!("error: cannot read the criteria `{file}`: ")), "{told}");
-    }
-}
-
-#[test]
 fn quick_gives_one_answer_each_and_no_presentation() {
     let world =
         configured("agents: [{id: a, backend: {type: simulated}}, {id: b, backend: {type: simulated}}]");
@@ -185,6 +139,8 @@ fn a_flag_that_asks_for_what_is_the_case_anyway_is_taken() {
         &["--no-browser"],
         &["--no-session-registry"],
         &["--no-parse-at-references"],
+        &["--personas", "off"],
+        &["--coordination-mode", "parallel"],
     ] {
         let told = team().run(&[flags, &["q"]].concat()).exits(0);
         assert_eq!(
@@ -208,9 +164,9 @@ fn a_flag_that_has_nothing_to_do_is_told_and_does_no_harm() {
 #[test]
 fn the_flags_of_a_run_are_kept_with_it() {
     let world = team();
-    world.run(&["--orch", "60", "--fast", "q"]).exits(0);
+    world.run(&["--orch", "60", "--quick", "q"]).exits(0);
     let metadata = fs_err::read_to_string(world.attempt().join("execution_metadata.yaml")).unwrap();
-    for line in ["  orchestrator_timeout: 60\n", "  fast: true\n", "  personas: null\n", "  plan: false\n"] {
+    for line in ["  orchestrator_timeout: 60\n", "  quick: true\n", "  personas: null\n", "  plan: false\n"] {
         assert!(metadata.contains(line), "{line}: {metadata}");
     }
 }

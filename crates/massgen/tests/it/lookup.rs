@@ -52,8 +52,8 @@ fn a_configuration_is_also_found_by_its_name_among_the_user_s() {
     let told = world.run(&["--config", "quartet", "q"]).exits(1);
     assert_eq!(
         told.stderr,
-        "error: there is no configuration `quartet`\nhint: looked for quartet, ~/.config/massgen/agents/quartet, \
-         ~/.config/massgen/agents/quartet.yaml\n"
+        "error: there is no configuration `quartet`\nhint: looked for `quartet`, `~/.config/massgen/agents/quartet`, \
+         `~/.config/massgen/agents/quartet.yaml`\n"
     );
 }
 

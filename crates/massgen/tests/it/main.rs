@@ -46,6 +46,8 @@ mod quickstart;
 #[cfg(test)]
 mod rebuild;
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod resume;
 #[cfg(test)]
 mod run_folder;
