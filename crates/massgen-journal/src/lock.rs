@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::fs::TryLockError;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
 use fs_err::File;
@@ -41,21 +41,25 @@ impl fmt::Display for Owner {
 /// Name of the file in a run folder that is locked.
 const LOCK: &str = "journal.lock";
 
-/// Whether a process holds the lock on the run in `run_dir`. A run without a lock is held by nobody.
-pub(crate) fn is_held(run_dir: &Path) -> io::Result<bool> {
+/// Who holds the lock on the run in `run_dir`, for people; `None` when nobody does. A run without a lock is held by
+/// nobody.
+pub(crate) fn holder(run_dir: &Path) -> io::Result<Option<String>> {
     let mut file = match File::open(run_dir.join(LOCK)) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
     // Who leaves in order says so; only for the others the lock itself is tried, because trying holds it for a moment.
     let mut first = [0];
     if file.read(&mut first)? == 0 {
-        return Ok(false);
+        return Ok(None);
     }
     match file.try_lock_shared() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => {
+            file.rewind()?;
+            Ok(Some(describe(&file)))
+        }
         Err(TryLockError::Error(error)) => Err(error),
     }
 }

@@ -21,10 +21,11 @@ pub const HISTORY_TEXT_BYTES: usize = 48 * 1024;
 /// are left out.
 pub const HISTORY_BYTES: usize = 192 * 1024;
 
-/// Sessions that the index in the home directory lists. The oldest completed ones leave it; their turns stay.
+/// Sessions that the index in the home directory lists. The oldest leave it, first those at which no process is at work;
+/// their turns stay.
 pub const SESSIONS: usize = 2_000;
 
-/// Longest index of sessions that is read.
+/// Longest index of sessions that is read, and written.
 pub const SESSION_INDEX_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Most turns of one session.

@@ -61,6 +61,11 @@ impl RunSpec {
         let position = self.agent_nos().iter().position(|other| *other == no)?;
         self.agents.get(position)
     }
+
+    /// Whether no real model takes part.
+    pub fn is_simulated(&self) -> bool {
+        self.agents.iter().all(|agent| agent.backend.is_simulated())
+    }
 }
 
 /// One agent.

@@ -98,6 +98,12 @@ impl<'a> Asking<'a> {
         for remark in &setup.remarks {
             self.tell_once(remark);
         }
+        self.session.catch_up()?;
+        if self.session.was_simulated() && !setup.spec.is_simulated() {
+            self.tell_once(
+                "warning: simulated agents answered so far in this session; from here on models are asked",
+            );
+        }
         let redactor = environment.redactor(setup.literal_keys.iter().map(|(_, key)| key.clone()));
         let history = self.session.history(&|text| redactor.text(text).into_owned());
         if history.left_out > 0 {
@@ -117,10 +123,16 @@ impl<'a> Asking<'a> {
             let remark = format!("warning: the run is not linked below the home directory: {error}");
             Remarks::direct().tell(&remark);
         }
+        let before = self.session.clone();
         setup.meta.session = self.session.begin(&folder, &setup.spec, &setup.meta, now);
         let (journal, closing) = Closing::watch(self.layer.around(Arc::new(journal)));
         let ports = wired.ports(journal, redactor);
-        let session = Session::start(setup.spec, setup.meta, ports).map_err(Failure::configuration)?;
+        let meta = setup.meta.clone();
+        let session = Session::start(setup.spec, setup.meta, ports).map_err(|error| {
+            self.session.take_back(before, &meta, now);
+            Failure::configuration(error)
+        })?;
+        self.session.announce();
         let prepared = Prepared {
             session: Arc::new(session),
             folder: folder.clone(),
@@ -148,6 +160,13 @@ fn registration(arguments: &Arguments) -> Registration {
 fn recall(arguments: &mut Arguments, remembered: Remembered, environment: &Environment) {
     let Remembered { config, flags } = remembered;
     let has_flags = arguments.backend.is_some() || arguments.model.is_some() || arguments.base_url.is_some();
+    if flags.simulate && !arguments.simulate && !has_flags && arguments.config.is_none() {
+        arguments.simulate = true;
+        Remarks::direct().tell(
+            "the session was simulated so far and stays so: no model is asked\n\
+             hint: to go on with models, say who answers: `--config FILE` or `--backend TYPE`",
+        );
+    }
     let given = arguments.config.as_ref().map(|path| environment.absolute(path));
     let other = |path: &PathBuf| {
         let path = path.display();

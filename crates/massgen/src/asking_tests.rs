@@ -109,3 +109,63 @@ async fn an_interrupt_ends_one_question_and_the_next_one_is_asked_in_the_same_pr
     let Event::RunStarted { spec, .. } = start.event else { panic!("no start") };
     assert!(spec.history.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_knows_what_another_process_has_asked_in_the_session_since() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = fs_err::canonicalize(folder.path()).unwrap();
+    configure(&folder, ALONE);
+    let _listening = signal(SignalKind::interrupt()).unwrap();
+    let layer = JournalLayer::new(|inner| inner);
+    let (mut line, environment) = asked(&folder, &["--config", "config.json"]);
+    let mut one = Asking::begin(&mut line.arguments, &environment, &layer, OnInterrupt::AskOn).unwrap();
+    one.ask(Some("first?")).await.unwrap();
+    let (mut other_line, _) = asked(&folder, &["--continue"]);
+    let mut other =
+        Asking::begin(&mut other_line.arguments, &environment, &layer, OnInterrupt::AskOn).unwrap();
+    other.ask(Some("second?")).await.unwrap();
+    let end = one.ask(Some("third?")).await.unwrap();
+    assert_eq!(end.folder.turn, 3);
+    let start = massgen_journal::read_start(&end.folder.journal_dir()).unwrap().unwrap();
+    let Event::RunStarted { spec, .. } = start.event else { panic!("no start") };
+    let past: Vec<_> = spec.history.iter().map(|turn| turn.question.as_str()).collect();
+    assert_eq!(past, ["first?", "second?"]);
+    assert_eq!(one.session().remembered(), 3);
+
+    // While it is at work, nothing is asked beside it.
+    let run = one.session().next_run(SystemClock::start().now(), 0, &environment).unwrap();
+    let at_work = SqliteJournal::create(&run.journal_dir(), &run::owner(SystemClock::start().now())).unwrap();
+    let refused = one.ask(Some("fourth?")).await.unwrap_err().to_string();
+    assert!(refused.contains("turn 4 of the session `") && refused.contains("` is still at work: process "));
+    drop(at_work);
+    assert_eq!(one.ask(Some("fifth?")).await.unwrap().folder.turn, 5);
+}
+
+#[test]
+fn a_turn_whose_run_could_not_be_started_leaves_no_session_at_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = fs_err::canonicalize(folder.path()).unwrap();
+    configure(&folder, ALONE);
+    let (line, environment) = asked(&folder, &["--config", "config.json", "q"]);
+    let setup = setup::prepare(&line.arguments, &environment).unwrap();
+    let now = SystemClock::start().now();
+    let registry = massgen_journal::sessions::Registry::new(folder.join(".massgen"));
+    let entries = || registry.read().unwrap().value.entries();
+    let mut session = OpenSession::new(&environment, Registration::Yes);
+    let mut begin = |is_kept: bool| {
+        let run = session.next_run(now, 0, &environment).unwrap();
+        let before = session.clone();
+        let meta = session.begin(&run, &setup.spec, &setup.meta, now).unwrap();
+        assert!(entries()[0].is_active());
+        if !is_kept {
+            session.take_back(before, &setup.meta, now);
+        }
+        (folder.join(".massgen/sessions").join(meta.id), session.id().cloned())
+    };
+    let (kept, id) = begin(false);
+    assert!(entries().is_empty() && !kept.exists() && id.is_none());
+    let (kept, id) = begin(true);
+    assert!(kept.is_dir() && id.is_some());
+    assert_eq!(begin(false), (kept.clone(), id));
+    assert!(kept.is_dir() && !entries()[0].is_active());
+}

@@ -18,7 +18,7 @@ mod open_file;
 mod page;
 mod record;
 mod session_host;
-mod terminal_mode;
+pub(crate) mod terminal_mode;
 #[cfg(test)]
 mod test_run;
 

@@ -25,6 +25,7 @@ use crate::display::surroundings::{Stream, Wish};
 use crate::display::{DisplayOptions, show};
 use crate::environment::Environment;
 use crate::failure::{CONFIGURATION, Failure, INTERRUPTED, SUCCESS, code_of};
+use crate::interactive::terminal_mode::Unseen;
 use crate::output::{Lines, Output, Told, Written};
 use crate::remarks::Remarks;
 use crate::sessions::OpenSession;
@@ -194,7 +195,12 @@ pub(crate) async fn follow(
         Lines::None => Remarks::through_display(),
         Lines::Automation | Lines::Events => (Remarks::direct(), tokio::sync::mpsc::channel(1).1),
     };
-    let interrupts = tokio::spawn(interrupt(signals, Arc::clone(&session), remarks.clone(), on_interrupt));
+    let unseen = match on_interrupt {
+        OnInterrupt::AskOn => Some(Unseen::begin()),
+        OnInterrupt::Leave => None,
+    };
+    let interrupts =
+        tokio::spawn(interrupt(signals, Arc::clone(&session), remarks.clone(), on_interrupt, unseen.clone()));
     let inbox = paths.runtime_inbox.clone().map(|inbox| {
         let remarks = remarks.clone();
         tokio::spawn(inbox::watch(inbox, Arc::clone(&session), move |text| remarks.tell(&text)))
@@ -240,6 +246,9 @@ pub(crate) async fn follow(
     closing.closed().await;
     // Not before: a reader of ours that hangs must not keep a person from leaving.
     interrupts.abort();
+    if let Some(unseen) = &unseen {
+        unseen.end();
+    }
     let target = resume_target(&folder, on_interrupt);
     let target = match lines {
         Lines::None => from_here(&target, &environment.working_directory),
@@ -279,7 +288,7 @@ fn resume_target(folder: &RunFolder, on_interrupt: OnInterrupt) -> PathBuf {
 }
 
 /// The command that goes on with the run in `folder`.
-fn resume_command(folder: &Path) -> String {
+pub(crate) fn resume_command(folder: &Path) -> String {
     format!("`massgen --resume {}`", quoted(&folder.display().to_string()))
 }
 
@@ -308,6 +317,7 @@ async fn interrupt(
     session: Arc<dyn SessionHandle>,
     remarks: Remarks,
     on_interrupt: OnInterrupt,
+    unseen: Option<Unseen>,
 ) {
     signals.next().await;
     remarks.tell(match on_interrupt {
@@ -316,6 +326,9 @@ async fn interrupt(
     });
     session.send(Command::Interrupt).await;
     signals.next().await;
+    if let Some(unseen) = &unseen {
+        unseen.end();
+    }
     #[expect(clippy::exit, reason = "a person asked twice; the journal holds everything that was committed")]
     std::process::exit(INTERRUPTED.into());
 }

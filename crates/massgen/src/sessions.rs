@@ -1,30 +1,30 @@
 //! The session that a question belongs to: what was asked and answered before, where its logs are, and what is kept of
 //! the question for the next one.
 
+mod catching_up;
+mod finding;
 pub(crate) mod listing;
 
 use std::path::{Path, PathBuf};
 
 use massgen_journal::artifacts::RunFolder;
 use massgen_journal::sessions::{
-    Entry, Registry, SessionError, SessionFolder, SessionId, StoredEnd, StoredTurn, TurnRecord, local_time,
+    Claim, Entry, Registry, SessionError, SessionFolder, SessionId, TurnRecord, local_time,
 };
-use massgen_journal::{read, read_start};
-use massgen_prompt::Prompts;
-use massgen_prompt::history::{NoAnswerReason, NoFinalAnswer, OpenAnswer};
 use massgen_protocol::spec::{RunMeta, RunSpec, SessionMeta};
-use massgen_protocol::{Event, PastTurn, Timestamp, limits};
+use massgen_protocol::{PastTurn, Timestamp, limits};
 
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::remarks::Remarks;
 use crate::run::journal_failure;
+use catching_up::past_turn;
+use finding::{entries, folder_in, log_root, registry};
+
+pub(crate) use finding::Remembered;
 
 /// Characters of the first question in the index.
 const DESCRIPTION_CHARS: usize = 80;
-
-/// Ids that are named when one is not known.
-const NAMED: usize = 5;
 
 /// Whether a new session is put into the index of the home directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub(crate) enum Registration {
 }
 
 /// The session that the next question belongs to.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct OpenSession {
     /// The directory whose `.massgen/sessions/` keeps the turns.
     project: PathBuf,
@@ -50,24 +50,8 @@ pub(crate) struct OpenSession {
     past: Vec<PastTurn>,
     /// How many turns are older than those.
     older: usize,
-}
-
-/// How a session was run so far.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Remembered {
-    /// The configuration file.
-    pub(crate) config: Option<PathBuf>,
-    /// The flags that stood in for one.
-    pub(crate) flags: Flags,
-}
-
-/// The flags that stand in for a configuration file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Flags {
-    pub(crate) backend: Option<String>,
-    pub(crate) model: Option<String>,
-    pub(crate) base_url: Option<String>,
-    pub(crate) system_message: Option<String>,
+    /// Whether only simulated agents took part in the newest turn.
+    was_simulated: bool,
 }
 
 impl OpenSession {
@@ -81,85 +65,8 @@ impl OpenSession {
             newest: 0,
             past: Vec::new(),
             older: 0,
+            was_simulated: false,
         }
-    }
-
-    /// The newest session with a turn in the working directory.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub(crate) fn newest(environment: &Environment) -> Result<(Self, Remembered), Failure> {
-        let here = &environment.working_directory;
-        let mut entries = entries(environment)?;
-        entries.retain(|entry| {
-            !entry.subagent && folder_in(here, &entry.session_id).is_some_and(|folder| has_turns(&folder))
-        });
-        // Of two that began in the same second, the later one in the list is the newer one.
-        let newest = entries.into_iter().max_by(|one, other| one.start_time.cmp(&other.start_time));
-        let Some(entry) = newest else {
-            return Err(Failure::configuration("there is no session in this folder to go on with").hint(
-                "ask a question to begin one; `massgen --list-sessions` lists those of other folders",
-            ));
-        };
-        let folder = folder_in(here, &entry.session_id);
-        let folder = folder.ok_or_else(|| unknown(&entry.session_id, &[]))?;
-        Self::go_on(folder, here.clone(), Some(&entry), environment)
-    }
-
-    /// The session with this id, of whatever directory.
-    ///
-    /// # Errors
-    /// When nobody knows it, or it has no turn.
-    pub(crate) fn with_id(id: &str, environment: &Environment) -> Result<(Self, Remembered), Failure> {
-        let entries = entries(environment)?;
-        let entry = entries.iter().find(|entry| entry.session_id == id).cloned();
-        let kept = entry.as_ref().and_then(|entry| entry.project_directory.clone()).map(PathBuf::from);
-        let project = kept.filter(|path| path.is_absolute());
-        let projects = project.into_iter().chain([environment.working_directory.clone()]);
-        let found = projects
-            .filter_map(|project| Some((folder_in(&project, id)?, project)))
-            .find(|(folder, _)| has_turns(folder));
-        match found {
-            Some((folder, project)) => Self::go_on(folder, project, entry.as_ref(), environment),
-            None if entry.is_some() => Err(Failure::configuration(format!(
-                "the session `{id}` has no turn to go on from"
-            ))
-            .hint("its folder was removed, it belongs to another directory, or its first turn was killed: `--resume` finishes that one")),
-            None => Err(unknown(id, &entries)),
-        }
-    }
-
-    fn go_on(
-        folder: SessionFolder,
-        project: PathBuf,
-        entry: Option<&Entry>,
-        environment: &Environment,
-    ) -> Result<(Self, Remembered), Failure> {
-        let root = entry.and_then(|entry| entry.log_directory.as_deref());
-        let root = root.and_then(|root| log_root(root, &project, environment));
-        if let Some(root) = &root {
-            recover(&folder, root);
-        }
-        let numbers = folder.turns().map_err(|error| unusable(&error))?;
-        let logged = root.as_deref().map(RunFolder::turns_in).transpose().map_err(Failure::configuration)?;
-        let logged = logged.and_then(|mut turns| turns.pop()).map_or(0, |folder| folder.turn);
-        let newest = numbers.last().copied().unwrap_or(0).max(logged);
-        let (older, kept) = numbers.split_at(numbers.len().saturating_sub(limits::HISTORY_TURNS));
-        let mut past = Vec::new();
-        for number in kept {
-            match folder.turn(*number).map_err(|error| error.to_string()).and_then(|turn| past_turn(&turn)) {
-                Ok(turn) => past.push(turn),
-                Err(problem) => Remarks::direct()
-                    .tell(&format!("warning: turn {number} of the session is not remembered: {problem}")),
-            }
-        }
-        let remembered = Remembered {
-            config: entry.and_then(|entry| entry.config_path.as_deref()).map(PathBuf::from),
-            flags: root.as_deref().map(flags_of).unwrap_or_default(),
-        };
-        let registry = registry(environment).filter(|_| entry.is_some());
-        let older = older.len();
-        Ok((Self { project, registry, folder: Some(folder), root, newest, past, older }, remembered))
     }
 
     /// The session that a run in `folder`, which is taken up again, is a turn of; `None` when it is of none. A run
@@ -187,12 +94,18 @@ impl OpenSession {
             newest: folder.turn,
             past: Vec::new(),
             older: 0,
+            was_simulated: false,
         })
     }
 
     /// Its id; `None` before the first question of a new session.
     pub(crate) fn id(&self) -> Option<&SessionId> {
         self.folder.as_ref().map(SessionFolder::id)
+    }
+
+    /// Whether only simulated agents took part in the newest turn.
+    pub(crate) fn was_simulated(&self) -> bool {
+        self.was_simulated
     }
 
     /// The runs of its questions, the oldest first.
@@ -218,7 +131,7 @@ impl OpenSession {
     /// Takes the next turn: its folder, which nobody else gets. It is made as far as it must be for that.
     ///
     /// # Errors
-    /// When the folder cannot be made.
+    /// When the folder cannot be made, or another process has just begun the turn.
     pub(crate) fn next_run(
         &self,
         now: Timestamp,
@@ -239,6 +152,8 @@ impl OpenSession {
             if folder.claim().map_err(|error| journal_failure(&error))? {
                 return Ok(folder);
             }
+            self.refuse_at_work(&folder)?;
+            // It was left by a process that was killed before it began.
             folder.turn += 1;
         }
         Err(Failure::configuration(format!(
@@ -248,8 +163,8 @@ impl OpenSession {
         .hint("begin a new session: leave out `--continue` and `--session-id`"))
     }
 
-    /// Begins the turn in `folder`: the session is announced and listed. Whoever cannot do that is told of it, and the
-    /// run goes on without.
+    /// Begins the turn in `folder`: the session is listed. Whoever cannot do that is told of it, and the run goes on
+    /// without. [`Self::take_back`] undoes it.
     pub(crate) fn begin(
         &mut self,
         folder: &RunFolder,
@@ -260,6 +175,7 @@ impl OpenSession {
         let begun = self.try_begin(folder, spec, meta, now);
         self.root = Some(folder.root.clone());
         self.newest = folder.turn;
+        self.was_simulated = spec.is_simulated();
         match begun {
             Ok(()) => Some(SessionMeta {
                 id: self.id()?.to_string(),
@@ -271,6 +187,38 @@ impl OpenSession {
                 Remarks::direct().tell(&remark);
                 None
             }
+        }
+    }
+
+    /// Takes back that a turn began, because its run could not be started; `before` is the session as it was. What
+    /// cannot be taken back is told.
+    pub(crate) fn take_back(&mut self, before: Self, meta: &RunMeta, now: Timestamp) {
+        let begun = std::mem::replace(self, before);
+        let Some(folder) = &begun.folder else { return };
+        if self.folder.is_some() {
+            begun.complete(meta.utc_offset_seconds, now);
+            return;
+        }
+        let remove = |registry: &Registry| {
+            registry.update(|sessions| {
+                sessions.remove(folder.id().as_str());
+                Ok(())
+            })
+        };
+        if let Some(Err(error)) = begun.registry.as_ref().map(remove) {
+            tell_not_listed(&error);
+        }
+        if let Err(error) = folder.give_up() {
+            Remarks::direct()
+                .tell(&format!("warning: the folder of a session without turns is left: {error}"));
+        }
+    }
+
+    /// Tells parent processes of the session.
+    pub(crate) fn announce(&self) {
+        if let Some(Err(error)) = self.folder.as_ref().map(|folder| folder.announce(&self.project)) {
+            Remarks::direct()
+                .tell(&format!("warning: programs that look for this session do not find it: {error}"));
         }
     }
 
@@ -314,27 +262,27 @@ impl OpenSession {
                 ..Entry::default()
             })
         };
+        let mut claimed = None;
         let registered = self.registry.as_ref().map(|registry| {
-            let updated = registry.update(|sessions| {
-                let claim = claim(&|id| sessions.knows(id.as_str()))?;
-                sessions.put(&new(&claim.id))?;
-                Ok(claim)
-            })?;
-            tell_set_aside(updated.set_aside.as_deref());
-            Ok(updated.value)
+            registry.update(|sessions| {
+                let Claim { id, folder } = claim(&|id| sessions.knows(id.as_str()))?;
+                claimed = Some(folder);
+                sessions.put(&new(&id))
+            })
         });
-        let claim = match registered {
-            Some(Ok(claim)) => claim,
+        match registered {
+            Some(Ok(updated)) => tell_set_aside(updated.set_aside.as_deref()),
             // What is wrong with the index need not be wrong with the project.
             Some(Err(error)) => {
                 tell_not_listed(&error);
                 self.registry = None;
-                claim(&|_| false)?
             }
-            None => claim(&|_| false)?,
-        };
-        claim.folder.announce(&self.project)?;
-        self.folder = Some(claim.folder);
+            None => {}
+        }
+        self.folder = Some(match claimed {
+            Some(folder) => folder,
+            None => claim(&|_| false)?.folder,
+        });
         Ok(())
     }
 
@@ -354,28 +302,28 @@ impl OpenSession {
             Remarks::direct().tell(&format!("warning: turn {number} is not kept in its session: {problem}"));
         };
         match record.as_stored(number).map(|turn| past_turn(&turn)) {
-            Some(Ok(turn)) => self.past.push(turn),
+            Some(Ok(turn)) => self.remember(turn),
             Some(Err(problem)) => tell(&problem),
             None => {}
-        }
-        if self.past.len() > limits::HISTORY_TURNS {
-            self.past.remove(0);
-            self.older += 1;
         }
         let Some(folder) = &self.folder else { return };
         if let Err(error) = folder.keep(number, record) {
             tell(&error);
         }
-        let id = folder.id().to_string();
-        let offset = record.meta().map_or(0, |meta| meta.utc_offset_seconds);
+        self.complete(record.meta().map_or(0, |meta| meta.utc_offset_seconds), now);
+    }
+
+    /// Marks the session as completed.
+    fn complete(&self, utc_offset_seconds: i32, now: Timestamp) {
+        let Some(id) = self.id() else { return };
         let completed = |entry: Entry| {
             if !entry.is_active() {
                 return entry;
             }
-            let end_time = Some(local_time(now, offset));
+            let end_time = Some(local_time(now, utc_offset_seconds));
             Entry { end_time, status: Entry::COMPLETED.to_owned(), ..entry }
         };
-        if let Err(error) = self.change(&id, completed) {
+        if let Err(error) = self.change(id.as_str(), completed) {
             tell_not_listed(&error);
         }
     }
@@ -392,131 +340,6 @@ impl OpenSession {
     }
 }
 
-/// A turn as the next question remembers it; says why it cannot be.
-fn past_turn(turn: &StoredTurn) -> Result<PastTurn, String> {
-    if turn.task.trim().is_empty() {
-        return Err("its question is not known".to_owned());
-    }
-    let answer = match &turn.end {
-        StoredEnd::Answered(answer) => answer.clone(),
-        StoredEnd::Open { is_stopped, answers } => {
-            let is_best = |agent: &str| turn.winning_agent.as_deref() == Some(agent);
-            let (best, others): (Vec<_>, Vec<_>) = answers.iter().partition(|part| is_best(&part.agent));
-            let open = best.into_iter().chain(others).map(|part| OpenAnswer {
-                agent: &part.agent,
-                answer: &part.answer,
-                is_best: is_best(&part.agent),
-            });
-            let end = NoFinalAnswer {
-                reason: if *is_stopped { NoAnswerReason::Stopped } else { NoAnswerReason::Failed },
-                answers: open.collect(),
-            };
-            let told = Prompts::new().and_then(|prompts| prompts.no_final_answer(&end));
-            told.map_err(|error| error.to_string())?
-        }
-    };
-    Ok(PastTurn { question: turn.task.clone(), answer })
-}
-
-/// Keeps the turns below `root` that a process was killed over before it could.
-fn recover(folder: &SessionFolder, root: &Path) {
-    // Whatever is wrong here is told when the turns are read.
-    let (Ok(kept), Ok(runs)) = (folder.turns(), RunFolder::turns_in(root)) else { return };
-    for run in runs.into_iter().filter(|run| !kept.contains(&run.turn)) {
-        let number = run.turn;
-        if run.is_locked().unwrap_or(true) {
-            let remark = format!(
-                "warning: turn {number} of the session is still at work; its answer is not known to this one"
-            );
-            Remarks::direct().tell(&remark);
-            continue;
-        }
-        let recovered = read(&run.journal_dir()).map_err(|error| error.to_string()).and_then(|events| {
-            let mut record = TurnRecord::default();
-            for envelope in &events {
-                record.fold(envelope);
-            }
-            let session = record.meta().and_then(|meta| meta.session.as_ref());
-            if session.is_none_or(|session| session.id != folder.id().as_str()) {
-                return Ok(());
-            }
-            let remark = format!(
-                "turn {number} of the session was cut short; `massgen --resume {}` would finish it",
-                run.turn_dir().display()
-            );
-            Remarks::direct().tell(&remark);
-            folder.keep(number, &record).map_err(|error| error.to_string())
-        });
-        if let Err(problem) = recovered {
-            Remarks::direct()
-                .tell(&format!("warning: turn {number} of the session is not remembered: {problem}"));
-        }
-    }
-}
-
-/// The flags that stood in for a configuration in the newest run below `root`.
-fn flags_of(root: &Path) -> Flags {
-    let newest = RunFolder::turns_in(root).ok().and_then(|mut turns| turns.pop());
-    let start = newest.and_then(|folder| read_start(&folder.journal_dir()).ok().flatten());
-    let Some(Event::RunStarted { meta, .. }) = start.map(|envelope| envelope.event) else {
-        return Flags::default();
-    };
-    let text = |name: &str| meta.arguments.get(name).and_then(|value| value.as_str()).map(str::to_owned);
-    Flags {
-        backend: text("backend"),
-        model: text("model"),
-        base_url: text("base_url"),
-        system_message: text("system_message"),
-    }
-}
-
-/// The session root that an entry names, if it is there.
-fn log_root(named: &str, project: &Path, environment: &Environment) -> Option<PathBuf> {
-    let named = Path::new(named);
-    if named.as_os_str().is_empty() {
-        return None;
-    }
-    let candidates = [
-        project.join(named),
-        project.join(".massgen").join("massgen_logs").join(named),
-        environment.log_base().join(named),
-    ];
-    candidates.into_iter().find(|path| path.is_dir())
-}
-
-/// The index of the user; `None` without a home directory.
-fn registry(environment: &Environment) -> Option<Registry> {
-    environment.home.as_ref().map(|home| Registry::new(home.join(".massgen")))
-}
-
-/// All sessions of the index, the order of the file.
-fn entries(environment: &Environment) -> Result<Vec<Entry>, Failure> {
-    let Some(registry) = registry(environment) else { return Ok(Vec::new()) };
-    let read = registry.read().map_err(|error| unusable(&error))?;
-    tell_set_aside(read.set_aside.as_deref());
-    Ok(read.value.entries())
-}
-
-/// The folder of session `id` in `project`; `None` for what cannot be an id.
-fn folder_in(project: &Path, id: &str) -> Option<SessionFolder> {
-    SessionId::new(id).ok().map(|id| SessionFolder::of(project, &id))
-}
-
-fn has_turns(folder: &SessionFolder) -> bool {
-    folder.turns().is_ok_and(|turns| !turns.is_empty())
-}
-
-fn unknown(id: &str, entries: &[Entry]) -> Failure {
-    let failure = Failure::configuration(format!("there is no session `{id}`"));
-    let mut newest: Vec<&Entry> = entries.iter().collect();
-    newest.sort_by(|one, other| other.start_time.cmp(&one.start_time));
-    let named: Vec<&str> = newest.iter().take(NAMED).map(|entry| entry.session_id.as_str()).collect();
-    if named.is_empty() {
-        return failure.hint("no session is listed yet; ask a question to begin one");
-    }
-    failure.hint(format!("the newest are {}; `massgen --list-sessions --all` lists all", named.join(", ")))
-}
-
 fn unusable(error: &SessionError) -> Failure {
     Failure::configuration(format!("the sessions cannot be read: {error}"))
 }
@@ -528,7 +351,7 @@ fn tell_not_listed(error: &SessionError) {
 fn tell_set_aside(path: Option<&Path>) {
     if let Some(path) = path {
         let remark = format!(
-            "warning: the list of sessions was not understood and is now `{}`; a new one was begun",
+            "warning: the list of sessions cannot be used and is now `{}`; a new one was begun",
             path.display()
         );
         Remarks::direct().tell(&remark);

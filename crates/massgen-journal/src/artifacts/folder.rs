@@ -126,7 +126,15 @@ impl RunFolder {
     /// # Errors
     /// What the file system says.
     pub fn is_locked(&self) -> io::Result<bool> {
-        lock::is_held(&self.journal_dir())
+        Ok(self.holder()?.is_some())
+    }
+
+    /// Which process is at work on the turn, for people; `None` when none is.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn holder(&self) -> io::Result<Option<String>> {
+        lock::holder(&self.journal_dir())
     }
 
     /// Makes a session root below `base` for a run that begins `at`. Nobody else gets it: a run that begins in the same

@@ -55,6 +55,8 @@ pub struct StoredTurn {
     pub task: String,
     /// Who gave the answer, or was ahead.
     pub winning_agent: Option<String>,
+    /// Whether all who took part were simulated.
+    pub is_simulated: bool,
     /// What came of it.
     pub end: StoredEnd,
 }
@@ -95,6 +97,26 @@ struct Metadata {
     status: Option<String>,
     #[serde(default)]
     finish_reason: Option<String>,
+    #[serde(default)]
+    simulated: bool,
+}
+
+/// One step of keeping a turn. Each is done as a whole or not at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Puts this text into this file.
+    Write(PathBuf, String),
+    /// Removes this file.
+    Remove(PathBuf),
+}
+
+impl Step {
+    pub(super) fn perform(&self) -> Result<(), SessionError> {
+        match self {
+            Self::Write(path, text) => write(path, text.as_bytes()),
+            Self::Remove(path) => Ok(remove_if_there(path)?),
+        }
+    }
 }
 
 impl SessionFolder {
@@ -140,6 +162,14 @@ impl SessionFolder {
     pub fn announce(&self, project: &Path) -> Result<(), SessionError> {
         let path = project.join(".massgen").join(".session_id");
         Ok(private::replace(&path, &temporary(&path), self.id.as_str().as_bytes(), Durability::Cached)?)
+    }
+
+    /// Removes the folder of a session that has no turns.
+    ///
+    /// # Errors
+    /// When it cannot be removed, or something is in it.
+    pub fn give_up(&self) -> Result<(), SessionError> {
+        Ok(fs_err::remove_dir(&self.path)?)
     }
 
     /// The session.
@@ -192,19 +222,29 @@ impl SessionFolder {
         } else {
             StoredEnd::Answered(answer)
         };
-        Ok(StoredTurn { number, task: metadata.task, winning_agent: metadata.winning_agent, end })
+        let Metadata { task, winning_agent, simulated: is_simulated, .. } = metadata;
+        Ok(StoredTurn { number, task, winning_agent, is_simulated, end })
     }
 
-    /// Keeps `record` as the turn with this number, in the place of what was kept of it before.
+    /// Keeps `record` as the turn with this number, in the place of what was kept of it before. Wherever this is
+    /// stopped, the turn can be read as it was or as it is now.
     ///
     /// # Errors
     /// [`SessionError::NotStarted`] for a record without events, and when a file cannot be written.
     pub fn keep(&self, number: u32, record: &TurnRecord) -> Result<(), SessionError> {
+        let steps = self.steps(number, record)?;
+        private::create_folder(&self.path)?;
+        private::create_folder(&self.turn_dir(number))?;
+        steps.iter().try_for_each(Step::perform)?;
+        self.summarize()
+    }
+
+    /// What keeps `record` as the turn with this number. The metadata decide what the other files are read as: they
+    /// come after what they speak of and before what they no longer speak of.
+    pub(super) fn steps(&self, number: u32, record: &TurnRecord) -> Result<Vec<Step>, SessionError> {
         let (Some(spec), Some(timestamp)) = (record.spec(), record.timestamp()) else {
             return Err(SessionError::NotStarted);
         };
-        private::create_folder(&self.path)?;
-        private::create_folder(&self.turn_dir(number))?;
         let models = record.models();
         let winner = record.leader();
         let mut metadata = Map::new();
@@ -215,21 +255,25 @@ impl SessionFolder {
         metadata.insert("session_id".into(), self.id.as_str().into());
         metadata.insert("winning_model".into(), winner.and_then(|id| models.get(id)).cloned().into());
         metadata.insert("models".into(), models.into());
+        if record.is_simulated() {
+            metadata.insert("simulated".into(), true.into());
+        }
         let partial = self.file(number, "partial_answers.json");
-        match record.ending() {
-            Ending::Answered => remove_if_there(&partial)?,
+        let answer = Step::Write(self.file(number, "answer.txt"), record.answer_text());
+        let metadata_file = self.file(number, "metadata.json");
+        Ok(match record.ending() {
+            Ending::Answered => {
+                vec![answer, Step::Write(metadata_file, json_text(&metadata.into())?), Step::Remove(partial)]
+            }
             Ending::Interrupted | Ending::Killed | Ending::NoAnswer | Ending::Deadline | Ending::Budget => {
                 metadata.insert("status".into(), INCOMPLETE.into());
                 metadata.insert("phase".into(), record.phase().into());
                 metadata.insert("voting_complete".into(), record.is_voting_complete().into());
                 metadata.insert("finish_reason".into(), record.ending().name().into());
-                write_json(&partial, &record.partial_answers())?;
+                let partial = Step::Write(partial, json_text(&record.partial_answers())?);
+                vec![partial, answer, Step::Write(metadata_file, json_text(&metadata.into())?)]
             }
-        }
-        write(&self.file(number, "answer.txt"), record.answer_text().as_bytes())?;
-        // Last: with it the turn is there.
-        write_json(&self.file(number, "metadata.json"), &metadata.into())?;
-        self.summarize()
+        })
     }
 
     /// Writes what tells of all turns.
@@ -237,8 +281,12 @@ impl SessionFolder {
         let mut summary = format!("Session {}\n", self.id);
         let mut winners = Vec::new();
         for number in self.turns()? {
-            let metadata = self.metadata(number)?;
-            let answer = self.text(number, "answer.txt")?.unwrap_or_default();
+            // Whoever reads the turn is told what is wrong with it; the others are not the worse for it.
+            let (Ok(metadata), Ok(answer)) = (self.metadata(number), self.text(number, "answer.txt")) else {
+                let _ = write!(summary, "\nTurn {number}  cannot be read\n");
+                continue;
+            };
+            let answer = answer.unwrap_or_default();
             let winner = metadata.winning_agent.as_deref().unwrap_or("nobody");
             let status = metadata.status.as_deref().unwrap_or("completed");
             let question = cut(&one_line(&metadata.task), QUESTION_CHARS);
@@ -254,7 +302,7 @@ impl SessionFolder {
             }
         }
         write(&self.path.join("SESSION_SUMMARY.txt"), summary.as_bytes())?;
-        write_json(&self.path.join("winning_agents_history.json"), &winners.into())
+        write(&self.path.join("winning_agents_history.json"), json_text(&winners.into())?.as_bytes())
     }
 
     fn partial_answers(&self, number: u32) -> Result<Vec<PartialAnswer>, SessionError> {
@@ -306,10 +354,10 @@ fn broken(path: &Path, problem: &dyn ToString) -> SessionError {
     SessionError::Broken { path: path.to_owned(), problem: problem.to_string() }
 }
 
-fn write_json(path: &Path, value: &Value) -> Result<(), SessionError> {
+fn json_text(value: &Value) -> Result<String, SessionError> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
-    write(path, text.as_bytes())
+    Ok(text)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), SessionError> {

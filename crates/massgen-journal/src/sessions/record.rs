@@ -63,7 +63,7 @@ pub enum Ending {
 
 impl Ending {
     /// Whether it could have gone on.
-    pub(super) fn is_stop(self) -> bool {
+    pub fn is_stop(self) -> bool {
         match self {
             Self::Interrupted | Self::Killed => true,
             Self::Answered | Self::NoAnswer | Self::Deadline | Self::Budget => false,
@@ -169,7 +169,13 @@ impl TurnRecord {
             },
         };
         let winning_agent = self.leader().map(str::to_owned);
-        Some(StoredTurn { number, task: self.spec()?.question.clone(), winning_agent, end })
+        let (task, is_simulated) = (self.spec()?.question.clone(), self.is_simulated());
+        Some(StoredTurn { number, task, winning_agent, is_simulated, end })
+    }
+
+    /// Whether all who took part were simulated.
+    pub(super) fn is_simulated(&self) -> bool {
+        self.spec().is_some_and(RunSpec::is_simulated)
     }
 
     /// The final answer, if there is one.

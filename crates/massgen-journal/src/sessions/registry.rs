@@ -1,6 +1,7 @@
 //! The index of a user's sessions: `sessions.json`, written by several processes and programs.
 
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use fs_err::File;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::SessionError;
+use crate::artifacts::RunFolder;
 use crate::private::{self, Durability};
 
 /// Names that a broken index may get before it is too much.
@@ -68,6 +70,41 @@ impl Entry {
     pub fn is_active(&self) -> bool {
         self.status == Self::ACTIVE
     }
+
+    /// The last moment that the index knows of it.
+    fn last_used(&self) -> &str {
+        self.end_time.as_deref().unwrap_or_default().max(&self.start_time)
+    }
+}
+
+/// How sure it is that nobody is at work on a session: the surest leave a full index first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    /// Its turns are over, or the process of the last one is dead.
+    Over,
+    /// Nobody can be asked: another program's, one without its logs, or one that is not understood.
+    Unknown,
+    /// A process is at work on it.
+    AtWork,
+}
+
+impl Standing {
+    /// A process that was killed could not say that its session is over; its lock is free then.
+    fn of(entry: Option<&Entry>) -> Self {
+        let Some(entry) = entry else { return Self::Unknown };
+        if !entry.is_active() {
+            return Self::Over;
+        }
+        let logs = entry.log_directory.as_deref().map(Path::new).filter(|logs| logs.is_absolute());
+        let runs = logs.map(RunFolder::turns_in).and_then(Result::ok).unwrap_or_default();
+        if runs.is_empty() {
+            Self::Unknown
+        } else if runs.iter().any(|run| run.is_locked().unwrap_or(true)) {
+            Self::AtWork
+        } else {
+            Self::Over
+        }
+    }
 }
 
 /// What the index says.
@@ -82,7 +119,7 @@ pub struct Sessions {
 pub struct Updated<T> {
     /// What was asked for.
     pub value: T,
-    /// Where an index that could not be understood was put.
+    /// Where an index that could not be used was put.
     pub set_aside: Option<PathBuf>,
 }
 
@@ -112,18 +149,49 @@ impl Sessions {
             Some(Value::Object(known)) => known.extend(written.as_object().cloned().unwrap_or_default()),
             Some(_) | None => self.list.push(written),
         }
-        self.drop_oldest();
         Ok(())
     }
 
-    /// Keeps to [`limits::SESSIONS`]: the oldest leave that have no turn under way.
-    fn drop_oldest(&mut self) {
+    /// Takes the session with this id out of the index, if it is there.
+    pub fn remove(&mut self, id: &str) {
+        self.list.retain(|value| !names(value, id));
+    }
+
+    /// Keeps to [`limits::SESSIONS`] and [`limits::SESSION_INDEX_BYTES`]: those leave first that are over, of these
+    /// the ones that were used the longest time ago. Only where that is not enough, others follow.
+    fn keep_to_limits(&mut self) -> Result<(), SessionError> {
         let mut surplus = self.list.len().saturating_sub(limits::SESSIONS);
-        self.list.retain(|value| {
-            let leaves = surplus > 0 && entry(value).is_some_and(|entry| !entry.is_active());
-            surplus -= usize::from(leaves);
-            !leaves
-        });
+        let bytes = self.text()?.len() as u64;
+        let mut excess = bytes.saturating_sub(limits::SESSION_INDEX_BYTES);
+        if surplus == 0 && excess == 0 {
+            return Ok(());
+        }
+        let entries: Vec<Option<Entry>> = self.list.iter().map(entry).collect();
+        let mut order: Vec<(Standing, &str, usize)> = entries
+            .iter()
+            .enumerate()
+            .map(|(place, entry)| {
+                let entry = entry.as_ref();
+                (Standing::of(entry), entry.map_or("", Entry::last_used), place)
+            })
+            .collect();
+        order.sort_unstable();
+        let mut leaving = vec![false; self.list.len()];
+        for (_, _, place) in order {
+            if surplus == 0 && excess == 0 {
+                break;
+            }
+            let (Some(value), Some(leaves)) = (self.list.get(place), leaving.get_mut(place)) else {
+                continue;
+            };
+            *leaves = true;
+            surplus = surplus.saturating_sub(1);
+            // In the file it takes at least this much.
+            excess = excess.saturating_sub(serde_json::to_string(value)?.len() as u64);
+        }
+        let mut leaving = leaving.into_iter();
+        self.list.retain(|_| !leaving.next().unwrap_or(false));
+        Ok(())
     }
 
     fn parse(text: &[u8]) -> Result<Self, String> {
@@ -159,7 +227,7 @@ impl Registry {
         self.folder.join("sessions.json")
     }
 
-    /// What the index says now; nothing when there is none. One that cannot be understood is set aside.
+    /// What the index says now; nothing when there is none. One that cannot be used is set aside.
     ///
     /// # Errors
     /// When a file cannot be read, or an index cannot be set aside.
@@ -171,8 +239,8 @@ impl Registry {
         }
     }
 
-    /// Changes the index while nobody else does, and writes it if it changed. One that cannot be understood is set
-    /// aside first.
+    /// Changes the index while nobody else does, and writes it if it changed, within its limits. One that cannot be
+    /// understood, or is longer than is read, is set aside.
     ///
     /// # Errors
     /// What `change` says, and when a file cannot be read or written; the index is then as it was.
@@ -186,34 +254,59 @@ impl Registry {
         // Free as soon as it is closed, also when this process dies.
         let lock = private::file().create(true).truncate(false).open(self.folder.join("sessions.lock"))?;
         lock.lock()?;
-        let (mut sessions, set_aside) = match self.parse()? {
-            Ok(sessions) => (sessions, None),
-            Err(_) => (Sessions::default(), Some(self.set_aside()?)),
+        let (mut sessions, is_broken) = match self.parse()? {
+            Ok(sessions) => (sessions, false),
+            Err(_) => (Sessions::default(), true),
         };
         let before = sessions.text()?;
         let value = change(&mut sessions)?;
+        sessions.keep_to_limits()?;
         let after = sessions.text()?;
-        if before != after {
+        // The broken one keeps its name too until the new one takes it in one step: whatever fails, and wherever this
+        // process is killed, there is an index.
+        let set_aside = if is_broken { Some(self.set_aside()?) } else { None };
+        if before != after || is_broken {
             let temporary = self.folder.join("sessions.json.tmp");
-            private::replace(&self.file(), &temporary, after.as_bytes(), Durability::Synced)?;
+            let written = private::replace(&self.file(), &temporary, after.as_bytes(), Durability::Synced);
+            if let (Err(_), Some(second_name)) = (&written, &set_aside) {
+                // The error that matters is the first one.
+                let _ = fs_err::remove_file(second_name);
+            }
+            written?;
         }
         drop(lock);
         Ok(Updated { value, set_aside })
     }
 
-    /// The index, or why it cannot be understood.
+    /// The index, or why it cannot be used.
     fn parse(&self) -> Result<Result<Sessions, String>, SessionError> {
-        let text = read_limited(&self.file(), limits::SESSION_INDEX_BYTES)?;
-        Ok(text.map_or_else(|| Ok(Sessions::default()), |text| Sessions::parse(&text)))
+        match read_limited(&self.file(), limits::SESSION_INDEX_BYTES) {
+            Ok(text) => Ok(text.map_or_else(|| Ok(Sessions::default()), |text| Sessions::parse(&text))),
+            Err(error @ SessionError::TooLong { .. }) => Ok(Err(error.to_string())),
+            Err(error) => Err(error),
+        }
     }
 
-    /// Gives a broken index another name, so that nothing of it is lost.
+    /// Gives a broken index a second name, so that nothing of it is lost.
     fn set_aside(&self) -> Result<PathBuf, SessionError> {
-        let names = (1..MOST_BROKEN).map(|number| self.folder.join(format!("sessions.json.broken-{number}")));
-        let path = names.into_iter().find(|path| !path.exists());
-        let path = path.unwrap_or_else(|| self.folder.join("sessions.json.broken"));
-        fs_err::rename(self.file(), &path)?;
-        Ok(path)
+        let index = fs_err::metadata(self.file())?;
+        let mut names =
+            (1..MOST_BROKEN).map(|number| self.folder.join(format!("sessions.json.broken-{number}")));
+        let name = names.find_map(|name| match fs_err::metadata(&name) {
+            // A process was killed after it had done this.
+            Ok(there) if (there.dev(), there.ino()) == (index.dev(), index.ino()) => Some(Ok(name)),
+            Ok(_) => None,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Some(fs_err::hard_link(self.file(), &name).map(|()| name))
+            }
+            Err(error) => Some(Err(error)),
+        });
+        name.unwrap_or_else(|| {
+            let last = self.folder.join("sessions.json.broken");
+            private::remove_if_there(&last)?;
+            fs_err::hard_link(self.file(), &last).map(|()| last)
+        })
+        .map_err(SessionError::from)
     }
 }
 

@@ -1,5 +1,9 @@
+use std::path::Path;
+use std::time::Duration;
+
 use massgen_protocol::Event;
 use massgen_protocol::event::{FinalSource, RunOutcome};
+use massgen_protocol::spec::{SimulatedSpec, Wire};
 use serde_json::{Value, json};
 
 use super::*;
@@ -148,16 +152,211 @@ fn many_writers_lose_nothing() {
     assert_eq!(files(home.path()), ["sessions.json", "sessions.lock"]);
 }
 
-#[test]
-fn the_oldest_completed_sessions_leave_a_full_index() {
-    let mut sessions = Sessions::default();
-    sessions.put(&Entry { status: Entry::ACTIVE.into(), ..entry("first") }).unwrap();
-    for number in 0..limits::SESSIONS + 4 {
-        sessions.put(&entry(&number.to_string())).unwrap();
+/// A session that began in minute `minute`, at most 9999, and says that it is at work.
+fn active(id: &str, minute: usize, logs: &Path) -> Entry {
+    Entry {
+        start_time: format!("2026-02-14T{:03}:{:02}", minute / 60, minute % 60),
+        status: Entry::ACTIVE.into(),
+        log_directory: Some(logs.display().to_string()),
+        ..entry(id)
     }
-    let left = sessions.entries();
+}
+
+fn ids(registry: &Registry) -> Vec<String> {
+    registry.read().unwrap().value.entries().into_iter().map(|entry| entry.session_id).collect()
+}
+
+fn put_all(registry: &Registry, entries: impl IntoIterator<Item = Entry>) {
+    let put = |sessions: &mut Sessions| entries.into_iter().try_for_each(|entry| sessions.put(&entry));
+    registry.update(put).unwrap();
+}
+
+/// A journal in `root` whose process is gone.
+fn dead(root: &Path) -> PathBuf {
+    drop(alive(root));
+    root.to_owned()
+}
+
+/// A journal in `root` that this process has open.
+fn alive(root: &Path) -> crate::SqliteJournal {
+    let owner = crate::Owner { pid: std::process::id(), started_at: 0, command: "test".into() };
+    crate::SqliteJournal::create(root, &owner).unwrap()
+}
+
+#[test]
+fn a_full_index_loses_what_is_over_or_dead_before_what_is_at_work() {
+    let home = tempfile::tempdir().unwrap();
+    let registry = Registry::new(home.path());
+    let at_work = alive(&home.path().join("alive"));
+    let dead = dead(&home.path().join("dead"));
+    let done = |minute: usize| Entry {
+        status: Entry::COMPLETED.into(),
+        ..active(&minute.to_string(), minute, &dead)
+    };
+    let oldest = [
+        active("at work", 0, &home.path().join("alive")),
+        active("of another program", 1, Path::new("log_1")),
+        active("killed", 2, &dead),
+        Entry { end_time: Some("2026-02-15T00:00".into()), ..done(3) },
+    ];
+    put_all(&registry, oldest.into_iter().chain((4..=limits::SESSIONS).map(done)));
+    // One too many: the killed one is the oldest that nobody is at work on; what was used last is not old.
+    let left = ids(&registry);
     assert_eq!(left.len(), limits::SESSIONS);
-    assert_eq!((left[0].session_id.as_str(), left[1].session_id.as_str()), ("first", "5"));
+    assert_eq!(left[..4], ["at work", "of another program", "3", "4"]);
+    drop(at_work);
+    put_all(&registry, [done(9000)]);
+    assert_eq!(ids(&registry)[..2], ["of another program", "3"], "its process has ended");
+}
+
+#[test]
+fn an_index_of_nothing_but_active_sessions_keeps_to_its_limit_too() {
+    let home = tempfile::tempdir().unwrap();
+    let registry = Registry::new(home.path());
+    let named = |minute: usize| active(&minute.to_string(), minute, Path::new("log_of_another_program"));
+    put_all(&registry, (0..limits::SESSIONS + 3).map(named));
+    let left = ids(&registry);
+    assert_eq!((left.len(), left[0].as_str()), (limits::SESSIONS, "3"));
+}
+
+#[test]
+fn an_index_stays_shorter_than_what_is_read() {
+    let home = tempfile::tempdir().unwrap();
+    let registry = Registry::new(home.path());
+    let long = |number: usize| Entry {
+        model: Some("m".repeat(1024 * 1024)),
+        ..active(&number.to_string(), number, Path::new(""))
+    };
+    put_all(&registry, (0..20).map(long));
+    assert!(fs_err::metadata(registry.file()).unwrap().len() <= limits::SESSION_INDEX_BYTES);
+    let left = ids(&registry);
+    assert_eq!((left.len(), left[0].as_str()), (15, "5"));
+}
+
+#[test]
+fn an_index_that_is_too_long_is_set_aside() {
+    let home = tempfile::tempdir().unwrap();
+    let registry = Registry::new(home.path());
+    fs_err::File::create(registry.file()).unwrap().set_len(limits::SESSION_INDEX_BYTES + 1).unwrap();
+    let updated = registry.update(|sessions| sessions.put(&entry("a"))).unwrap();
+    assert_eq!(fs_err::metadata(updated.set_aside.unwrap()).unwrap().len(), limits::SESSION_INDEX_BYTES + 1);
+    assert_eq!(ids(&registry), ["a"]);
+}
+
+#[test]
+fn a_broken_index_keeps_its_name_until_there_is_a_new_one() {
+    let home = tempfile::tempdir().unwrap();
+    let registry = Registry::new(home.path());
+    fs_err::write(registry.file(), "precious").unwrap();
+    let failed = registry.update(|_| Err::<(), _>(SessionError::NotStarted));
+    assert!(matches!(failed, Err(SessionError::NotStarted)));
+    assert_eq!(files(home.path()), ["sessions.json", "sessions.lock"]);
+    // Nor does it lose it when the new one cannot be written.
+    fs_err::create_dir(home.path().join("sessions.json.tmp")).unwrap();
+    assert!(registry.update(|sessions| sessions.put(&entry("a"))).is_err());
+    assert_eq!(files(home.path()), ["sessions.json", "sessions.json.tmp", "sessions.lock"]);
+    assert_eq!(fs_err::read_to_string(registry.file()).unwrap(), "precious");
+    fs_err::remove_dir(home.path().join("sessions.json.tmp")).unwrap();
+    // A process that was killed in between has given it its second name already.
+    fs_err::hard_link(registry.file(), home.path().join("sessions.json.broken-1")).unwrap();
+    let updated = registry.update(|sessions| sessions.put(&entry("a"))).unwrap();
+    assert_eq!(fs_err::read_to_string(updated.set_aside.unwrap()).unwrap(), "precious");
+    assert_eq!(files(home.path()), ["sessions.json", "sessions.json.broken-1", "sessions.lock"]);
+    assert_eq!(ids(&registry), ["a"]);
+}
+
+#[test]
+fn a_session_can_be_taken_back() {
+    let home = tempfile::tempdir().unwrap();
+    let registry = Registry::new(home.path());
+    put_all(&registry, [entry("a"), entry("b")]);
+    let remove = |sessions: &mut Sessions| {
+        sessions.remove("a");
+        Ok(())
+    };
+    registry.update(remove).unwrap();
+    assert_eq!(ids(&registry), ["b"]);
+}
+
+/// Two agents have answered, one was stopped; then the run goes on to its final answer.
+fn stopped_and_finished() -> (TurnRecord, TurnRecord) {
+    let mut history = halfway();
+    history.push(Event::RunInterrupted { best: Some(no(2).label(1)) });
+    let stopped = record(&history);
+    history.push(Event::RunResumed);
+    history.push(Event::FinalAnswerReady {
+        agent: no(1),
+        content: "Blue light is scattered most.".into(),
+        source: FinalSource::Stored,
+    });
+    history.finished(RunOutcome::Answered);
+    (stopped, record(&history))
+}
+
+#[test]
+fn a_turn_can_be_read_wherever_keeping_it_is_cut_short() {
+    let (stopped, finished) = stopped_and_finished();
+    let (before, after) = (stopped.as_stored(1).unwrap(), finished.as_stored(1).unwrap());
+    for done in 0.. {
+        let project = tempfile::tempdir().unwrap();
+        let session = SessionFolder::of(project.path(), &id("s"));
+        session.keep(1, &stopped).unwrap();
+        let steps = session.steps(1, &finished).unwrap();
+        steps.iter().take(done).for_each(|step| step.perform().unwrap());
+        let read = session.turn(1).unwrap();
+        assert!(read == before || read == after, "after {done} steps: {read:?}");
+        if done == steps.len() {
+            assert_eq!(read, after);
+            assert_eq!(files(&session.path().join("turn_1")), ["answer.txt", "metadata.json"]);
+            break;
+        }
+    }
+    // A turn of which nothing was kept is there as a whole or not at all.
+    for (whole, expected) in [(&stopped, &before), (&finished, &after)] {
+        let project = tempfile::tempdir().unwrap();
+        let session = SessionFolder::of(project.path(), &id("s"));
+        fs_err::create_dir_all(session.path().join("turn_1")).unwrap();
+        for step in session.steps(1, whole).unwrap() {
+            step.perform().unwrap();
+            if !session.turns().unwrap().is_empty() {
+                assert_eq!(&session.turn(1).unwrap(), expected);
+            }
+        }
+        assert_eq!(session.turns().unwrap(), [1]);
+    }
+}
+
+#[test]
+fn a_broken_turn_does_not_keep_the_others_from_being_kept() {
+    let project = tempfile::tempdir().unwrap();
+    let session = SessionFolder::of(project.path(), &id("s"));
+    session.keep(1, &record(&eventful())).unwrap();
+    fs_err::write(session.path().join("turn_1/metadata.json"), "{").unwrap();
+    session.keep(2, &record(&eventful())).unwrap();
+    let summary = fs_err::read_to_string(session.path().join("SESSION_SUMMARY.txt")).unwrap();
+    assert!(summary.contains("\nTurn 1  cannot be read\n\nTurn 2  "), "{summary}");
+}
+
+#[test]
+fn a_turn_of_simulated_agents_is_marked_as_one() {
+    let project = tempfile::tempdir().unwrap();
+    let session = SessionFolder::of(project.path(), &id("s"));
+    for (number, simulated) in [(1, 2), (2, 1)] {
+        let mut agents = vec![agent("a", None), agent("b", None)];
+        for agent in agents.iter_mut().take(simulated) {
+            agent.backend.wire = Wire::Simulated(SimulatedSpec {
+                seed: 0,
+                latency: Duration::ZERO,
+                tokens_per_second: None,
+                script: None,
+            });
+        }
+        let mut history = History::new(agents);
+        history.finished(RunOutcome::NoAnswer);
+        session.keep(number, &record(&history)).unwrap();
+        assert_eq!(session.turn(number).unwrap(), record(&history).as_stored(number).unwrap());
+    }
+    assert!(session.turn(1).unwrap().is_simulated && !session.turn(2).unwrap().is_simulated);
 }
 
 #[test]
@@ -241,6 +440,7 @@ fn turns_of_another_program_are_read() {
         number: 3,
         task: "A question".into(),
         winning_agent: Some("x".into()),
+        is_simulated: false,
         end: StoredEnd::Answered("An answer.".into()),
     };
     assert_eq!(session.turn(3).unwrap(), expected);

@@ -11,9 +11,11 @@ use super::SizeSource;
 /// Rows that stay free for the log above.
 const LOG_ROWS: usize = 3;
 
-/// Begins a drawing that the terminal shows at once, and keeps lines from wrapping should a character be wider than
-/// we think.
-const BEGIN: &str = "\u{1b}[?2026h\u{1b}[?7l";
+/// Begins a drawing that the terminal shows at once.
+const BEGIN: &str = "\u{1b}[?2026h";
+/// From here on lines do not wrap, should a character be wider than we think. In the log above they may: nothing moves
+/// back over it, and of a remark that is wider than the terminal nothing must be lost.
+const NO_WRAP: &str = "\u{1b}[?7l";
 /// Ends a drawing.
 const END: &str = "\u{1b}[?7h\u{1b}[?2026l";
 
@@ -65,6 +67,7 @@ impl Live {
             text.push_str(line);
             text.push('\n');
         }
+        text.push_str(NO_WRAP);
         text.push_str(&lines.join("\n"));
         text.push_str(END);
         self.drawn = lines;

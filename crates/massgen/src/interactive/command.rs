@@ -246,7 +246,9 @@ pub(crate) const COMMANDS: [Entry; 13] = [
 ];
 
 /// Words that are commands without a slash, when nothing else is on the line.
-const BARE: [(&str, Command); 5] = [
+const BARE: [(&str, Command); 7] = [
+    ("help", Command::Help),
+    ("?", Command::Help),
     ("quit", Command::Quit),
     ("exit", Command::Quit),
     ("q", Command::Quit),

@@ -53,6 +53,9 @@ pub(crate) trait Host: Send {
 
     /// The run of each question of this session, the oldest first.
     fn turns(&self) -> Vec<RunFolder>;
+
+    /// The flags with which another process goes on with the conversation; `None` when there is nothing to go on with.
+    fn flags_to_go_on(&self) -> Option<String>;
 }
 
 /// How the run of a question ended.
@@ -215,8 +218,12 @@ impl<H: Host, W: Write + Send> Dialogue<H, W> {
             }
             Command::Quit => return Ok(Next::Leave),
             Command::Reset => {
+                let old = self.host.status().session;
                 self.host.reset();
-                self.say("The conversation is forgotten; the next question begins a new one.")?;
+                self.say("The agents have forgotten the conversation; the next question begins a new one.")?;
+                if let Some(old) = old {
+                    self.say(&format!("The old one is kept: `massgen --session-id {old}` goes on with it."))?;
+                }
             }
             Command::Status => self.show_status()?,
             Command::Config => self.edit_config().await?,
@@ -256,8 +263,8 @@ impl<H: Host, W: Write + Send> Dialogue<H, W> {
     }
 
     fn farewell(&mut self) -> io::Result<()> {
-        if self.host.status().remembered > 0 {
-            self.say("The conversation is kept: `massgen --continue` goes on with it.")?;
+        if let Some(flags) = self.host.flags_to_go_on() {
+            self.say(&format!("The conversation is kept: `massgen {flags}` goes on with it."))?;
         }
         Ok(())
     }

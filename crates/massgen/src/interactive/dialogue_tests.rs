@@ -131,6 +131,10 @@ impl Host for Fake {
     fn turns(&self) -> Vec<RunFolder> {
         self.turns.clone()
     }
+
+    fn flags_to_go_on(&self) -> Option<String> {
+        (self.status.remembered > 0).then(|| "--continue".to_owned())
+    }
 }
 
 struct Talk {

@@ -1,6 +1,6 @@
 //! Where lines come from: a terminal with editing, history and completion.
 
-use std::io;
+use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
 
 use fs_err::os::unix::fs::OpenOptionsExt;
@@ -50,9 +50,17 @@ pub(crate) trait Editor: Send + 'static {
 /// What keeps secrets out of a text.
 pub(crate) type Redact = Box<dyn Fn(&str) -> String + Send>;
 
+/// What the line editor of a terminal can be.
+enum Reader {
+    /// Keys are edited as they come.
+    Keys(Box<rustyline::Editor<Assistant, FileHistory>>),
+    /// Whole lines: the terminal understands nothing of editing.
+    Lines(Box<FileHistory>),
+}
+
 /// The terminal of the process.
 pub(crate) struct Terminal {
-    editor: rustyline::Editor<Assistant, FileHistory>,
+    reader: Reader,
     history: Option<PathBuf>,
     redact: Redact,
 }
@@ -87,18 +95,27 @@ impl Terminal {
             Some(Ok(path)) => (Some(path), None),
             Some(Err(error)) => (None, Some(format!("warning: lines are not kept for later: {error}"))),
         };
-        let mut editor = rustyline::Editor::with_history(config, kept).map_err(problem)?;
-        editor.set_helper(Some(Assistant { offers: Offers::default(), environment }));
-        Ok((Self { editor, history, redact }, remark))
+        let reader = if can_edit(environment.get("TERM").as_deref()) {
+            let mut editor = rustyline::Editor::with_history(config, kept).map_err(problem)?;
+            editor.set_helper(Some(Assistant { offers: Offers::default(), environment }));
+            Reader::Keys(Box::new(editor))
+        } else {
+            Reader::Lines(Box::new(kept))
+        };
+        Ok((Self { reader, history, redact }, remark))
     }
 }
 
 impl Editor for Terminal {
     fn read(&mut self, prompt: &str, offers: &Offers) -> io::Result<Read> {
-        if let Some(assistant) = self.editor.helper_mut() {
+        let editor = match &mut self.reader {
+            Reader::Keys(editor) => editor,
+            Reader::Lines(_) => return read_lines(prompt, &mut io::stdin().lock(), &mut io::stderr()),
+        };
+        if let Some(assistant) = editor.helper_mut() {
             assistant.offers = offers.clone();
         }
-        match self.editor.readline(prompt) {
+        match editor.readline(prompt) {
             Ok(line) => Ok(Read::Line(line)),
             Err(ReadlineError::Interrupted) => Ok(Read::Interrupted),
             Err(ReadlineError::Eof) => Ok(Read::End),
@@ -111,10 +128,17 @@ impl Editor for Terminal {
             return Ok(());
         }
         let kept = (self.redact)(text);
-        let is_new = self.editor.add_history_entry(kept).map_err(problem)?;
-        if let Some(path) = &self.history
-            && is_new
-            && let Err(error) = self.editor.append_history(path)
+        let is_new = match &mut self.reader {
+            Reader::Keys(editor) => editor.add_history_entry(kept),
+            Reader::Lines(history) => history.add(&kept),
+        };
+        let is_new = is_new.map_err(problem)?;
+        let mut append = |path: &Path| match &mut self.reader {
+            Reader::Keys(editor) => editor.append_history(path),
+            Reader::Lines(history) => history.append(path),
+        };
+        if let Some(path) = self.history.as_deref().filter(|_| is_new)
+            && let Err(error) = append(path)
         {
             // Told once; what is typed from now on is kept in memory.
             self.history = None;
@@ -144,6 +168,30 @@ fn load(history: &mut FileHistory, path: &Path) -> io::Result<()> {
         return Ok(());
     }
     history.load(path).map_err(|error| io::Error::other(format!("`{}`: {error}", path.display())))
+}
+
+/// Whether lines can be edited on a terminal of type `term`. Those that cannot are the ones that the line editor knows.
+fn can_edit(term: Option<&str>) -> bool {
+    let cannot = ["dumb", "cons25", "emacs"];
+    term.is_none_or(|term| !cannot.iter().any(|known| term.eq_ignore_ascii_case(known)))
+}
+
+/// Asks with `prompt` on `out` for a line of `input`, or for several between delimiters. Stdout is for answers alone.
+fn read_lines(prompt: &str, input: &mut impl BufRead, out: &mut impl Write) -> io::Result<Read> {
+    out.write_all(prompt.as_bytes())?;
+    out.flush()?;
+    let mut text = String::new();
+    loop {
+        let is_end = input.read_line(&mut text)? == 0;
+        if is_end && text.is_empty() {
+            // Nobody has pressed Enter, and whatever comes next begins on a line of its own.
+            writeln!(out)?;
+            return Ok(Read::End);
+        }
+        if is_end || !goes_on(&text) {
+            return Ok(Read::Line(text.trim_end_matches(['\r', '\n']).to_owned()));
+        }
+    }
 }
 
 fn create_private_folder(folder: &Path) -> io::Result<()> {
@@ -217,6 +265,20 @@ mod tests {
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
         let lines: Vec<_> = history(&path).unwrap().iter().cloned().collect();
         assert_eq!(lines, ["a question\nin two lines"]);
+    }
+
+    #[test]
+    fn a_terminal_that_cannot_edit_gives_whole_lines_and_is_asked_beside_the_answers() {
+        assert!(!can_edit(Some("dumb")) && !can_edit(Some("EMACS")));
+        assert!(can_edit(Some("xterm-256color")) && can_edit(None));
+        let mut input = "why?\r\n\n\"\"\"one\ntwo\n\"\"\"\nlast".as_bytes();
+        let mut out = Vec::new();
+        let mut read = || read_lines("> ", &mut input, &mut out).unwrap();
+        let line = |text: &str| Read::Line(text.to_owned());
+        assert_eq!([read(), read()], [line("why?"), line("")]);
+        assert_eq!([read(), read()], [line("\"\"\"one\ntwo\n\"\"\""), line("last")]);
+        assert_eq!(read(), Read::End);
+        assert_eq!(out, b"> > > > > \n");
     }
 
     #[test]

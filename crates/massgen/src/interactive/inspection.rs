@@ -90,8 +90,9 @@ impl Inspection<'_> {
     fn agent(&self, record: &Record, id: &str, page: &mut Page) -> Result<(), RecordError> {
         // The id becomes part of a path: only those of the run are looked for.
         let agents = record.status()?.agents();
-        if agents.iter().any(|agent| agent.id == id) {
-            self.tail(&record.output(id)?, page);
+        let known = agents.iter().find(|agent| agent.id == id).or_else(|| labelled(&agents, id));
+        if let Some(agent) = known {
+            self.tail(&record.output(&agent.id)?, page);
         } else {
             let ids: Vec<_> = agents.iter().map(|agent| agent.id.as_str()).collect();
             let words: Vec<_> = TOPICS.iter().map(|topic| topic.word).collect();
@@ -200,6 +201,15 @@ fn overview(record: &Record, number: u32, page: &mut Page) -> Result<(), RecordE
     }
     page.pairs(&words);
     Ok(())
+}
+
+/// The agent whose answers have `name` in their label: what a run shows beside ids, `agent1` or `agent1.2`.
+fn labelled<'a>(agents: &'a [AgentRecord], name: &str) -> Option<&'a AgentRecord> {
+    agents.iter().find(|agent| agent.latest_answer_label.as_deref().map(of_label) == Some(of_label(name)))
+}
+
+fn of_label(label: &str) -> &str {
+    label.split_once('.').map_or(label, |(agent, _)| agent)
 }
 
 fn activity(agent: &AgentRecord) -> String {

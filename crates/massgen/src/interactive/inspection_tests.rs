@@ -43,6 +43,15 @@ fn every_topic_shows_its_part_of_the_run() {
 }
 
 #[test]
+fn an_agent_is_known_by_its_label_too() {
+    let output = |name: &str| shown(80, 1, Topic::Agent(name.to_owned()));
+    for name in ["agent2", "agent2.1"] {
+        assert_eq!(output(name), output("agent_b"));
+    }
+    assert!(output("agent3").starts_with("There is no agent `agent3`."));
+}
+
+#[test]
 fn a_table_that_is_too_wide_is_cut_and_its_file_is_named() {
     insta::assert_snapshot!(shown(40, 1, Topic::Table), @"
     +-------+

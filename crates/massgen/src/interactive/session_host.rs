@@ -133,6 +133,14 @@ impl Host for SessionHost<'_> {
     fn turns(&self) -> Vec<RunFolder> {
         self.asking.session().runs()
     }
+
+    fn flags_to_go_on(&self) -> Option<String> {
+        let session = self.asking.session();
+        if session.remembered() == 0 {
+            return None;
+        }
+        session.flags_to_go_on(self.environment)
+    }
 }
 
 #[cfg(test)]

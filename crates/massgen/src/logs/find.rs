@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::turns::newest_beginning;
 use crate::environment::Environment;
 use crate::failure::Failure;
 
@@ -41,15 +42,15 @@ pub(super) fn bases(environment: &Environment) -> Vec<PathBuf> {
     bases
 }
 
-/// All runs in the first base that has any, the newest first: the names of runs sort by time.
+/// All runs in the first base that has any; first the one whose newest turn began last.
 pub(super) fn runs(environment: &Environment) -> Vec<PathBuf> {
     let runs = |base: PathBuf| {
         let entries = fs_err::read_dir(base).into_iter().flatten();
         let is_run = |path: &PathBuf| name(path).starts_with("log_") && path.is_dir();
-        let mut runs: Vec<PathBuf> =
-            entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_run).collect();
-        runs.sort_unstable_by(|one, other| other.file_name().cmp(&one.file_name()));
-        runs
+        let runs = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_run);
+        let mut runs: Vec<(String, PathBuf)> = runs.map(|root| (newest_beginning(&root), root)).collect();
+        runs.sort_unstable_by(|one, other| other.cmp(one));
+        runs.into_iter().map(|(_, root)| root).collect::<Vec<_>>()
     };
     bases(environment).into_iter().map(runs).find(|runs| !runs.is_empty()).unwrap_or_default()
 }
@@ -120,8 +121,11 @@ fn numbered(folder: &Path, prefix: &str) -> Vec<(u32, PathBuf)> {
     found
 }
 
+/// N of `prefix` and N, from 1, as it is written by whoever makes such folders.
 fn number(path: &Path, prefix: &str) -> Option<u32> {
-    name(path).strip_prefix(prefix)?.parse().ok()
+    let name = name(path);
+    let digits = name.strip_prefix(prefix)?;
+    digits.parse().ok().filter(|number: &u32| *number > 0 && number.to_string() == digits)
 }
 
 /// The last part of `path`.
@@ -161,3 +165,7 @@ fn read(file: &Path) -> Result<Value, Failure> {
     let bytes = fs_err::read(file).map_err(|error| unusable(&error))?;
     serde_json::from_slice(&bytes).map_err(|error| unusable(&error))
 }
+
+#[cfg(test)]
+#[path = "find_tests.rs"]
+mod tests;

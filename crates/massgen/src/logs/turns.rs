@@ -90,6 +90,12 @@ fn latest(base: &Path) -> io::Result<Option<FoundRun>> {
     Ok(newest.map(|(_, found)| found))
 }
 
+/// When the newest turn below `root` began, as a text that sorts by time. Without a journal the name tells.
+pub(super) fn newest_beginning(root: &Path) -> String {
+    let newest = RunFolder::turns_in(root).ok().and_then(|mut turns| turns.pop());
+    newest.map_or_else(|| RunFolder::new(root).name().into_owned(), |newest| beginning(&newest))
+}
+
 /// When a turn began, as a text that sorts by time: the name of its session root for the first turn, and what that name
 /// would be for a later one.
 fn beginning(folder: &RunFolder) -> String {

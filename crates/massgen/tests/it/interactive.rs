@@ -15,6 +15,9 @@ use crate::program::{MASSGEN, World};
 /// Longer than anything here takes. It ends tests that would hang; none is measured by it.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// More than is shown in any test here.
+const MOST_SHOWN: usize = 256 * 1024;
+
 /// A team of two.
 const TEAM: &str = "agents:\n  \
     agent_a: {replies: [[{answer: the answer of a}], [{vote: agent_b}]]}\n  \
@@ -37,8 +40,12 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn start(mut command: Command) -> Self {
-        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+    fn start(command: Command) -> Self {
+        Self::of_columns(80, command)
+    }
+
+    fn of_columns(columns: u16, mut command: Command) -> Self {
+        let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(Some(&size), None).unwrap();
         let settings = tcgetattr(&pty.slave).unwrap();
         let slave = || Stdio::from(pty.slave.try_clone().unwrap());
@@ -74,9 +81,9 @@ impl Terminal {
                 self.heard += at + part.len();
                 return before;
             }
-            let Ok(piece) = self.pieces.recv_timeout(PATIENCE) else {
-                panic!("no `{part}` in\n{}", self.shown);
-            };
+            let piece = self.pieces.recv_timeout(PATIENCE).unwrap_or_default();
+            // A display that is drawn again and again never falls silent.
+            assert!(!piece.is_empty() && self.shown.len() < MOST_SHOWN, "no `{part}` in\n{}", self.shown);
             // Characters may be cut between pieces; none of those is waited for.
             self.shown.push_str(&String::from_utf8_lossy(&piece));
         }
@@ -195,6 +202,96 @@ fn an_interrupted_question_returns_to_the_prompt() {
     terminal.hear("To leave, press Ctrl-D or type /quit.");
     terminal.ask("/quit");
     assert_eq!(terminal.wait().0, Some(0));
+}
+
+#[test]
+fn what_is_typed_while_agents_work_is_not_shown_before_the_next_prompt() {
+    let world = World::scripted(1, "agents: {default: {replies: [[{hang: true}]]}}");
+    let mut terminal = start(&world, &[]);
+    terminal.ask("Does it hang?");
+    terminal.hear("at work");
+    terminal.press("something else\n");
+    // Ctrl-C as a key, which the terminal makes a signal of, would take back what was typed.
+    terminal.signal("-INT");
+    let between = terminal.hear("Question 1 was stopped");
+    assert!(!between.contains("something else"), "{between}");
+    terminal.hear("massgen> ");
+    terminal.hear("something else");
+    terminal.hear("at work");
+    // Whoever leaves at once has a terminal that shows what is typed.
+    terminal.signal("-INT");
+    terminal.hear("stopping this question");
+    terminal.hear("massgen> ");
+    terminal.press("\u{4}");
+    let (keys, settings) = (terminal.keys.try_clone().unwrap(), terminal.settings.clone());
+    assert_eq!(terminal.wait().0, Some(0));
+    assert_eq!(tcgetattr(&keys).unwrap(), settings);
+}
+
+#[test]
+fn a_remark_that_is_wider_than_the_terminal_is_shown_as_a_whole() {
+    let world = World::scripted(1, "agents: {default: {replies: [[{hang: true}]]}}");
+    let mut terminal = Terminal::of_columns(40, world.command(MASSGEN, &[]));
+    terminal.ask("Does it hang?");
+    terminal.hear("working");
+    terminal.signal("-INT");
+    let before = terminal.hear("stopping this question: what is there is saved; once more to leave at once");
+    // Otherwise the terminal would show the first 39 columns of it and the last letter.
+    let (wraps, stays) = (before.rfind("\u{1b}[?7h"), before.rfind("\u{1b}[?7l"));
+    assert!(wraps > stays, "{before:?}");
+    terminal.ask("/q");
+    assert_eq!(terminal.wait().0, Some(0));
+}
+
+#[test]
+fn a_forgotten_and_a_left_conversation_are_gone_on_with_as_it_is_told() {
+    let world = World::scripted(2, TEAM);
+    let mut terminal = start(&world, &[]);
+    terminal.ask("What is a monad?");
+    terminal.hear("Question 1 is answered");
+    terminal.ask("/reset");
+    terminal.hear("The old one is kept: `massgen --session-id session_");
+    terminal.ask("And a comonad?");
+    terminal.hear("Question 1 is answered");
+    terminal.ask("/q");
+    let (_, shown) = terminal.wait();
+    assert!(shown.contains("`massgen --continue` goes on with it."), "{shown}");
+
+    // Of two, the older one is not the one that `--continue` means.
+    let sessions = fs_err::read_dir(world.work().join(".massgen/sessions")).unwrap();
+    let mut ids: Vec<String> =
+        sessions.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    ids.sort();
+    let mut terminal = start(&world, &["--session-id", &ids[0]]);
+    terminal.ask("help");
+    terminal.hear("/inspect [N|all] [WHAT]");
+    terminal.ask("quit");
+    let (_, shown) = terminal.wait();
+    let goes_on = format!("`massgen --session-id {}` goes on\r\nwith it.", ids[0]);
+    assert!(shown.contains(&goes_on), "{shown}");
+}
+
+#[test]
+fn a_terminal_that_cannot_edit_is_asked_line_by_line_and_answers_stay_apart() {
+    let world = World::scripted(2, TEAM);
+    let answers = world.work().join("answers.txt");
+    let script = format!("TERM=dumb exec {MASSGEN} > {}", answers.display());
+    let mut command = world.command("/bin/sh", &[]);
+    command.args(["-c", &script]);
+    let mut terminal = Terminal::start(command);
+    terminal.hear("massgen> ");
+    terminal.press("What is a monad?\n");
+    terminal.hear("Question 1 is answered");
+    terminal.hear("massgen> ");
+    terminal.press("\u{4}");
+    let (code, shown) = terminal.wait();
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(
+        shown.ends_with("massgen> \r\nThe conversation is kept: `massgen --continue` goes on with it.\r\n"),
+        "{shown}"
+    );
+    assert!(!shown.contains('\u{1b}'), "{shown:?}");
+    assert_eq!(fs_err::read_to_string(answers).unwrap(), "the final words\n");
 }
 
 #[test]

@@ -46,6 +46,18 @@ fn child() {
     std::process::exit(i32::from(failed) * 9);
 }
 
+/// Makes `command`, which starts this test binary, the program with these arguments, that dies at a commit.
+pub(crate) fn crashing(mut command: Command, arguments: &[&str], crash: Option<(u64, Side)>) -> Command {
+    command
+        .args(["--exact", "kill::child", "--nocapture", "--test-threads=1"])
+        .env(ARGUMENTS, serde_json::to_string(arguments).expect("JSON"));
+    if let Some((append, side)) = crash {
+        let side = if side == Side::Before { "0" } else { "1" };
+        command.env(CRASH_APPEND, append.to_string()).env(CRASH_SIDE, side);
+    }
+    command
+}
+
 /// A place in the world for one run.
 struct World {
     folder: tempfile::TempDir,
@@ -62,16 +74,8 @@ impl World {
 
     fn run(&self, arguments: &[&str], crash: Option<(u64, Side)>) -> Output {
         let mut command = Command::new(std::env::current_exe().expect("this binary"));
-        command
-            .args(["--exact", "kill::child", "--nocapture", "--test-threads=1"])
-            .current_dir(self.path())
-            .env_clear()
-            .env("HOME", self.path())
-            .env(ARGUMENTS, serde_json::to_string(arguments).expect("JSON"));
-        if let Some((append, side)) = crash {
-            let side = if side == Side::Before { "0" } else { "1" };
-            command.env(CRASH_APPEND, append.to_string()).env(CRASH_SIDE, side);
-        }
+        command.current_dir(self.path()).env_clear().env("HOME", self.path());
+        let mut command = crashing(command, arguments, crash);
         command.output().expect("the program runs")
     }
 

@@ -5,6 +5,8 @@ mod automation;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod broken_sessions;
+#[cfg(test)]
 mod cassette;
 #[cfg(test)]
 mod doctor;
@@ -57,3 +59,5 @@ mod secrets;
 mod server;
 #[cfg(test)]
 mod sessions;
+#[cfg(test)]
+mod simulated_sessions;

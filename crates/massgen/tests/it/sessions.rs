@@ -11,11 +11,11 @@ use crate::program::{MASSGEN, Running, Told, World, files};
 use crate::server::{Asked, Server, asked, team};
 
 /// One agent that answers and votes for itself.
-const ALONE: &str =
+pub(crate) const ALONE: &str =
     "agents: {default: {replies: [[{answer: one}], [{vote: agent_a}]], present: [[{answer: the end}]]}}";
 
 /// One agent that answers and then hangs.
-const STUCK: &str = "agents: {default: {replies: [[{answer: half an answer}], [{hang: true}]]}}";
+pub(crate) const STUCK: &str = "agents: {default: {replies: [[{answer: half an answer}], [{hang: true}]]}}";
 
 fn registry(world: &World) -> Vec<Value> {
     let text = fs_err::read_to_string(world.home().join(".massgen/sessions.json")).unwrap();
@@ -56,7 +56,7 @@ fn run_in(world: &World, folder: &Path, arguments: &[&str]) -> Told {
 }
 
 /// A server of a team, and a switch: while it is set, only first answers are given.
-fn server_that_can_hang() -> (Server, Arc<AtomicBool>) {
+pub(crate) fn server_that_can_hang() -> (Server, Arc<AtomicBool>) {
     let is_stuck = Arc::new(AtomicBool::new(false));
     let stuck = Arc::clone(&is_stuck);
     let server = Server::start(move |request| {
@@ -257,7 +257,7 @@ fn a_broken_list_of_sessions_is_set_aside_with_a_warning() {
     let aside = world.home().join(".massgen/sessions.json.broken-1");
     assert!(
         told.stderr.contains(&format!(
-            "warning: the list of sessions was not understood and is now `{}`",
+            "warning: the list of sessions cannot be used and is now `{}`",
             aside.display()
         )),
         "{told}"
@@ -405,6 +405,10 @@ fn the_latest_run_is_the_one_whose_newest_turn_began_last() {
     world.run(&["--session-id", &id, "second?"]).exits(0);
     let told = world.run(&["--automation", "--resume", "latest"]).exits(0);
     assert_eq!(told.value("QUESTION"), Some("second?"));
+    let told = world.run(&["logs"]).exits(0);
+    assert!(told.stdout.contains(", turn 2\n  question  second?\n"), "{told}");
+    let listed = world.run(&["logs", "list"]).exits(0).stdout;
+    assert!(listed.find("second?") < listed.find("another session"), "{listed}");
     let first = world.log_dirs()[0].join("turn_1");
     let told = world.run(&["--automation", "--resume", first.to_str().unwrap()]).exits(0);
     assert_eq!(told.value("QUESTION"), Some("first?"));
