@@ -293,6 +293,14 @@ impl Backends {
         if findings.has_errors() { Err(findings) } else { Ok(table) }
     }
 
+    /// Whether `url` can be the address of a service.
+    ///
+    /// # Errors
+    /// What is wrong with it, to be read behind `it`.
+    pub fn check_address(url: &str) -> Result<(), &'static str> {
+        Endpoint::parse(url).map(|_| ())
+    }
+
     /// The types, in alphabetical order.
     pub fn types(&self) -> &[BackendType] {
         &self.types

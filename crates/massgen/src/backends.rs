@@ -2,34 +2,64 @@
 
 use std::borrow::Cow;
 
+use massgen_config::Source;
 use massgen_config::backends::Backends;
 use massgen_model::catalog;
 use massgen_protocol::spec::{RunSpec, Wire};
 use massgen_protocol::{ModelFacts, Price, limits};
 
-use crate::environment::Environment;
+use crate::environment::{Environment, is_there, read_text};
 use crate::failure::Failure;
-use crate::setup::read_source;
+use crate::remarks::Remarks;
 
 /// Where a user adds models, prices and addresses.
-const USER_FILE: &str = "~/.config/massgen/models.yaml";
+pub(crate) const USER_FILE: &str = "~/.config/massgen/models.yaml";
+
+/// Longest file of models that is read.
+const FILE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The table of backend types, with what the user's file changes in it.
 pub(crate) fn known(environment: &Environment) -> Result<Cow<'static, Backends>, Failure> {
     let built_in = Backends::built_in();
     let path = environment.absolute(USER_FILE.as_ref());
-    let exists = environment.home.is_some()
-        && path.try_exists().map_err(|error| {
-            Failure::configuration(format!("cannot look for `{USER_FILE}`: {error}"))
-                .hint("make the folder readable for you")
-        })?;
-    if !exists {
+    if environment.home.is_none() || is_there(&path) == Ok(false) {
         return Ok(Cow::Borrowed(built_in));
     }
-    let file = read_source(USER_FILE.to_owned(), &path)
-        .map_err(|failure| failure.hint("mend this file of models, or move it away"))?;
+    let text = read_text(&path, FILE_BYTES).map_err(|problem| {
+        Failure::configuration(format!("cannot read the models in `{USER_FILE}`: {problem}"))
+            .hint("make it a file that you can read, or move it away")
+    })?;
+    let file = Source::new(USER_FILE, text);
     let extended = built_in.extended(&file);
     extended.map(Cow::Owned).map_err(|findings| Failure::Configuration(Box::new(findings)))
+}
+
+/// The same for what tells or mends: where the user's file is wrong, that is told on stderr, and the built-in table
+/// counts.
+pub(crate) fn for_telling(environment: &Environment) -> Cow<'static, Backends> {
+    let (backends, damage) = found(environment);
+    if let Some(damage) = damage {
+        let told = match &damage {
+            Failure::Plain { message, hint, .. } => {
+                let hint = hint.iter().map(|hint| format!("\nhint: {hint}"));
+                format!("warning: {message}; going on without it{}", hint.collect::<String>())
+            }
+            Failure::Configuration(_) => format!(
+                "{damage}warning: going on without {USER_FILE}; a run stops at this\n\
+                 hint: mend it, or move it away"
+            ),
+        };
+        Remarks::direct().tell(&told);
+    }
+    backends
+}
+
+/// The table that can be used, and what is wrong with the user's file.
+pub(crate) fn found(environment: &Environment) -> (Cow<'static, Backends>, Option<Failure>) {
+    match known(environment) {
+        Ok(backends) => (backends, None),
+        Err(failure) => (Cow::Borrowed(Backends::built_in()), Some(failure)),
+    }
 }
 
 /// What is known about a model: what the table and the user's file say, and the catalogue about the rest.
@@ -63,8 +93,6 @@ pub(crate) fn add_facts(spec: &mut RunSpec, backends: &Backends) {
 
 #[cfg(test)]
 mod tests {
-    use massgen_config::Source;
-
     use super::*;
 
     #[test]

@@ -36,7 +36,7 @@ pub(crate) fn validate(
         }
         Err(failure) => return Err(failure),
     };
-    let known = backends::known(environment)?;
+    let known = backends::for_telling(environment);
     let findings = validate_here(&source, &known, &|name| environment.get(name));
     let strictness = if information.strict || information.strict_validation {
         Validation::Strict
@@ -69,7 +69,7 @@ fn unreadable(message: &str, hint: Option<&str>) -> serde_json::Value {
 
 /// `massgen --list-backends`.
 pub(crate) fn list_backends(information: &Information, environment: &Environment) -> Result<u8, Failure> {
-    let known = backends::known(environment)?;
+    let known = backends::for_telling(environment);
     if !information.json {
         return print(massgen_config::backends::table(&known, columns(&stdout())).as_bytes());
     }
@@ -85,7 +85,7 @@ pub(crate) fn show_schema(information: &Information, environment: &Environment) 
     if information.json {
         return print(format!("{:#}\n", json_schema()).as_bytes());
     }
-    let known = backends::known(environment)?;
+    let known = backends::for_telling(environment);
     let kind = match &information.schema_backend {
         None => None,
         Some(name) => Some(known.get(name).ok_or_else(|| {
@@ -116,7 +116,7 @@ pub(crate) fn config(command: &Config, environment: &Environment) -> Result<u8, 
 
 fn show(options: &ShowConfig, environment: &Environment) -> Result<u8, Failure> {
     let source = find_source(options.config.as_deref(), environment)?;
-    let known = backends::known(environment)?;
+    let known = backends::for_telling(environment);
     let lookup = |name: &str| environment.get(name);
     let effective = effective(EffectiveRequest {
         source: source.as_ref(),

@@ -19,6 +19,7 @@ mod backends;
 mod closing;
 mod discovery;
 pub mod display;
+mod dotenv;
 mod environment;
 mod examples;
 mod failure;
@@ -120,28 +121,28 @@ fn perform(line: &mut CommandLine, layer: &JournalLayer) -> Result<u8, Failure> 
         Action::Command(command) => perform_command(command),
         Action::ListSessions => {
             let extent = if arguments.sessions.all { Extent::All } else { Extent::Newest };
-            sessions::listing::perform(extent, &Environment::of_process()?)
+            sessions::listing::perform(extent, &Environment::for_telling()?)
         }
         Action::Validate(file) => {
-            information::validate(file, &arguments.information, &Environment::of_process()?)
+            information::validate(file, &arguments.information, &Environment::for_telling()?)
         }
         Action::ListBackends => {
-            information::list_backends(&arguments.information, &Environment::of_process()?)
+            information::list_backends(&arguments.information, &Environment::for_telling()?)
         }
         Action::ListExamples if arguments.information.json => {
             print(format!("{:#}\n", examples::json()).as_bytes())
         }
         Action::ListExamples => print(examples::list().as_bytes()),
         Action::Example(name) => print(examples::find(name)?.text.as_bytes()),
-        Action::ShowSchema => information::show_schema(&arguments.information, &Environment::of_process()?),
-        Action::Setup => setting_up::setup(&Environment::of_process()?),
+        Action::ShowSchema => information::show_schema(&arguments.information, &Environment::for_telling()?),
+        Action::Setup => setting_up::setup(&Environment::for_telling()?),
         Action::GenerateConfig(file) => {
-            setting_up::generate_config(file, arguments, &Environment::of_process()?)
+            setting_up::generate_config(file, arguments, &Environment::for_telling()?)
         }
-        Action::Quickstart => setting_up::quickstart(arguments, &Environment::of_process()?),
-        Action::Init => setting_up::init(arguments.config.as_deref(), &Environment::of_process()?),
+        Action::Quickstart => setting_up::quickstart(arguments, &Environment::for_telling()?),
+        Action::Init => setting_up::init(arguments.config.as_deref(), &Environment::for_telling()?),
         Action::Run => {
-            let environment = Environment::of_process()?;
+            let environment = Environment::for_run()?;
             match setting_up::first_run(arguments, &environment)? {
                 Some(code) => Ok(code),
                 None => run::perform(&mut line.arguments, &environment, layer),
@@ -155,8 +156,8 @@ fn perform_command(command: &Subcommand) -> Result<u8, Failure> {
     match command {
         Subcommand::Completions { shell } => print(&pages::completions(*shell)),
         Subcommand::Man => print(&pages::manual()?),
-        Subcommand::Logs(logs) => logs::perform(logs, &Environment::of_process()?),
-        Subcommand::Config(command) => information::config(command, &Environment::of_process()?),
+        Subcommand::Logs(logs) => logs::perform(logs, &Environment::for_telling()?),
+        Subcommand::Config(command) => information::config(command, &Environment::for_telling()?),
         Subcommand::Doctor(doctor) => {
             let form = if doctor.json { Form::Json } else { Form::Text };
             doctor::perform(form, &Environment::of_process()?)

@@ -4,6 +4,7 @@
 //! and the terminal are at the rim. All configurations that are written come from one generator,
 //! [`massgen_config::generate`]. Nothing is installed and no existing file is replaced unasked.
 
+mod damage;
 mod dialogue;
 pub(crate) mod doctor;
 mod env_file;
@@ -28,20 +29,21 @@ use std::io::IsTerminal;
 use massgen_config::registry::{self, Effect};
 
 use crate::failure::Failure;
+use crate::terminal::is_dumb;
 
 /// Whether somebody can be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Person {
     /// Keys are read from a terminal, and questions are shown on one.
     Present,
-    /// Stdin or stderr is no terminal.
+    /// Stdin or stderr is no terminal, or one that cannot draw over what it has shown.
     Absent,
 }
 
 impl Person {
     /// Whether somebody sits before this process.
     pub(crate) fn of_process() -> Self {
-        if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
+        if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() && !is_dumb() {
             Self::Present
         } else {
             Self::Absent

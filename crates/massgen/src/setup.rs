@@ -15,7 +15,7 @@ use crate::arguments::Arguments;
 use crate::arguments::groups::{self, Access, Information};
 use crate::backends;
 use crate::discovery;
-use crate::environment::{Environment, SEARCHED, read_text};
+use crate::environment::{Environment, SEARCHED, is_there, read_text};
 use crate::failure::Failure;
 use crate::git;
 use crate::remarks::Remarks;
@@ -294,7 +294,11 @@ pub(crate) fn find_source(
     };
     for name in &candidates {
         let path = environment.absolute(name.as_ref());
-        if path.exists() {
+        let there = is_there(&path).map_err(|problem| {
+            Failure::configuration(format!("cannot look for the configuration `{name}`: {problem}"))
+                .hint("make the folder readable for you")
+        })?;
+        if there {
             if !path.is_dir() {
                 check_file_name(&path).map_err(|error| Failure::configuration(&error).hint(error.hint()))?;
             }

@@ -2,14 +2,21 @@
 
 use std::collections::HashMap;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use fs_err::os::unix::fs::OpenOptionsExt;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::dotenv::Dotenv;
+use crate::environment::{ENV_FILE_BYTES, read_text, why};
 use crate::failure::Failure;
 
 /// The first line of a file that was not there before.
 const HEADER: &str = "# Keys for massgen. Only you can read this file; do not share it.\n";
+
+/// Links that are followed, one behind the other.
+const LINKS: usize = 16;
 
 /// A variable and what it is to be.
 pub(crate) type Assignment = (String, SecretString);
@@ -32,56 +39,136 @@ pub(crate) fn is_writable(value: &str) -> bool {
 
 /// `old`, the text of an `.env` file, with these variables set. All other lines stay as they are.
 pub(crate) fn merged(old: &str, changes: &[Assignment]) -> Result<String, EnvFileError> {
-    let old = old.trim_start_matches('\u{feff}');
-    let mut text = String::new();
+    // Editors of other systems put a mark before the first line.
+    let unmarked = old.trim_start_matches('\u{feff}');
+    let mut text = old.strip_suffix(unmarked).unwrap_or_default().to_owned();
     let mut done: Vec<&str> = Vec::new();
-    for line in old.split_inclusive('\n') {
+    for line in unmarked.split_inclusive('\n') {
         let change = assigned(line).and_then(|name| changes.iter().find(|(changed, _)| changed == name));
         match change {
             None => text.push_str(line),
             // A second line would say nothing: the first one counts.
             Some((name, _)) if done.contains(&name.as_str()) => {}
             Some((name, value)) => {
-                text.push_str(&assignment(name, value)?);
+                text.push_str(&assignment(name, value, end_of(line))?);
                 done.push(name);
             }
         }
     }
-    if text.is_empty() {
+    let end = end_of(&text);
+    if unmarked.is_empty() {
         text.push_str(HEADER);
     } else if !text.ends_with('\n') {
-        text.push('\n');
+        text.push_str(end);
     }
     for (name, value) in changes.iter().filter(|(name, _)| !done.contains(&name.as_str())) {
-        text.push_str(&assignment(name, value)?);
+        text.push_str(&assignment(name, value, end)?);
     }
     // A value over several lines may have looked like an assignment. Then nothing is written.
-    let mut expected = variables(old).ok_or(EnvFileError::Entangled)?;
+    let mut expected = variables(old);
     expected.extend(changes.iter().map(|(name, value)| (name.clone(), value.expose_secret().to_owned())));
-    if variables(&text) == Some(expected) { Ok(text) } else { Err(EnvFileError::Entangled) }
+    if variables(&text) == expected { Ok(text) } else { Err(EnvFileError::Entangled) }
 }
 
-/// Puts variables into the file at `path`, which only its owner can read afterwards. The file is replaced as a whole.
-pub(crate) fn save(path: &Path, changes: &[Assignment]) -> Result<(), Failure> {
+/// How the last line of `text` ends; a line without an end gets the usual one.
+fn end_of(text: &str) -> &'static str {
+    if text.ends_with("\r\n") { "\r\n" } else { "\n" }
+}
+
+/// Puts variables into the file at `path`, which only its owner can read afterwards. The file is replaced as a whole;
+/// writers at the same time wait for each other. A link stays one: what it leads to is written. Returned is the file
+/// that holds the variables now.
+pub(crate) fn save(path: &Path, changes: &[Assignment]) -> Result<PathBuf, Failure> {
     let failed = |error: &dyn std::fmt::Display| {
         Failure::configuration(format!("the keys were not saved to `{}`: {error}", path.display()))
     };
-    // A link stays one; what it leads to is replaced.
-    let target = fs_err::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let old = match fs_err::read_to_string(&target) {
-        Ok(old) => old,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(failed(&error)),
-    };
-    let text = merged(&old, changes)
-        .map_err(|error| failed(&error).hint("put them in yourself, one NAME=value to a line"))?;
-    replace(&target, &text).map_err(|error| failed(&error))
+    let writable = "make the file and its folder writable for you";
+    let target = target(path).map_err(|error| failed(&why(&error)).hint(writable))?;
+    let held = Held::open(&target).map_err(|error| failed(&why(&error)).hint(writable))?;
+    let saved = read_text(&target, ENV_FILE_BYTES).map_err(|problem| failed(&problem)).and_then(|old| {
+        let text = merged(&old, changes)
+            .map_err(|error| failed(&error).hint("put them in yourself, one NAME=value to a line"))?;
+        replace(&target, &text).map_err(|error| failed(&why(&error)).hint(writable))
+    });
+    if saved.is_err() && held.begun == Begun::Now {
+        // It is empty, and nobody else writes to it while it is held.
+        fs_err::remove_file(&target).map_err(|error| failed(&error))?;
+    }
+    saved.map(|()| target)
+}
+
+/// The file that is written for `path`: what it leads to when it is a link, whether or not that is there yet.
+fn target(path: &Path) -> io::Result<PathBuf> {
+    let mut target = path.to_owned();
+    for _ in 0..LINKS {
+        if !target.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink()) {
+            let folder = target.parent().map_or_else(|| PathBuf::from("."), Path::to_owned);
+            if target == path {
+                fs_err::create_dir_all(&folder)?;
+            } else if !folder.is_dir() {
+                let problem = format!("it is a link to `{}`, and that folder is not there", target.display());
+                return Err(io::Error::other(problem));
+            }
+            return Ok(target);
+        }
+        let next = fs_err::read_link(&target)?;
+        target = target.parent().map_or_else(|| next.clone(), |folder| folder.join(&next));
+    }
+    Err(io::Error::other("it is a link that leads nowhere"))
+}
+
+/// Whether a file was there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begun {
+    Before,
+    Now,
+}
+
+/// A file that one writer holds until this is dropped.
+#[derive(Debug)]
+struct Held {
+    _file: fs_err::File,
+    begun: Begun,
+}
+
+impl Held {
+    /// Opens the file at `path`, or makes an empty one, and waits until no other writer holds it.
+    fn open(path: &Path) -> io::Result<Self> {
+        loop {
+            // To open a pipe would wait for its other end.
+            if let Ok(metadata) = fs_err::metadata(path)
+                && !metadata.is_file()
+            {
+                let what = if metadata.is_dir() { "it is a folder" } else { "it is no regular file" };
+                return Err(io::Error::other(what));
+            }
+            let mut options = fs_err::OpenOptions::new();
+            options.read(true).write(true).mode(0o600);
+            let (file, begun) = match options.clone().create_new(true).open(path) {
+                Ok(file) => (file, Begun::Now),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match options.open(path) {
+                    // It was replaced in between.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    file => (file?, Begun::Before),
+                },
+                Err(error) => return Err(error),
+            };
+            file.lock()?;
+            // A writer that held it before has put a new file in its place.
+            let held = file.metadata()?;
+            let is_same = |there: std::fs::Metadata| (there.dev(), there.ino()) == (held.dev(), held.ino());
+            if fs_err::metadata(path).is_ok_and(is_same) {
+                return Ok(Self { _file: file, begun });
+            }
+        }
+    }
 }
 
 /// Makes the file at `path`, which only its owner can read. One that is there already stays as it is.
 pub(crate) fn create(path: &Path, text: &str) -> Result<(), Failure> {
-    let failed = |error: &dyn std::fmt::Display| {
-        Failure::configuration(format!("`{}` cannot be written: {error}", path.display()))
+    let failed = |error: &io::Error| {
+        Failure::configuration(format!("`{}` cannot be written: {}", path.display(), why(error)))
+            .hint("make the folder writable for you, or go to another one")
     };
     let file = prepared(path, text).map_err(|error| failed(&error))?;
     match file.persist_noclobber(path) {
@@ -117,12 +204,12 @@ fn assigned(line: &str) -> Option<&str> {
     is_name.then_some(name)
 }
 
-fn assignment(name: &str, value: &SecretString) -> Result<String, EnvFileError> {
+fn assignment(name: &str, value: &SecretString, end: &str) -> Result<String, EnvFileError> {
     let value = value.expose_secret();
     if !is_writable(value) {
         return Err(EnvFileError::Unwritable(name.to_owned()));
     }
-    Ok(format!("{name}={}\n", quoted(value)))
+    Ok(format!("{name}={}{end}", quoted(value)))
 }
 
 /// A value as this program and shells read it back.
@@ -141,14 +228,13 @@ fn quoted(value: &str) -> String {
     }
 }
 
-/// What a text sets; of several lines for one variable the first counts. `None` when it is not understood.
-fn variables(text: &str) -> Option<HashMap<String, String>> {
+/// What a text sets; of several lines for one variable the first counts.
+fn variables(text: &str) -> HashMap<String, String> {
     let mut variables = HashMap::new();
-    for entry in dotenvy::from_read_iter(text.as_bytes()) {
-        let (name, value) = entry.ok()?;
+    for (name, value) in Dotenv::parse(text).variables {
         variables.entry(name).or_insert(value);
     }
-    Some(variables)
+    variables
 }
 
 #[cfg(test)]

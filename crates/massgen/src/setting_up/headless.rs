@@ -7,6 +7,7 @@ use massgen_config::backends::{BackendType, Backends};
 use massgen_config::generate::{Execution, Plan, PlannedAgent, generate};
 use massgen_config::{Findings, Severity, Source};
 
+use super::damage::damaged;
 use super::offers::Offers;
 use super::programs::{self, Probe};
 use super::readiness::{Readiness, readiness};
@@ -66,6 +67,25 @@ enum Status {
     NeedsConfig { steps: Vec<String> },
 }
 
+impl Status {
+    /// The same, where these files must be mended first.
+    fn after<'a>(self, files: impl Iterator<Item = &'a str>) -> Self {
+        let mut first: Vec<String> =
+            files.map(|file| format!("mend {file} (massgen doctor tells how)")).collect();
+        match self {
+            Self::Success { run } if first.is_empty() => Self::Success { run },
+            Self::Success { run } => {
+                first.push(format!("ask: {run}"));
+                Self::NeedsConfig { steps: first }
+            }
+            Self::NeedsConfig { steps } => {
+                first.extend(steps);
+                Self::NeedsConfig { steps: first }
+            }
+        }
+    }
+}
+
 /// Performs `--quickstart`.
 pub(crate) fn quickstart(arguments: &Arguments, environment: &Environment) -> Result<u8, Failure> {
     let (flags, config) = (&arguments.set_up, arguments.config.as_deref());
@@ -77,7 +97,7 @@ pub(crate) fn quickstart(arguments: &Arguments, environment: &Environment) -> Re
             }
         }
     }
-    let backends = backends::known(environment)?;
+    let backends = backends::for_telling(environment);
     let offers = Offers::find(&backends, environment, &LOCAL_SERVERS);
     let request = Request { flags, base_url: arguments.base_url.as_deref(), backends: &backends };
     let mut plan = request.quickstart(&offers)?;
@@ -92,6 +112,7 @@ pub(crate) fn quickstart(arguments: &Arguments, environment: &Environment) -> Re
         None => (template(environment, &backends)?, Status::NeedsConfig { steps: steps(&offers, &backends) }),
     };
     let (written, status) = outcome;
+    let status = status.after(damaged(environment).iter().map(|damaged| damaged.file));
     let code = match status {
         Status::Success { .. } => SUCCESS,
         Status::NeedsConfig { .. } => CONFIGURATION,
@@ -108,7 +129,7 @@ pub(crate) fn generate_config(
     arguments: &Arguments,
     environment: &Environment,
 ) -> Result<u8, Failure> {
-    let backends = backends::known(environment)?;
+    let backends = backends::for_telling(environment);
     let base_url = arguments.base_url.as_deref();
     let plan = Request { flags: &arguments.set_up, base_url, backends: &backends }.generated()?;
     let file = environment.absolute(path);

@@ -1,5 +1,7 @@
 //! `--setup`: keys of providers, typed unseen and kept in a file of the user's own.
 
+use std::path::Path;
+
 use massgen_config::backends::{BackendType, Backends, Support};
 
 use super::dialogue::{Choice, Dialogue, Stop};
@@ -11,7 +13,7 @@ use crate::environment::Environment;
 use crate::failure::{CONFIGURATION, Failure, SUCCESS};
 
 /// The file for all projects of a user.
-pub(crate) const USER_FILE: &str = "~/.config/massgen/.env";
+const USER_FILE: &str = "~/.config/massgen/.env";
 
 /// The file of one project.
 const PROJECT_FILE: &str = "./.env";
@@ -21,8 +23,8 @@ pub(crate) fn setup(environment: &Environment) -> Result<u8, Failure> {
     match Person::of_process() {
         Person::Absent => Err(nobody_to_ask("--setup")),
         Person::Present => {
-            let backends = backends::known(environment)?;
-            ask(&mut Terminal, environment, &backends).or_else(Stop::outcome)
+            let backends = backends::for_telling(environment);
+            ask(&mut Terminal::take(), environment, &backends).or_else(Stop::outcome)
         }
     }
 }
@@ -46,9 +48,11 @@ fn ask(dialogue: &mut dyn Dialogue, environment: &Environment, backends: &Backen
         return Ok(CONFIGURATION);
     }
     let file = place(dialogue, environment)?;
-    env_file::save(&environment.absolute(file.as_ref()), &changes)?;
+    let path = environment.absolute(file.as_ref());
+    let target = env_file::save(&path, &changes)?;
     let names: Vec<&str> = changes.iter().map(|(name, _)| name.as_str()).collect();
-    let remarks = remarks(&names, file, environment);
+    let mut remarks = remarks(&names, file, environment);
+    remarks.extend(link_remark(file, &path, &target));
     if !remarks.is_empty() {
         dialogue.show("Please note", &remarks.join("\n"))?;
     }
@@ -87,6 +91,16 @@ fn providers(backends: &Backends) -> Vec<Provider> {
         providers.extend(provider.filter(is_new));
     }
     providers
+}
+
+/// Where keys go when nothing else is said.
+pub(crate) fn usual_place(environment: &Environment) -> &'static str {
+    if environment.home.is_some() { USER_FILE } else { PROJECT_FILE }
+}
+
+/// What the person should know when the file at `path` is a link to `target`.
+pub(crate) fn link_remark(file: &str, path: &Path, target: &Path) -> Option<String> {
+    (path != target).then(|| format!("{file} is a link: the keys are in {}.", target.display()))
 }
 
 fn place(dialogue: &mut dyn Dialogue, environment: &Environment) -> Result<&'static str, Stop> {

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use secrecy::SecretString;
 
 use super::dialogue::{Check, Choice, Dialogue, Need, Start};
@@ -10,9 +11,36 @@ use super::env_file::is_writable;
 /// Rows of a list that are shown at once.
 const ROWS: usize = 12;
 
-/// The terminal of this process: keys from stdin, questions on stderr.
+/// The terminal of this process: keys from stdin, questions on stderr. Until it is dropped, what is typed is shown only
+/// where a question shows it.
 #[derive(Debug)]
-pub(crate) struct Terminal;
+pub(crate) struct Terminal {
+    /// How it was before; nothing when stdin is no terminal.
+    before: Option<Termios>,
+}
+
+impl Terminal {
+    /// Takes the terminal. The questions set it for each key and set it back behind each: what is typed or pasted in
+    /// between would be echoed, keys of providers too, and Ctrl-C would leave the cursor hidden.
+    pub(crate) fn take() -> Self {
+        let before = tcgetattr(io::stdin()).ok();
+        if let Some(mut quiet) = before.clone() {
+            quiet.local_flags.remove(LocalFlags::ECHO | LocalFlags::ICANON | LocalFlags::ISIG);
+            // A terminal that refuses asks its questions all the same.
+            let _ = tcsetattr(io::stdin(), SetArg::TCSADRAIN, &quiet);
+        }
+        Self { before }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            // What was typed and nobody asked for may be a key: it does not go to the shell.
+            let _ = tcsetattr(io::stdin(), SetArg::TCSAFLUSH, before);
+        }
+    }
+}
 
 impl Dialogue for Terminal {
     fn begin(&mut self, title: &str) -> io::Result<()> {

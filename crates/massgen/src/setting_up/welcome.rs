@@ -4,7 +4,7 @@ use super::dialogue::{Dialogue, Start, cancelled};
 use super::terminal::Terminal;
 use super::{Person, wizard};
 use crate::arguments::Arguments;
-use crate::environment::Environment;
+use crate::environment::{Environment, is_there};
 use crate::failure::Failure;
 use crate::setup::CONFIGS;
 
@@ -26,7 +26,7 @@ pub(crate) fn first_run(arguments: &Arguments, environment: &Environment) -> Res
     match Person::of_process() {
         Person::Absent => Err(lines()),
         Person::Present => {
-            let mut terminal = Terminal;
+            let mut terminal = Terminal::take();
             let question = "Nothing is configured yet. Set up a team now?";
             match cancelled(terminal.confirm(question, Start::Yes))? {
                 Some(true) => wizard::quickstart(None, environment).map(Some),
@@ -48,8 +48,8 @@ fn is_first_run(arguments: &Arguments, environment: &Environment) -> bool {
         || arguments.backend.is_some()
         || arguments.model.is_some()
         || arguments.base_url.is_some();
-    let is_there = |name: &str| environment.absolute(name.as_ref()).exists();
-    !asks && !named && !CONFIGS.into_iter().any(is_there)
+    let is_absent = |name: &str| is_there(&environment.absolute(name.as_ref())) == Ok(false);
+    !asks && !named && CONFIGS.into_iter().all(is_absent)
 }
 
 fn lines() -> Failure {

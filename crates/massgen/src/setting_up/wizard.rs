@@ -3,13 +3,16 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use massgen_config::Source;
 use massgen_config::backends::{BackendType, Backends, Capability, Support};
 use massgen_config::generate::{
     Cooperation, Execution, MOST_AGENTS, Plan, PlannedAgent, generate, letter_id, needs_address,
 };
 
 use super::dialogue::{Choice, Dialogue, Need, Start, Stop};
+use super::env_file::Assignment;
 use super::offers::{GENERAL, Offers};
+use super::readiness::{Readiness, readiness};
 use super::request::refused;
 use super::saving::{Existing, run_line, save, says_something_else, shown};
 use super::terminal::Terminal;
@@ -52,9 +55,9 @@ pub(crate) fn init(config: Option<&Path>, environment: &Environment) -> Result<u
 }
 
 fn run(depth: Depth, config: Option<&Path>, environment: &Environment) -> Result<u8, Failure> {
-    let backends = backends::known(environment)?;
+    let backends = backends::for_telling(environment);
     let offers = Offers::find(&backends, environment, &LOCAL_SERVERS);
-    let mut terminal = Terminal;
+    let mut terminal = Terminal::take();
     let wizard = Wizard { dialogue: &mut terminal, depth, backends: &backends, offers: &offers, environment };
     wizard.run(config).or_else(Stop::outcome)
 }
@@ -68,7 +71,7 @@ struct Wizard<'a> {
 }
 
 /// A row of the list of what an agent can be made of.
-enum Source<'a> {
+enum Maker<'a> {
     Type(&'a BackendType),
     /// A server that answered, and an agent of it.
     Server(PlannedAgent),
@@ -87,17 +90,29 @@ impl<'a> Wizard<'a> {
     fn run(mut self, config: Option<&Path>) -> Result<u8, Stop> {
         self.dialogue.begin("massgen: a team by questions and answers")?;
         let plan = self.plan()?;
-        self.missing_keys(&plan)?;
+        let keys = self.missing_keys(&plan)?;
         let text = generate(&plan, self.backends).map_err(|error| refused(&error, self.backends))?;
+        self.check(&text)?;
         self.dialogue.show("The configuration", text.trim_end())?;
         let Some(file) = self.place(config, &text)? else {
-            self.dialogue.end("Nothing was written.")?;
+            let kept = if keys.is_empty() { "" } else { " The key was not kept: massgen --setup takes it." };
+            self.dialogue.end(&format!("Nothing was written.{kept}"))?;
             return Ok(CONFIGURATION);
         };
+        // Whoever stops before has written nothing.
+        self.save_keys(&keys)?;
         save(&file, &text, Existing::Replaced)?;
         let (path, run) = (shown(&file, self.environment), run_line(&file, self.environment));
         self.dialogue.end(&format!("Written to {path}. Ask: {run}"))?;
         Ok(SUCCESS)
+    }
+
+    /// Refuses a configuration that would not run.
+    fn check(&self, text: &str) -> Result<(), Stop> {
+        match readiness(&Source::new("the configuration", text), self.environment, self.backends) {
+            Readiness::Ready { .. } | Readiness::Keyless { .. } => Ok(()),
+            Readiness::Broken { findings } => Err(Failure::Configuration(Box::new(findings)).into()),
+        }
     }
 
     fn plan(&mut self) -> io::Result<Plan> {
@@ -117,7 +132,7 @@ impl<'a> Wizard<'a> {
             self.dialogue.choose("Which models?", &kinds, 0)? == 0
         };
         let agents = if is_one_kind {
-            let agent = self.agent("the agents")?;
+            let agent = self.agent(if count == 1 { "the agent" } else { "the agents" })?;
             Plan::of_equal(&agent, count).agents
         } else {
             let agent = |position| {
@@ -162,8 +177,8 @@ impl<'a> Wizard<'a> {
         let (choices, sources) = self.sources();
         let chosen = self.dialogue.choose(&format!("Provider of {whom}?"), &choices, 0)?;
         let kind = match sources.into_iter().nth(chosen) {
-            Some(Source::Server(agent)) => return self.more(whom, agent),
-            Some(Source::Type(kind)) => kind,
+            Some(Maker::Server(agent)) => return self.more(whom, agent),
+            Some(Maker::Type(kind)) => kind,
             None => return Err(io::ErrorKind::Interrupted.into()),
         };
         let mut agent = PlannedAgent::new(letter_id(0), kind.name.as_str());
@@ -179,11 +194,11 @@ impl<'a> Wizard<'a> {
     }
 
     /// What agents can be made of: what is usable now comes first.
-    fn sources(&self) -> (Vec<Choice>, Vec<Source<'a>>) {
+    fn sources(&self) -> (Vec<Choice>, Vec<Maker<'a>>) {
         let servers = self.offers.servers.iter().map(|server| {
             let hint = format!("{} at {}", server.model, server.base_url);
             let row = Choice::new(format!("{} on this machine", server.name), hint);
-            (row, Source::Server(server.agent(self.backends)))
+            (row, Maker::Server(server.agent(self.backends)))
         });
         let mut kinds: Vec<(Rank, &'a BackendType)> =
             self.backends.types().iter().filter_map(|kind| Some((self.rank(kind)?, kind))).collect();
@@ -196,7 +211,7 @@ impl<'a> Wizard<'a> {
                 Rank::WantsKey => format!("needs {}", kind.key_variables.join(" or ")),
                 Rank::OwnServer => "a server of your own".to_owned(),
             };
-            (Choice::new(kind.display_name.as_str(), hint), Source::Type(kind))
+            (Choice::new(kind.display_name.as_str(), hint), Maker::Type(kind))
         });
         servers.chain(kinds).unzip()
     }
@@ -244,7 +259,7 @@ impl<'a> Wizard<'a> {
         if thinks {
             let mut choices = vec![Choice::new("as the provider does", "")];
             choices.extend(EFFORTS.map(|effort| Choice::new(effort, "")));
-            let chosen = self.dialogue.choose(&format!("How hard do {whom} think?"), &choices, 0)?;
+            let chosen = self.dialogue.choose(&format!("How hard shall {whom} think?"), &choices, 0)?;
             agent.reasoning_effort = chosen
                 .checked_sub(1)
                 .and_then(|chosen| EFFORTS.get(chosen))
@@ -265,7 +280,7 @@ impl<'a> Wizard<'a> {
     }
 
     /// Asks for the keys that the team needs and nobody has set. They may be left out.
-    fn missing_keys(&mut self, plan: &Plan) -> Result<(), Stop> {
+    fn missing_keys(&mut self, plan: &Plan) -> io::Result<Vec<Assignment>> {
         let mut changes = Vec::new();
         let mut asked: Vec<&str> = Vec::new();
         for agent in &plan.agents {
@@ -285,11 +300,20 @@ impl<'a> Wizard<'a> {
                 changes.push((variable.clone(), secret));
             }
         }
-        if !changes.is_empty() {
-            env_file::save(&self.environment.absolute(keys::USER_FILE.as_ref()), &changes)?;
-            let names: Vec<&str> = changes.iter().map(|(name, _)| name.as_str()).collect();
-            self.dialogue.show("Keys", &format!("{} saved in {}", names.join(", "), keys::USER_FILE))?;
+        Ok(changes)
+    }
+
+    fn save_keys(&mut self, keys: &[Assignment]) -> Result<(), Stop> {
+        if keys.is_empty() {
+            return Ok(());
         }
+        let file = keys::usual_place(self.environment);
+        let path = self.environment.absolute(file.as_ref());
+        let target = env_file::save(&path, keys)?;
+        let names: Vec<&str> = keys.iter().map(|(name, _)| name.as_str()).collect();
+        let mut told = vec![format!("{} saved in {file}", names.join(", "))];
+        told.extend(keys::link_remark(file, &path, &target));
+        self.dialogue.show("Keys", &told.join("\n"))?;
         Ok(())
     }
 
@@ -318,33 +342,30 @@ impl<'a> Wizard<'a> {
     }
 
     fn chosen_place(&mut self) -> io::Result<Option<String>> {
-        let mut choices = vec![
-            Choice::new(format!("./{PROJECT_CONFIG}"), "used in this folder"),
-            Choice::new(USER_CONFIG, "used wherever there is no other"),
-        ];
-        if self.depth == Depth::Full {
-            choices.push(Choice::new("a name of its own", "used with --config NAME"));
+        const OWN_NAME: &str = "a name of its own";
+        const NOWHERE: &str = "nowhere";
+        let mut choices = vec![Choice::new(format!("./{PROJECT_CONFIG}"), "used in this folder")];
+        if self.environment.home.is_some() {
+            choices.push(Choice::new(USER_CONFIG, "used wherever there is no other"));
         }
-        choices.push(Choice::new("nowhere", "only look at it"));
+        if self.depth == Depth::Full {
+            choices.push(Choice::new(OWN_NAME, "used with --config NAME"));
+        }
+        choices.push(Choice::new(NOWHERE, "only look at it"));
         let chosen = self.dialogue.choose("Where shall it be written?", &choices, 0)?;
-        let label = choices.get(chosen).map(|choice| choice.label.clone()).unwrap_or_default();
-        match (chosen, self.depth) {
-            (0 | 1, _) => Ok(Some(label)),
-            (2, Depth::Full) => {
+        match choices.get(chosen).map(|choice| choice.label.as_str()) {
+            None | Some(NOWHERE) => Ok(None),
+            Some(OWN_NAME) => {
                 let name = self.dialogue.line("Name of the file", FILE_NAME, Need::Required, is_file_name)?;
                 Ok(Some(name))
             }
-            _ => Ok(None),
+            Some(path) => Ok(Some(path.to_owned())),
         }
     }
 }
 
 fn is_address(text: &str) -> Result<(), String> {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    match rest {
-        Some(rest) if !rest.is_empty() && !rest.contains(char::is_whitespace) => Ok(()),
-        Some(_) | None => Err("for example http://localhost:8080/v1".to_owned()),
-    }
+    Backends::check_address(text).map_err(|why| format!("it {why}; for example http://localhost:8080/v1"))
 }
 
 fn is_file_name(text: &str) -> Result<(), String> {

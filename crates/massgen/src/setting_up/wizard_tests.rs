@@ -70,7 +70,7 @@ fn different_agents_and_a_key_that_is_typed_in() {
         text.contains("base_url: \"http://127.0.0.1:11434/v1\"") && text.contains("effort: high"),
         "{text}"
     );
-    assert!(written(&environment, keys::USER_FILE).contains("OPENAI_API_KEY=canary-typed\n"));
+    assert!(written(&environment, keys::usual_place(&environment)).contains("OPENAI_API_KEY=canary-typed\n"));
 }
 
 #[test]
@@ -119,8 +119,56 @@ fn who_stops_has_written_nothing() {
 }
 
 #[test]
+fn a_key_is_not_kept_when_the_team_is_not() {
+    let one = || [Answer::Pick("1"), Answer::Pick("OpenAI"), Answer::Enter, Answer::Enter];
+    for (last, code) in [(Answer::Escape, None), (Answer::Pick("nowhere"), Some(1))] {
+        let folder = tempfile::tempdir().unwrap();
+        let environment = surroundings(&folder, &[]);
+        let answers = one().into_iter().chain([Answer::Secret("canary-typed"), last]);
+        let (outcome, transcript) = asked(Depth::Short, &environment, Vec::new(), answers);
+        assert_eq!(outcome.ok(), code);
+        assert!(!folder.path().join("home").exists(), "{transcript}");
+    }
+}
+
+#[test]
+fn without_a_home_everything_stays_in_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut environment = surroundings(&folder, &[]);
+    environment.home = None;
+    let answers = [
+        Answer::Pick("1"),
+        Answer::Pick("OpenAI"),
+        Answer::Enter,
+        Answer::Enter,
+        Answer::Secret("canary-typed"),
+        Answer::Enter,
+    ];
+    let (outcome, transcript) = asked(Depth::Short, &environment, Vec::new(), answers);
+    assert_eq!(outcome.unwrap(), 0);
+    assert!(!transcript.contains(USER_CONFIG), "{transcript}");
+    assert!(written(&environment, ".env").contains("OPENAI_API_KEY=canary-typed\n"));
+    assert!(!environment.working_directory.join("~").exists());
+}
+
+#[test]
+fn what_would_not_run_is_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let environment = surroundings(&folder, &[]);
+    let answers = [Answer::Pick("1"), Answer::Pick("Simulated"), Answer::Line("Obey ${NOBODY_SETS_IT}.")];
+    let (outcome, transcript) = asked(Depth::Full, &environment, Vec::new(), answers);
+    let failure = outcome.unwrap_err().outcome().unwrap_err();
+    assert!(failure.to_string().contains("NOBODY_SETS_IT"), "{failure}{transcript}");
+    assert_eq!(fs_err::read_dir(&environment.working_directory).unwrap().count(), 0);
+}
+
+#[test]
 fn addresses_and_names_are_checked_while_they_are_typed() {
     assert!(is_address("http://localhost:8080/v1").is_ok() && is_address("localhost").is_err());
+    for wrong in ["http://user:word@llm.example.com/v1", "https://a.example/v1?x=1", "http://a.example:port"]
+    {
+        assert!(is_address(wrong).is_err(), "{wrong}");
+    }
     assert!(is_address("https://").is_err() && is_address("http://a b").is_err());
     assert!(
         is_file_name("team.yaml").is_ok() && is_file_name(".yaml").is_err() && is_file_name("team").is_err()

@@ -1,22 +1,11 @@
 //! A conversation on a terminal.
 
-use std::fs::File;
-use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 
-use nix::pty::{Winsize, openpty};
-use nix::sys::termios::{Termios, tcgetattr};
+use nix::sys::termios::tcgetattr;
 
 use crate::program::{MASSGEN, World};
-
-/// Longer than anything here takes. It ends tests that would hang; none is measured by it.
-const PATIENCE: Duration = Duration::from_mins(1);
-
-/// More than is shown in any test here.
-const MOST_SHOWN: usize = 256 * 1024;
+use crate::pty::Terminal;
 
 /// A team of two.
 const TEAM: &str = "agents:\n  \
@@ -26,69 +15,7 @@ const TEAM: &str = "agents:\n  \
 /// Ends the marking of pasted text, which is the last that the line editor does.
 const END_OF_READING: &str = "\u{1b}[?2004l";
 
-/// The program on a terminal of its own. Dropped, it is killed.
-struct Terminal {
-    child: Child,
-    keys: File,
-    /// How it was set before the program began.
-    settings: Termios,
-    pieces: Receiver<Vec<u8>>,
-    /// Everything that was shown.
-    shown: String,
-    /// How much of it was heard.
-    heard: usize,
-}
-
 impl Terminal {
-    fn start(command: Command) -> Self {
-        Self::of_columns(80, command)
-    }
-
-    fn of_columns(columns: u16, mut command: Command) -> Self {
-        let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        let pty = openpty(Some(&size), None).unwrap();
-        let settings = tcgetattr(&pty.slave).unwrap();
-        let slave = || Stdio::from(pty.slave.try_clone().unwrap());
-        command.env("TERM", "xterm").stdin(slave()).stdout(slave()).stderr(slave());
-        let child = command.spawn().unwrap();
-        drop(command);
-        drop(pty.slave);
-        let keys = File::from(pty.master);
-        let mut screen = keys.try_clone().unwrap();
-        let (sender, pieces) = channel();
-        std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            // A terminal that nobody writes to any more is an error.
-            while let Ok(length @ 1..) = screen.read(&mut buffer) {
-                if sender.send(buffer[..length].to_vec()).is_err() {
-                    return;
-                }
-            }
-        });
-        Self { child, keys, settings, pieces, shown: String::new(), heard: 0 }
-    }
-
-    fn press(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).unwrap();
-    }
-
-    /// Waits for `part` in what was not heard yet, and returns what came before it.
-    fn hear(&mut self, part: &str) -> String {
-        loop {
-            let new = &self.shown[self.heard..];
-            if let Some(at) = new.find(part) {
-                let before = new[..at].to_owned();
-                self.heard += at + part.len();
-                return before;
-            }
-            let piece = self.pieces.recv_timeout(PATIENCE).unwrap_or_default();
-            // A display that is drawn again and again never falls silent.
-            assert!(!piece.is_empty() && self.shown.len() < MOST_SHOWN, "no `{part}` in\n{}", self.shown);
-            // Characters may be cut between pieces; none of those is waited for.
-            self.shown.push_str(&String::from_utf8_lossy(&piece));
-        }
-    }
-
     /// Waits for the prompt, types `line`, and presses Enter.
     fn ask(&mut self, line: &str) {
         self.hear("massgen> ");
@@ -102,26 +29,6 @@ impl Terminal {
     fn clear(&mut self) {
         self.press("\u{3}");
         self.hear(END_OF_READING);
-    }
-
-    /// Waits for the end; returns the exit code and everything that was shown.
-    fn wait(mut self) -> (Option<i32>, String) {
-        while let Ok(piece) = self.pieces.recv_timeout(PATIENCE) {
-            self.shown.push_str(&String::from_utf8_lossy(&piece));
-        }
-        (self.child.wait().unwrap().code(), std::mem::take(&mut self.shown))
-    }
-
-    fn signal(&self, signal: &str) {
-        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -231,7 +138,7 @@ fn what_is_typed_while_agents_work_is_not_shown_before_the_next_prompt() {
 #[test]
 fn a_remark_that_is_wider_than_the_terminal_is_shown_as_a_whole() {
     let world = World::scripted(1, "agents: {default: {replies: [[{hang: true}]]}}");
-    let mut terminal = Terminal::of_columns(40, world.command(MASSGEN, &[]));
+    let mut terminal = Terminal::of_width(world.command(MASSGEN, &[]), 40);
     terminal.ask("Does it hang?");
     terminal.hear("working");
     terminal.signal("-INT");

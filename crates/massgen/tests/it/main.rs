@@ -9,6 +9,8 @@ mod broken_sessions;
 #[cfg(test)]
 mod cassette;
 #[cfg(test)]
+mod damaged;
+#[cfg(test)]
 mod doctor;
 #[cfg(test)]
 mod events;
@@ -42,7 +44,13 @@ mod models_file;
 #[cfg(test)]
 mod output;
 #[cfg(test)]
+mod plain_terminal;
+#[cfg(test)]
 mod program;
+#[cfg(test)]
+mod pty;
+#[cfg(test)]
+mod questions;
 #[cfg(test)]
 mod quickstart;
 #[cfg(test)]

@@ -89,7 +89,7 @@ fn a_folder_in_the_place_of_the_file_of_models_is_told() {
     let told = world.run(&["--backend", "simulated", "q"]).exits(1);
     assert_eq!(
         told.stderr,
-        "error: cannot read the configuration `~/.config/massgen/models.yaml`: it is a folder\n\
-         hint: mend this file of models, or move it away\n"
+        "error: cannot read the models in `~/.config/massgen/models.yaml`: it is a folder\n\
+         hint: make it a file that you can read, or move it away\n"
     );
 }

@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use crate::backends;
 use crate::discovery::LOCAL_SERVERS;
-use crate::environment::Environment;
+use crate::environment::{Environment, is_there};
 use crate::failure::Failure;
+use crate::setting_up::damage::{Damaged, damaged};
 use crate::setting_up::offers::{Key, Offers, Server};
 use crate::setting_up::programs::{self, Probe, Program, first_line};
 use crate::setting_up::readiness::{Readiness, readiness};
@@ -52,6 +53,10 @@ pub(super) struct Facts {
     /// Operating system and processor.
     pub(super) platform: String,
     pub(super) config: Config,
+    /// Files with keys that other users of the machine can read.
+    pub(super) open_env_files: Vec<&'static str>,
+    /// Files that keep every run from beginning.
+    pub(super) damaged: Vec<Damaged>,
     pub(super) keys: Vec<Key>,
     pub(super) servers: Vec<Server>,
     /// Servers that were looked for.
@@ -155,7 +160,7 @@ pub(super) struct Choice {
 impl Facts {
     /// Looks around.
     pub(super) fn gather(environment: &Environment) -> Result<Self, Failure> {
-        let backends = backends::known(environment)?;
+        let (backends, _) = backends::found(environment);
         let offers = Offers::find(&backends, environment, &LOCAL_SERVERS);
         let config = config(environment, &backends);
         let log_base = environment.log_base();
@@ -185,6 +190,8 @@ impl Facts {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             config,
+            open_env_files: environment.open_env_files(),
+            damaged: damaged(environment),
             keys: offers.keys,
             servers: offers.servers,
             servers_asked: LOCAL_SERVERS.iter().map(|(name, _)| (*name).to_owned()).collect(),
@@ -204,7 +211,7 @@ impl Facts {
 fn config(environment: &Environment, backends: &Backends) -> Config {
     let mut config = Config { path: None, state: State::None, agents: 0, problems: Vec::new(), warnings: 0 };
     let paths = CONFIGS.map(|name| (name, environment.absolute(name.as_ref())));
-    let Some((name, path)) = paths.into_iter().find(|(_, path)| path.exists()) else {
+    let Some((name, path)) = paths.into_iter().find(|(_, path)| is_there(path) != Ok(false)) else {
         return config;
     };
     config.path = Some(name.to_owned());
@@ -212,7 +219,10 @@ fn config(environment: &Environment, backends: &Backends) -> Config {
         Ok(source) => source,
         Err(failure) => {
             config.state = State::Broken;
-            config.problems = failure.to_string().lines().map(str::to_owned).collect();
+            config.problems = match failure {
+                Failure::Plain { message, .. } => vec![message],
+                Failure::Configuration(findings) => vec![findings.to_string()],
+            };
             return config;
         }
     };

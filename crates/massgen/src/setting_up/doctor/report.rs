@@ -11,6 +11,9 @@ use crate::setting_up::offers::{Key, Server};
 /// Below this, runs may not get to their end.
 const LITTLE_SPACE: u64 = 200 * 1024 * 1024;
 
+/// Columns of the report.
+const COLUMNS: usize = 80;
+
 /// Problems of a configuration that are shown; `--validate` tells all.
 const SHOWN: usize = 5;
 
@@ -34,6 +37,8 @@ pub(super) struct Report {
     platform: String,
     /// Whether a run that asks a model is possible.
     pub(super) possible: bool,
+    /// Whether a run without any model is possible.
+    simulated_possible: bool,
     /// The command that asks a question, if a run is possible.
     run: Option<String>,
     config: Config,
@@ -81,9 +86,16 @@ impl Missing {
 impl Report {
     /// What `facts` mean.
     pub(super) fn of(facts: Facts) -> Self {
-        let mut missing = Vec::new();
+        let files = facts.damaged.iter().map(|file| Missing::needed(&file.problem, &file.mend));
+        let mut missing: Vec<Missing> = files.collect();
         let run = run(&facts, &mut missing);
         logs(&facts.logs, &mut missing);
+        missing.extend(facts.open_env_files.iter().map(|file| {
+            Missing::useful(
+                format!("{file} holds keys and can be read by others"),
+                format!("chmod 600 {file}"),
+            )
+        }));
         if facts.sandbox.level == Level::None && has_effect(COMMANDS) {
             missing.push(Missing::useful("no sandbox for commands", install("bubblewrap")));
         }
@@ -101,11 +113,13 @@ impl Report {
                 }
             }
         }
+        let possible = !missing.iter().any(|missing| missing.needed);
         Self {
             version: facts.version,
             platform: facts.platform,
-            possible: !missing.iter().any(|missing| missing.needed),
-            run,
+            possible,
+            simulated_possible: facts.damaged.is_empty() && facts.logs.writable,
+            run: run.filter(|_| possible),
             config: facts.config,
             keys: facts.keys.into_iter().filter(|key| key.origin.is_some()).collect(),
             servers: facts.servers,
@@ -135,8 +149,13 @@ fn run(facts: &Facts, missing: &mut Vec<Missing>) -> Option<String> {
     match (facts.config.state, &facts.choice) {
         (State::Ready, _) => Some("massgen \"your question\"".to_owned()),
         (State::Keyless, _) => {
-            let keys = facts.config.problems.iter();
-            missing.extend(keys.map(|problem| Missing::needed(problem.as_str(), "massgen --setup")));
+            // Set-up takes the keys of providers; others have variables of their own.
+            let is_taken = |problem: &str| facts.keys.iter().any(|key| problem.starts_with(&key.variable));
+            missing.extend(facts.config.problems.iter().map(|problem| {
+                let elsewhere = "write it into ./.env or ~/.config/massgen/.env, as NAME=value";
+                let mend = if is_taken(problem) { "massgen --setup" } else { elsewhere };
+                Missing::needed(problem.as_str(), mend)
+            }));
             None
         }
         (State::Broken, _) => {
@@ -257,7 +276,7 @@ impl Report {
             State::Broken => writeln!(f, "  {path}: wrong{warned}:")?,
         }
         for problem in problems.iter().take(SHOWN) {
-            writeln!(f, "    {problem}")?;
+            wrapped(f, problem, "    ", "      ")?;
         }
         match problems.len().saturating_sub(SHOWN) {
             0 => Ok(()),
@@ -289,22 +308,35 @@ impl Report {
     }
 
     fn write_verdict(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.run, self.possible) {
-            (Some(run), true) => writeln!(f, "\nA run is possible: {run}")?,
-            (Some(_) | None, _) => writeln!(
+        match (&self.run, self.simulated_possible) {
+            (Some(run), _) => writeln!(f, "\nA run is possible: {run}")?,
+            (None, true) => writeln!(
                 f,
                 "\nNo model can be asked yet. To try without one:\n  massgen --backend simulated \"your question\""
             )?,
+            (None, false) => writeln!(f, "\nNothing can run yet.")?,
         }
         if !self.missing.is_empty() {
-            writeln!(f, "\nMissing")?;
+            writeln!(f, "\nTo mend")?;
         }
         for Missing { what, mend, needed } in &self.missing {
             let mark = if *needed { "needed" } else { "useful" };
-            writeln!(f, "  {mark}: {what}\n    -> {mend}")?;
+            wrapped(f, &format!("{mark}: {what}"), "  ", "    ")?;
+            wrapped(f, mend, "    -> ", "       ")?;
         }
         Ok(())
     }
+}
+
+/// Lines of at most 80 columns. What is longer than a line stays whole, for copying.
+fn wrapped(f: &mut fmt::Formatter<'_>, text: &str, first: &str, later: &str) -> fmt::Result {
+    let options = textwrap::Options::new(COLUMNS)
+        .initial_indent(first)
+        .subsequent_indent(later)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .break_words(false);
+    writeln!(f, "{}", textwrap::fill(text, options))
 }
 
 /// What a program says it is, as in `git version 2.39.5`, without what is known already.

@@ -8,6 +8,8 @@ fn bare() -> Facts {
         version: "1.2.3".to_owned(),
         platform: "linux x86_64".to_owned(),
         config: Config { path: None, state: State::None, agents: 0, problems: Vec::new(), warnings: 0 },
+        open_env_files: Vec::new(),
+        damaged: Vec::new(),
         keys: vec![key("OPENAI_API_KEY", None, &["openai"], &["codex"])],
         servers: Vec::new(),
         servers_asked: vec!["Ollama".to_owned(), "LM Studio".to_owned()],
@@ -120,19 +122,48 @@ fn a_wrong_configuration_is_told_with_the_command_that_explains_it() {
     let text = text(facts);
     assert!(text.contains("\n  .massgen/config.yaml: wrong, 1 warning:\n    agents[1].id"), "{text}");
     assert!(text.contains("    and 2 more\n"), "{text}");
-    assert!(from("Missing", &text).contains("-> massgen --validate .massgen/config.yaml\n"), "{text}");
+    assert!(from("To mend", &text).contains("-> massgen --validate .massgen/config.yaml\n"), "{text}");
 }
 
 #[test]
 fn a_missing_key_is_told_by_its_name() {
     let mut facts = rich();
     facts.config.state = State::Keyless;
-    facts.config.problems = vec!["GROQ_API_KEY is not set".to_owned()];
+    facts.config.problems = vec!["OPENAI_API_KEY is not set".to_owned()];
     let report = Report::of(facts.clone());
     assert!(!report.possible && report.run.is_none());
     let text = text(facts);
-    let expected = "Missing\n  needed: GROQ_API_KEY is not set\n    -> massgen --setup\n";
+    let expected = "To mend\n  needed: OPENAI_API_KEY is not set\n    -> massgen --setup\n";
     assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn a_key_that_set_up_does_not_take_is_told_where_to_write_it() {
+    let mut facts = rich();
+    facts.config.state = State::Keyless;
+    facts.config.problems = vec!["MY_GATEWAY_KEY or OTHER_KEY is not set".to_owned()];
+    let text = text(facts);
+    let expected = "  needed: MY_GATEWAY_KEY or OTHER_KEY is not set\n    -> write it into ./.env or ~/.config/massgen/.env, as NAME=value\n";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn keys_that_others_can_read_are_told() {
+    let mut facts = rich();
+    facts.open_env_files = vec!["./.env"];
+    let text = text(facts);
+    assert!(
+        text.contains("  useful: ./.env holds keys and can be read by others\n    -> chmod 600 ./.env\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn long_problems_are_folded() {
+    let mut facts = rich();
+    facts.config.state = State::Broken;
+    facts.config.problems = vec!["agents[1].backend.type: ".to_owned() + &"so wrong ".repeat(12)];
+    assert!(text(facts).contains("\n      "), "the rest of the problem stands below it");
 }
 
 #[test]
