@@ -18,6 +18,9 @@ use crate::source::Source;
 
 pub use list::{json, table};
 
+/// The type for any service that speaks Chat Completions. It is no provider of its own.
+pub const GENERAL: &str = "chatcompletion";
+
 /// The table that is compiled in.
 const TABLE: &str = include_str!("../data/backends.yaml");
 

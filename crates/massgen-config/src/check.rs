@@ -10,7 +10,8 @@ use crate::expand::{self, Expanded};
 use crate::finding::{FINDINGS, Finding};
 use crate::node::{Entry, Node, Origin, Value};
 use crate::registry::{self, Effect, Key, Shape};
-use crate::source::{steers_terminals, variable_names_a_secret};
+use crate::secrets::variable_names_a_secret;
+use crate::source::steers_terminals;
 use crate::{hint, passthrough, paths};
 
 pub(crate) use crate::hint::nearest;

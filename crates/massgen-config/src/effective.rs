@@ -9,11 +9,12 @@ use serde_json::{Value as Json, json};
 
 use crate::backends::{BackendType, Backends};
 use crate::check::{Checking, Lookup, Purpose, UnknownKeys, join};
-use crate::finding::{Findings, Secrets};
+use crate::finding::Findings;
 use crate::judge::{examine, read};
 use crate::load::lay_over;
 use crate::node::{self, Entry, Node, Origin, Value};
 use crate::registry::{self, Effect, Key, Shape};
+use crate::secrets::{self, Secrets};
 use crate::settings::{self, Base, Settings};
 use crate::source::Source;
 
@@ -112,7 +113,6 @@ pub fn effective(request: EffectiveRequest<'_>) -> Effective {
         },
         None => (settings::without_file(request.settings, request.backends, &mut findings), Base::Flags),
     };
-    let secrets = Secrets::of(&root);
     lay_over(&mut root, request.settings, base, request.lookup, request.working_directory, &mut findings);
     let by = Checking {
         lookup: request.lookup,
@@ -121,12 +121,16 @@ pub fn effective(request: EffectiveRequest<'_>) -> Effective {
         unknown: UnknownKeys::Refused,
         purpose: Purpose::Run,
     };
+    let mut secrets = Secrets::of(&root);
     examine(&mut root, by, &mut findings);
+    // Variables in texts have their values now.
+    secrets.add_tree(&root);
     let mut listing = Listing { values: Vec::new(), backends: request.backends, defaults: request.defaults };
-    listing.map(&root, "", "", None);
+    listing.map(&secrets::covered(&root), "", "", None);
     Effective { values: listing.values, findings: Findings::new(findings, request.source, &secrets) }
 }
 
+/// Lists a tree whose secrets are covered.
 struct Listing<'a> {
     values: Vec<EffectiveValue>,
     backends: &'a Backends,
@@ -178,10 +182,9 @@ impl Listing<'_> {
     }
 
     fn leaf(&mut self, entry: &Entry, effect: Effect, path: &str) {
-        let covered = entry.is_literal_secret();
         self.values.push(EffectiveValue {
             path: path.to_owned(),
-            value: if covered { "***".into() } else { entry.node.to_json() },
+            value: entry.node.to_json(),
             words: None,
             origin: origin_of(&entry.node),
             effect,

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::fmt;
 
 use crate::load::Validation;
-use crate::node::{Node, Origin, SOURCE_BYTES};
-use crate::source::{Source, Span, star, steers_terminals};
+use crate::node::{Origin, SOURCE_BYTES};
+use crate::secrets::Secrets;
+use crate::source::{Source, Span, steers_terminals};
 
 /// Most findings that are kept of one configuration. A file that is not a configuration at all has no end of them.
 pub const FINDINGS: usize = 200;
@@ -100,9 +101,10 @@ impl Findings {
     /// Puts the findings in order. `source` is the text that they are about; keys in it are covered here, and in the
     /// messages too.
     pub(crate) fn new(mut items: Vec<Finding>, source: Option<&Source>, secrets: &Secrets) -> Self {
+        let covering = secrets.covering();
         for finding in &mut items {
             for text in [&mut finding.path, &mut finding.message].into_iter().chain(&mut finding.hint) {
-                secrets.cover(text);
+                *text = covering.message(text);
                 if text.chars().any(steers_terminals) {
                     *text = text.chars().map(|c| if steers_terminals(c) { '?' } else { c }).collect();
                 }
@@ -136,10 +138,8 @@ impl Findings {
             if source.text().len() > SOURCE_BYTES {
                 return Source::new(source.name(), "");
             }
-            let masked = source.masked(&secrets.spans);
-            let mut text = masked.text().to_owned();
-            secrets.cover(&mut text);
-            Source::new(masked.name(), text)
+            let masked = source.masked(secrets.spans());
+            Source::new(masked.name(), covering.text(masked.text()))
         });
         Self { items, source, left_out }
     }
@@ -246,38 +246,7 @@ impl fmt::Display for Findings {
 
 impl std::error::Error for Findings {}
 
-/// The keys that were written into a configuration, and where: never shown, only covered.
-#[derive(Default)]
-pub(crate) struct Secrets {
-    pub(crate) spans: Vec<Span>,
-    pub(crate) texts: Vec<String>,
-}
-
-impl Secrets {
-    /// Those in a tree that was read from a text.
-    pub(crate) fn of(root: &Node) -> Self {
-        let mut secrets = Self::default();
-        for entry in root.literal_secrets() {
-            secrets.spans.extend(entry.node.origin.span());
-            secrets.texts.extend(entry.node.text().map(str::to_owned));
-        }
-        secrets
-    }
-
-    /// Replaces every secret in `text`, byte for byte. Very short ones would cover half the file; they protect nothing
-    /// anyway.
-    fn cover(&self, text: &mut String) {
-        const SHORTEST: usize = 6;
-        for secret in self.texts.iter().filter(|secret| secret.len() >= SHORTEST) {
-            if text.contains(secret.as_str()) {
-                let stars: String = secret.chars().map(star).collect();
-                *text = text.replace(secret.as_str(), &stars);
-            }
-        }
-    }
-}
-
-/// What can go wrong after a configuration was loaded.
+/// What can go wrong beside the findings of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// Neither the command line nor the configuration has a question.
@@ -304,11 +273,19 @@ pub enum ConfigError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A plan of a team cannot become a configuration.
+    #[error("{problem}")]
+    Plan {
+        /// What is wrong with it.
+        problem: String,
+        /// What to do about it.
+        hint: String,
+    },
 }
 
 impl ConfigError {
     /// What to do about it.
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> &str {
         match self {
             Self::NoQuestion => {
                 "write it behind the command, as in `massgen \"your question\"`, or as `prompt:`"
@@ -319,6 +296,7 @@ impl ConfigError {
             Self::Criteria { .. } => {
                 "write a list such as `[{\"text\": \"cites sources\", \"category\": \"primary\"}]`"
             }
+            Self::Plan { hint, .. } => hint,
         }
     }
 }
@@ -326,6 +304,7 @@ impl ConfigError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::{Node, Value};
 
     fn at(line: u32) -> Origin {
         Origin::File(Span { line, column: 1, start: line as usize * 10, length: 1 })
@@ -356,7 +335,8 @@ mod tests {
 
     #[test]
     fn secrets_are_covered_in_messages_and_in_the_text() {
-        let secrets = Secrets { spans: Vec::new(), texts: vec!["sk-very-secret".to_owned()] };
+        let mut secrets = Secrets::default();
+        secrets.add(&Node::new(Value::Text("sk-very-secret".to_owned()), Origin::BuiltIn));
         let items = vec![Finding::error("a", "bad `sk-very-secret`").hint("not sk-very-secret")];
         let findings = Findings::new(items, Some(&Source::new("c", "x: &k sk-very-secret\n")), &secrets);
         assert!(

@@ -8,8 +8,11 @@ use std::fmt::Write as _;
 
 use massgen_protocol::{AgentId, limits};
 
-use crate::backends::{BackendType, Backends, Support};
-use crate::check::nearest;
+use crate::backends::{BackendType, Backends, Capability, Support};
+use crate::capabilities::described;
+use crate::check::{nearest, shortened};
+use crate::finding::ConfigError;
+use crate::registry::{self, Shape};
 
 /// Most agents of a generated team. Larger teams are written by hand.
 pub const MOST_AGENTS: usize = 10;
@@ -22,6 +25,12 @@ const ANSWERS_TO_A_PART: usize = 2;
 
 /// Parts of a description of an agent, as in `backend=openai,model=gpt-5.4`.
 const PARTS: [&str; 6] = ["id", "backend", "type", "model", "reasoning_effort", "base_url"];
+
+/// A description of an agent, for messages.
+const EXAMPLE: &str = "id=agent_a,backend=openai,model=gpt-5.4";
+
+/// The key of the registry that says how hard a model thinks.
+const EFFORT: &str = "agents[].backend.reasoning_effort";
 
 /// A team that is to be written down.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,108 +105,30 @@ pub enum Execution {
     Docker,
 }
 
-/// What is wrong with a plan.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PlanError {
-    /// There are no agents, or too many.
-    #[error("a team has 1 to {MOST_AGENTS} agents, not {count}")]
-    Count {
-        /// How many there are.
-        count: usize,
-    },
-    /// A part of the description of an agent is not `name=value`.
-    #[error("`{part}` in `{text}` is not `name=value`")]
-    NoAssignment {
-        /// The part.
-        part: String,
-        /// The whole description.
-        text: String,
-    },
-    /// A part of the description of an agent has a name that means nothing.
-    #[error("`{name}` in `{text}` says nothing about an agent")]
-    UnknownPart {
-        /// The name.
-        name: String,
-        /// The whole description.
-        text: String,
-    },
-    /// A part of the description of an agent has no value.
-    #[error("`{name}` in `{text}` has no value")]
-    EmptyPart {
-        /// The name.
-        name: String,
-        /// The whole description.
-        text: String,
-    },
-    /// A part of the description of an agent is there twice.
-    #[error("`{name}` stands twice in `{text}`")]
-    RepeatedPart {
-        /// The name.
-        name: String,
-        /// The whole description.
-        text: String,
-    },
-    /// The description of an agent does not say which backend.
-    #[error("`{text}` does not say which backend")]
-    NoBackend {
-        /// The whole description.
-        text: String,
-    },
-    /// No backend type has this name.
-    #[error("unknown backend type `{name}`")]
-    UnknownBackend {
-        /// The name.
-        name: String,
-    },
-    /// The type has no default model and the plan names none.
-    #[error("the type `{backend}` has no default model")]
-    NoModel {
-        /// The type.
-        backend: String,
-    },
-    /// The type has no address of its own and the plan names none.
-    #[error("the type `{backend}` needs an address")]
-    NoAddress {
-        /// The type.
-        backend: String,
-    },
-    /// An id cannot be one.
-    #[error("{why}")]
-    BadId {
-        /// What is wrong with it.
-        why: String,
-    },
-    /// Two agents have one id.
-    #[error("two agents have the id `{id}`")]
-    SameId {
-        /// The id.
-        id: String,
-    },
+/// What is wrong with a plan, and what to do about it.
+fn refused(problem: impl Into<String>, hint: impl Into<String>) -> ConfigError {
+    ConfigError::Plan { problem: problem.into(), hint: hint.into() }
 }
 
-impl PlanError {
-    /// What to do about it, with these backend types.
-    pub fn hint(&self, backends: &Backends) -> String {
-        const EXAMPLE: &str = "for example `id=agent_a,backend=openai,model=gpt-5.4`";
-        match self {
-            Self::Count { .. } => "larger teams are written by hand, as `agents:` in a file".to_owned(),
-            Self::NoAssignment { .. } => format!("{EXAMPLE}; a value cannot hold a comma"),
-            Self::EmptyPart { .. } | Self::RepeatedPart { .. } | Self::NoBackend { .. } => EXAMPLE.to_owned(),
-            Self::UnknownPart { name, .. } => nearest(name, PARTS.into_iter()).map_or_else(
-                || "parts are `id`, `backend`, `model`, `reasoning_effort` and `base_url`".to_owned(),
-                |meant| format!("did you mean `{meant}`?"),
-            ),
-            Self::UnknownBackend { name } => backends.nearest_type(name).map_or_else(
-                || format!("types that run are {}", backends.running_types()),
-                |meant| format!("did you mean `{meant}`?"),
-            ),
-            Self::NoModel { .. } => "name a model that the service knows".to_owned(),
-            Self::NoAddress { .. } => "name the `base_url` of the service".to_owned(),
-            Self::BadId { .. } => {
-                "the id names folders of the run: letters, digits, `_`, `-` and `.`".to_owned()
-            }
-            Self::SameId { .. } => "give each agent a name of its own".to_owned(),
-        }
+/// The backend type of this name.
+///
+/// # Errors
+/// [`ConfigError::Plan`] when there is none.
+pub fn known_type<'a>(name: &str, backends: &'a Backends) -> Result<&'a BackendType, ConfigError> {
+    backends.get(name).ok_or_else(|| {
+        let hint = backends.nearest_type(name).map_or_else(
+            || format!("types that run are {}", backends.running_types()),
+            |meant| format!("did you mean `{meant}`?"),
+        );
+        refused(format!("unknown backend type `{}`", shortened(name)), hint)
+    })
+}
+
+/// The values of `reasoning_effort`.
+fn efforts() -> &'static [&'static str] {
+    match registry::key(EFFORT).map(|key| &key.shape) {
+        Some(Shape::Choice(efforts)) => efforts,
+        Some(_) | None => &[],
     }
 }
 
@@ -226,25 +157,33 @@ pub fn model_id(backend: &str, model: &str, position: usize) -> String {
 ///
 /// # Errors
 /// Names the part that is wrong.
-pub fn described_agent(text: &str, position: usize) -> Result<PlannedAgent, PlanError> {
-    let whole = || text.to_owned();
+pub fn described_agent(text: &str, position: usize) -> Result<PlannedAgent, ConfigError> {
+    let whole = shortened(text);
+    let wrong = |problem: String| refused(problem, format!("for example `{EXAMPLE}`"));
+    if text.trim().is_empty() {
+        return Err(wrong("the description of an agent is empty".to_owned()));
+    }
     let mut seen: HashSet<&str> = HashSet::new();
     let mut agent = PlannedAgent::new(letter_id(position), "");
     for part in text.split(',').map(str::trim) {
+        if part.is_empty() {
+            return Err(wrong(format!("`{whole}` has a comma with nothing beside it")));
+        }
         let Some((name, value)) = part.split_once('=') else {
-            return Err(PlanError::NoAssignment { part: part.to_owned(), text: whole() });
+            let problem = format!("`{}` in `{whole}` is not `name=value`", shortened(part));
+            return Err(refused(problem, format!("for example `{EXAMPLE}`; a value cannot hold a comma")));
         };
         let (name, value) = (name.trim(), value.trim());
         let Some(known) = PARTS.into_iter().find(|known| *known == name) else {
-            return Err(PlanError::UnknownPart { name: name.to_owned(), text: whole() });
+            return Err(unknown_part(name, &whole));
         };
         if value.is_empty() {
-            return Err(PlanError::EmptyPart { name: name.to_owned(), text: whole() });
+            return Err(wrong(format!("`{name}` in `{whole}` has no value")));
         }
         // Two names of one thing.
         let known = if known == "type" { "backend" } else { known };
         if !seen.insert(known) {
-            return Err(PlanError::RepeatedPart { name: known.to_owned(), text: whole() });
+            return Err(wrong(format!("`{known}` stands twice in `{whole}`")));
         }
         let value = value.to_owned();
         match known {
@@ -256,9 +195,17 @@ pub fn described_agent(text: &str, position: usize) -> Result<PlannedAgent, Plan
         }
     }
     if agent.backend.is_empty() {
-        return Err(PlanError::NoBackend { text: whole() });
+        return Err(wrong(format!("`{whole}` does not say which backend")));
     }
     Ok(agent)
+}
+
+fn unknown_part(name: &str, whole: &str) -> ConfigError {
+    let hint = nearest(name, PARTS.into_iter()).map_or_else(
+        || "parts are `id`, `backend`, `model`, `reasoning_effort` and `base_url`".to_owned(),
+        |meant| format!("did you mean `{meant}`?"),
+    );
+    refused(format!("`{}` in `{whole}` says nothing about an agent", shortened(name)), hint)
 }
 
 /// The text of a configuration for `plan`, in YAML, with comments. The type and the model of every agent stand in it,
@@ -266,19 +213,25 @@ pub fn described_agent(text: &str, position: usize) -> Result<PlannedAgent, Plan
 ///
 /// # Errors
 /// What keeps the plan from being a team.
-pub fn generate(plan: &Plan, backends: &Backends) -> Result<String, PlanError> {
+pub fn generate(plan: &Plan, backends: &Backends) -> Result<String, ConfigError> {
     let count = plan.agents.len();
     if !(1..=MOST_AGENTS).contains(&count) {
-        return Err(PlanError::Count { count });
+        return Err(refused(
+            format!("a team has 1 to {MOST_AGENTS} agents, not {count}"),
+            "larger teams are written by hand, as `agents:` in a file",
+        ));
     }
     let mut ids = HashSet::new();
     let mut text = String::from(
         "# A team for massgen. Change what you like; `massgen --validate FILE` checks it.\n\nagents:\n",
     );
     for agent in &plan.agents {
-        AgentId::new(agent.id.as_str()).map_err(|error| PlanError::BadId { why: error.to_string() })?;
+        AgentId::new(agent.id.as_str()).map_err(|error| {
+            refused(error.to_string(), "the id names folders of the run: letters, digits, `_`, `-` and `.`")
+        })?;
         if !ids.insert(agent.id.as_str()) {
-            return Err(PlanError::SameId { id: agent.id.clone() });
+            let problem = format!("two agents have the id `{}`", agent.id);
+            return Err(refused(problem, "give each agent a name of its own"));
         }
         write_agent(&mut text, agent, plan.execution, backends)?;
     }
@@ -300,16 +253,17 @@ fn write_agent(
     agent: &PlannedAgent,
     execution: Execution,
     backends: &Backends,
-) -> Result<(), PlanError> {
-    let Some(kind) = backends.get(&agent.backend) else {
-        return Err(PlanError::UnknownBackend { name: agent.backend.clone() });
-    };
+) -> Result<(), ConfigError> {
+    let kind = known_type(&agent.backend, backends)?;
     let Some(model) = agent.model.as_ref().or(kind.default_model.as_ref()) else {
-        return Err(PlanError::NoModel { backend: kind.name.clone() });
+        let problem = format!("the type `{}` has no default model", kind.name);
+        return Err(refused(problem, "name a model that the service knows"));
     };
     if needs_address(kind) && agent.base_url.is_none() {
-        return Err(PlanError::NoAddress { backend: kind.name.clone() });
+        let problem = format!("the type `{}` needs an address", kind.name);
+        return Err(refused(problem, "name the `base_url` of the service"));
     }
+    can_do(agent, kind, model)?;
     line(text, "  - id", &agent.id);
     text.push_str("    backend:\n");
     line(text, "      type", &kind.name);
@@ -338,6 +292,33 @@ fn write_agent(
     }
     if let Some(message) = agent.system_message.as_deref().filter(|message| !message.trim().is_empty()) {
         line(text, "    system_message", message);
+    }
+    Ok(())
+}
+
+/// Whether what is asked of the agent is there: it would be refused in the configuration, too.
+fn can_do(agent: &PlannedAgent, kind: &BackendType, model: &str) -> Result<(), ConfigError> {
+    if let Some(effort) = &agent.reasoning_effort
+        && !efforts().contains(&effort.as_str())
+    {
+        let hint = nearest(effort, efforts().iter().copied()).map_or_else(
+            || format!("it is one of `{}`", efforts().join("`, `")),
+            |meant| format!("did you mean `{meant}`?"),
+        );
+        return Err(refused(format!("`reasoning_effort` cannot be `{}`", shortened(effort)), hint));
+    }
+    for (is_wanted, what) in
+        [(agent.web_search, Capability::WebSearch), (agent.code_execution, Capability::CodeExecution)]
+    {
+        if is_wanted && !kind.can(model, what) {
+            let who = if kind.capabilities.contains(&what) {
+                format!("model `{}`", shortened(model))
+            } else {
+                format!("type `{}`", kind.name)
+            };
+            let hint = "leave it out, or choose one that has it: `massgen --list-backends`";
+            return Err(refused(format!("the {who} has no {}", described(what)), hint));
+        }
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ fn loaded(text: &str) -> Result<Loaded, crate::Findings> {
     })
 }
 
-fn generate(plan: &Plan) -> Result<String, PlanError> {
+fn generate(plan: &Plan) -> Result<String, ConfigError> {
     super::generate(plan, Backends::built_in())
 }
 
@@ -47,8 +47,8 @@ fn a_team_is_written_as_a_page_with_comments() {
 #[test]
 fn everything_that_can_be_asked_for_is_written() {
     let agent =
-        PlannedAgent { web_search: true, code_execution: true, ..PlannedAgent::new("agent_a", "openrouter") };
-    let agent = PlannedAgent { model: Some("qwen/qwen3-coder".to_owned()), ..agent };
+        PlannedAgent { web_search: true, code_execution: true, ..PlannedAgent::new("agent_a", "openai") };
+    let agent = PlannedAgent { model: Some("o4-mini".to_owned()), ..agent };
     let plan = Plan {
         cooperation: Cooperation::Decomposition,
         execution: Execution::Docker,
@@ -117,10 +117,11 @@ fn an_agent_is_described_in_parts() {
 fn a_wrong_description_names_the_part() {
     let told = |text: &str| {
         let error = described_agent(text, 0).unwrap_err();
-        format!("{error}\n  {}\n", error.hint(Backends::built_in()))
+        format!("{error}\n  {}\n", error.hint())
     };
     let all: String = [
         "",
+        " ",
         "openai",
         "backend=openai,",
         "backend=",
@@ -139,7 +140,7 @@ fn a_wrong_description_names_the_part() {
 fn a_plan_that_is_no_team_is_refused_with_advice() {
     let told = |plan: &Plan| {
         let error = generate(plan).unwrap_err();
-        format!("{error}\n  {}\n", error.hint(Backends::built_in()))
+        format!("{error}\n  {}\n", error.hint())
     };
     let same = Plan::of(vec![agent("openai"), agent("groq")]);
     let all: String = [
@@ -150,6 +151,13 @@ fn a_plan_that_is_no_team_is_refused_with_advice() {
         told(&Plan::of(vec![PlannedAgent::new("agent_a", "openrouter")])),
         told(&Plan::of(vec![PlannedAgent { base_url: None, ..agent("poe") }])),
         told(&Plan::of(vec![PlannedAgent::new("../up", "openai")])),
+        told(&Plan::of(vec![PlannedAgent { reasoning_effort: Some("hihg".to_owned()), ..agent("openai") }])),
+        told(&Plan::of(vec![PlannedAgent {
+            reasoning_effort: Some("as it likes".to_owned()),
+            ..agent("openai")
+        }])),
+        told(&Plan::of(vec![PlannedAgent { web_search: true, ..agent("groq") }])),
+        told(&Plan::of(vec![PlannedAgent { code_execution: true, ..agent("simulated") }])),
         told(&same),
     ]
     .concat();
@@ -162,6 +170,42 @@ fn ids_are_letters_or_say_type_and_model() {
     assert_eq!(model_id("openai", "gpt-5.4", 0), "openai-5.41");
     assert_eq!(model_id("chatcompletion", "meta/llama3.2:3b", 1), "chatcompletion-meta-llama3.2-3b2");
     assert!(AgentId::new(model_id("openai", &"é".repeat(500), 9)).is_ok());
+}
+
+#[test]
+fn every_effort_of_the_registry_can_be_written_and_no_other() {
+    assert!(efforts().contains(&"low"), "{:?}", efforts());
+    for effort in efforts() {
+        let agent = PlannedAgent { reasoning_effort: Some((*effort).to_owned()), ..agent("openai") };
+        loaded(&generate(&Plan::of(vec![agent])).unwrap()).unwrap();
+    }
+    let text = generate(&Plan::of(vec![PlannedAgent {
+        reasoning_effort: Some("low".to_owned()),
+        ..agent("openai")
+    }]));
+    assert!(loaded(&text.unwrap().replace("effort: low", "effort: lots")).is_err());
+}
+
+#[test]
+fn what_a_type_cannot_do_is_not_written() {
+    for kind in Backends::built_in().types() {
+        for (key, capability) in [("web_search", Capability::WebSearch), ("code_", Capability::CodeExecution)]
+        {
+            let agent = PlannedAgent {
+                web_search: capability == Capability::WebSearch,
+                code_execution: capability == Capability::CodeExecution,
+                base_url: Some("https://h.example/v1".to_owned()),
+                ..agent(&kind.name)
+            };
+            let text = generate(&Plan::of(vec![agent]));
+            assert_eq!(
+                text.is_ok_and(|text| text.contains(key)),
+                kind.can("some-model", capability),
+                "{}",
+                kind.name
+            );
+        }
+    }
 }
 
 #[test]

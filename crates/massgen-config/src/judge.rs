@@ -4,11 +4,12 @@ use std::path::Path;
 
 use crate::backends::Backends;
 use crate::check::{self, Checking, Lookup, Purpose, UnknownKeys};
-use crate::finding::{ConfigError, Finding, Findings, Secrets};
+use crate::finding::{ConfigError, Finding, Findings};
 use crate::lower::{self, Lower, Lowered};
 use crate::node::{self, Node, Origin, Value};
 use crate::registry::{self, Effect};
 use crate::rules::rules;
+use crate::secrets::Secrets;
 use crate::source::Source;
 
 /// Everything that is wrong with a configuration or worth knowing about it, whatever the machine is like.
@@ -54,8 +55,9 @@ pub fn check_file_name(path: &Path) -> Result<(), ConfigError> {
 
 /// Reads the text of a configuration into a map.
 pub(crate) fn read(source: &Source) -> Result<Node, Findings> {
-    let root = node::parse(source)
-        .map_err(|error| Findings::new(vec![unreadable(error)], Some(source), &Secrets::default()))?;
+    let root = node::parse(source).map_err(|error| {
+        Findings::new(vec![unreadable(error)], Some(source), &Secrets::of_unreadable(source.text()))
+    })?;
     let refused = if root.entries().is_none() { Some(not_a_map(&root)) } else { old_format(&root) };
     match refused {
         Some(finding) => Err(Findings::new(vec![finding], Some(source), &Secrets::of(&root))),

@@ -1,4 +1,4 @@
-//! Keys that were written into the configuration itself. They are handed over apart and never shown.
+//! Keys and other secrets that were written into the configuration itself. They are handed over apart and never shown.
 
 use std::fmt;
 
@@ -34,5 +34,27 @@ impl fmt::Debug for LiteralKey {
             .field("agent", &self.agent)
             .field("variable", &self.variable)
             .finish_non_exhaustive()
+    }
+}
+
+/// A secret that stands in the configuration itself, or a part of one. Nothing reads it here; it must not be kept.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LiteralSecret(String);
+
+impl LiteralSecret {
+    pub(crate) fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// The text. Put it into a type that hides it, at once.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Does not show the text.
+impl fmt::Debug for LiteralSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LiteralSecret")
     }
 }

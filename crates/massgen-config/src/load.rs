@@ -8,11 +8,12 @@ use massgen_protocol::spec::{AgentSpec, Budget, Orchestration, RunSpec, Timeouts
 use crate::backends::Backends;
 use crate::check::{Checking, Lookup, Purpose, UnknownKeys};
 use crate::context_paths;
-use crate::finding::{ConfigError, Finding, Findings, Secrets};
+use crate::finding::{ConfigError, Finding, Findings};
 use crate::judge::{self, examine};
-use crate::literal::LiteralKey;
+use crate::literal::{LiteralKey, LiteralSecret};
 use crate::lower::{self, Lower, UiSettings};
 use crate::node::{Node, Origin};
+use crate::secrets::{self, Secrets};
 use crate::settings::{self, Base, Settings};
 use crate::source::Source;
 
@@ -118,10 +119,13 @@ pub struct Loaded {
     pub ui: UiSettings,
     /// Warnings and notices.
     pub findings: Findings,
-    /// The configuration as written, variables not replaced, literal keys covered.
+    /// The configuration as written, variables not replaced, secrets covered.
     pub written: serde_json::Value,
     /// Keys that stand in the configuration itself.
     pub literal_keys: Vec<LiteralKey>,
+    /// All secrets that stand in the configuration or in flags: those keys, and what else is covered where it stands.
+    /// They must be in no file of a run.
+    pub literal_secrets: Vec<LiteralSecret>,
     /// Where each agent's backend stands.
     agent_origins: Vec<Origin>,
     source: Option<Source>,
@@ -168,16 +172,15 @@ pub fn load(request: LoadRequest<'_>) -> Result<Loaded, Findings> {
         Some(source) => (judge::read(source)?, Base::File),
         None => (settings::without_file(request.settings, request.backends, &mut findings), Base::Flags),
     };
-    let secrets = Secrets::of(&root);
-    let mut written = root.to_json();
-    let finish = |findings| Findings::new(findings, request.source, &secrets);
     if !findings.is_empty() {
-        return Err(finish(findings));
+        return Err(Findings::new(findings, request.source, &Secrets::of(&root)));
     }
+    let mut written = secrets::covered(&root);
     lay_over(&mut root, request.settings, base, request.lookup, request.working_directory, &mut findings);
     if base == Base::Flags {
-        written = root.to_json();
+        written = secrets::covered(&root);
     }
+    let mut secrets = Secrets::of(&root);
     let by = Checking {
         lookup: request.lookup,
         working_directory: request.working_directory,
@@ -186,7 +189,9 @@ pub fn load(request: LoadRequest<'_>) -> Result<Loaded, Findings> {
         purpose: Purpose::Run,
     };
     let lowered = examine(&mut root, by, &mut findings);
-    let findings = finish(findings);
+    // Variables in texts have their values now.
+    secrets.add_tree(&root);
+    let findings = Findings::new(findings, request.source, &secrets);
     if findings.refuses(request.validation) {
         return Err(findings);
     }
@@ -201,8 +206,9 @@ pub fn load(request: LoadRequest<'_>) -> Result<Loaded, Findings> {
         ui: lowered.ui,
         source: findings.source().cloned(),
         findings,
-        written,
+        written: written.to_json(),
         literal_keys: lowered.literal_keys,
+        literal_secrets: secrets.texts().map(LiteralSecret::new).collect(),
         agent_origins: lowered.agent_origins,
     })
 }

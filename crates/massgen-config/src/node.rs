@@ -8,7 +8,7 @@ use serde_saphyr::Spanned;
 use serde_saphyr::budget::BudgetBreach;
 
 use crate::json;
-use crate::source::{Source, Span, names_a_secret, without_user_part};
+use crate::source::{Source, Span};
 
 /// Longest configuration text that is read, in bytes. The largest known one has 20 KB.
 pub const SOURCE_BYTES: usize = 2 * 1024 * 1024;
@@ -186,11 +186,8 @@ impl Node {
         }
     }
 
-    /// The tree as JSON, with every literal secret, and user name and password of an address, replaced by `***`.
-    pub fn to_json(&self) -> serde_json::Value {
-        let covered = |entry: &Entry| {
-            if entry.is_literal_secret() { "***".into() } else { entry.node.to_json() }
-        };
+    /// The tree as JSON, secrets and all: what is shown or kept is made of a tree that is covered.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
         match &self.value {
             Value::Null => serde_json::Value::Null,
             Value::Bool(value) => (*value).into(),
@@ -199,42 +196,12 @@ impl Node {
                 .or_else(|_| u64::try_from(*value).map(serde_json::Value::from))
                 .unwrap_or_else(|_| value.to_string().into()),
             Value::Float(value) => (*value).into(),
-            Value::Text(text) => without_user_part(text).into(),
+            Value::Text(text) => text.as_str().into(),
             Value::List(items) => items.iter().map(Self::to_json).collect(),
             Value::Map(entries) => {
-                let entries = entries.iter().map(|entry| (entry.key.clone(), covered(entry)));
+                let entries = entries.iter().map(|entry| (entry.key.clone(), entry.node.to_json()));
                 entries.collect::<serde_json::Map<_, _>>().into()
             }
-        }
-    }
-
-    /// The entries that hold a literal secret, at any depth.
-    pub(crate) fn literal_secrets(&self) -> Vec<&Entry> {
-        match &self.value {
-            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) => Vec::new(),
-            Value::List(items) => items.iter().flat_map(Self::literal_secrets).collect(),
-            Value::Map(entries) => {
-                entries
-                    .iter()
-                    .flat_map(|entry| {
-                        if entry.is_literal_secret() { vec![entry] } else { entry.node.literal_secrets() }
-                    })
-                    .collect()
-            }
-        }
-    }
-}
-
-impl Entry {
-    /// Whether a secret itself stands here, and not the name of a variable.
-    pub(crate) fn is_literal_secret(&self) -> bool {
-        if !names_a_secret(&self.key) {
-            return false;
-        }
-        match &self.node.value {
-            Value::Text(text) => crate::expand::only_reference(text).is_none() && !text.is_empty(),
-            Value::Int(_) | Value::Float(_) => true,
-            Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_) => false,
         }
     }
 }

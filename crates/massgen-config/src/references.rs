@@ -1,8 +1,17 @@
 //! `@path` in a question: a file or folder that the agents are to see.
 //!
 //! `@path` asks for reading, `@path:w` for writing, `@"a path"` has spaces in it, `\@` is a plain `@`. A reference ends at
-//! white space, at one of `, ; ! ? ) } ] > :`, or at a full stop that ends a sentence. A word that is no existing path and
-//! does not look like one (`@decorator`, `@media`) stays text, and so does an address (`user@host.org`).
+//! white space, at one of `, ; ! ? ) } ] > :`, or at a full stop that ends a sentence.
+//!
+//! What leads nowhere is a mistake when it looks like a path, and stays text otherwise. It looks like a path when
+//!
+//! * it stands in quotes, or asks for writing with `:w`;
+//! * it begins with `/`, `./`, `../` or `~/`, or ends with `/`;
+//! * the first of its parts is there (`@src/mian` where there is a `src`);
+//! * its last part has the ending of a usual kind of file (`@notes.md`, and not `@app.route`).
+//!
+//! All else (`@media`, `@types/node`, `@pytest.mark.skip`) is text, and so is an address (`user@host.org`). Text with marks
+//! of code in it, such as `@app.get("/x.md")`, is judged by what stands before the first mark, and not by its end.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -10,6 +19,7 @@ use std::path::{Path, PathBuf};
 use crate::context_paths::{self, ContextPath, Permission};
 
 mod complete;
+mod likeness;
 
 pub use complete::{COMPLETIONS, complete, unfinished};
 
@@ -18,9 +28,6 @@ const LONGEST: usize = 4096;
 
 /// Files of one folder from which on the folder itself is the better reference.
 const CROWD: usize = 3;
-
-/// Longest part behind the last dot of a name that counts as its ending.
-const LONGEST_ENDING: usize = 10;
 
 /// Marks behind a path that has marks in it, as in `(see @app/[id].)`.
 const MARKS_BEHIND: usize = 4;
@@ -243,7 +250,9 @@ impl Token<'_> {
             return Found::Path { reference: Reference { path, kind, permission, was }, length };
         }
         let last = candidates.last().copied().unwrap_or(self.path);
-        if !is_a_full_stop(last, self.form) && (self.form == Form::Quoted || looks_like_a_path(last)) {
+        if !is_a_full_stop(last, self.form)
+            && (self.form == Form::Quoted || likeness::looks_like_a_path(last, self.after, probe))
+        {
             return Found::Nothing(Missing {
                 was: self.written(last, Permission::Read),
                 path: absolute(last, probe),
@@ -306,20 +315,6 @@ fn shorter(path: &str) -> Vec<&str> {
         }
     }
     shorter
-}
-
-/// Whether nobody writes such a word without meaning a path: it has a slash, or an ending, and is no code.
-fn looks_like_a_path(word: &str) -> bool {
-    let code = word.find(['(', '{', '[', '<', '"', '\'', '`', '=', '|', '\\', '$']);
-    if word.get(..code.unwrap_or(word.len())).is_some_and(|name| name.contains('/')) {
-        return true;
-    }
-    let is_ending = |ending: &str| {
-        (1..=LONGEST_ENDING).contains(&ending.len())
-            && ending.chars().all(|c| c.is_ascii_alphanumeric())
-            && ending.chars().any(|c| c.is_ascii_alphabetic())
-    };
-    code.is_none() && word.rsplit_once('.').is_some_and(|(_, ending)| is_ending(ending))
 }
 
 /// `written` as an absolute path.

@@ -153,6 +153,14 @@ fn words_and_addresses_stay_text() {
         "git clone git@example.org:team/project.git",
         "{@link Foo} @param {string} x",
         "@4.17 is a version",
+        "install @types/node and @angular/core, or @scope/pkg",
+        "the `@types/*` packages and **@vue/runtime-core**",
+        "import {x} from '@scope/pkg/deep' and \"@babel/core\"",
+        "what do @pytest.mark.skip and @functools.lru_cache do? And @Override.x or @app.route?",
+        "@media(max-width: 600px) and @media (min-width) and @include foo($a/b)",
+        "@app.get(\"/items/list.md\") and @app.map and @x.key and @click.option",
+        "a rule like @/\\w+/ or @[a-z]/x.rs is no path",
+        "@README and @main:where",
         "  no reference   keeps its spaces  ",
         "",
     ] {
@@ -175,6 +183,36 @@ fn what_looks_like_a_path_and_is_not_there_is_named_once() {
         &["! @src/none.rs", "! @notes.md", "! @~/x/"],
     );
     assert_eq!(parse("@~/x", &PROJECT).missing, [Missing { was: "@~/x".into(), path: "/home/x".into() }]);
+}
+
+#[test]
+fn what_looks_like_a_path_and_is_not_there_is_missing() {
+    for (question, missing) in [
+        ("@/no/such", "@/no/such"),
+        ("@./no", "@./no"),
+        ("@../no", "@../no"),
+        ("@~/no", "@~/no"),
+        ("@nothing:w now", "@nothing"),
+        ("@types/node:w", "@types/node"),
+        ("@lib/", "@lib/"),
+        ("@\"no thing\"", "@\"no thing\""),
+        ("@src/mian", "@src/mian"),
+        ("@Makefile/x", "@Makefile/x"),
+        ("@src/(group)/x", "@src/(group"),
+        ("@lib/none.rs", "@lib/none.rs"),
+        ("@NOTES.MD?", "@NOTES.MD"),
+        ("@photo.jpeg, please", "@photo.jpeg"),
+        ("@.gitignore", "@.gitignore"),
+    ] {
+        assert_read(question, question, &[&format!("! {missing}")]);
+    }
+}
+
+#[test]
+fn whether_the_first_part_is_there_decides_over_a_slash() {
+    let question = "see @types/node";
+    assert_eq!(parse(question, &Tree(&["/proj/", "/proj/types/"])).missing.len(), 1);
+    assert_eq!(parse(question, &Tree(&["/proj/", "/proj/type/"])).missing, []);
 }
 
 #[test]
@@ -280,6 +318,16 @@ proptest! {
         if let Some(at) = unfinished(&question) {
             let _ = complete(&question[at..], &PROJECT);
         }
+    }
+
+    #[test]
+    fn a_word_of_letters_and_dots_or_slashes_stays_text_unless_it_is_there(
+        one in "[a-z]{1,6}", mark in "[./]", other in "q[a-z]{1,6}"
+    ) {
+        // No ending of a usual file begins with `q`.
+        let question = format!("what is @{one}{mark}{other} about?");
+        prop_assert_eq!(&parse(&question, &Tree(&[])).text, &question);
+        prop_assert_eq!(parse(&question, &Tree(&[])).missing, []);
     }
 
     #[test]

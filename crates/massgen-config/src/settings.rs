@@ -3,7 +3,7 @@
 mod criteria;
 mod modes;
 
-use crate::backends::Backends;
+use crate::backends::{Backends, GENERAL};
 use crate::context_paths::ContextPath;
 use crate::finding::Finding;
 use crate::node::{Entry, Node, Origin, Value};
@@ -84,7 +84,7 @@ pub(crate) fn without_file(settings: &Settings, backends: &Backends, findings: &
     }
     let kind = match (&settings.backend, &settings.model, &settings.base_url) {
         (Some(kind), _, _) => kind.clone(),
-        (None, _, Some(_)) => "chatcompletion".to_owned(),
+        (None, _, Some(_)) => GENERAL.to_owned(),
         (None, Some(model), None) => {
             if let Some(known) = backends.type_of_model(model) {
                 known.name.clone()

@@ -4,6 +4,8 @@ use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
+use crate::secrets::named_parts;
+
 /// A configuration text and the name under which a person knows it.
 #[derive(Clone)]
 pub struct Source {
@@ -55,7 +57,7 @@ impl Source {
         let mut covered: Vec<Range<usize>> = secrets.iter().map(|span| span.bytes()).collect();
         let mut start = 0;
         for line in self.text.split_inclusive('\n') {
-            covered.extend(secret_parts(line).into_iter().map(|part| part.start + start..part.end + start));
+            covered.extend(named_parts(line).into_iter().map(|part| part.start + start..part.end + start));
             start += line.len();
         }
         covered.sort_by_key(|range| range.start);
@@ -118,123 +120,9 @@ impl Span {
     }
 }
 
-/// Whether a configuration key of this name holds a secret.
-pub(crate) fn names_a_secret(name: &str) -> bool {
-    const ENDS: &[&str] = &[
-        "_key",
-        "apikey",
-        "_token",
-        "_pat",
-        "_auth",
-        "cookie",
-        "passphrase",
-        "secret",
-        "password",
-        "passwd",
-        "authorization",
-        "credential",
-        "credentials",
-    ];
-    let name = name.to_ascii_lowercase().replace('-', "_");
-    matches!(name.as_str(), "token" | "bearer" | "pat") || ENDS.iter().any(|end| name.ends_with(end))
-}
-
-/// Whether an environment variable of this name holds a secret.
-pub fn variable_names_a_secret(name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    names_a_secret(name) || lower.ends_with("key") || lower.ends_with("token")
-}
-
-/// The user name and password of the first address in `text` that has them.
-fn user_part(text: &str) -> Option<Range<usize>> {
-    let mut from = 0;
-    while let Some(start) = text.get(from..)?.find("://").map(|at| at + from + 3) {
-        let authority =
-            text.get(start..)?.split(|c: char| c == '/' || c.is_whitespace() || matches!(c, '"' | '\''));
-        let authority = authority.take(1).next()?;
-        if let Some(at) = authority.rfind('@').filter(|at| *at > 0) {
-            return Some(start..start + at);
-        }
-        from = start;
-    }
-    None
-}
-
-/// `text` without the user name and password of an address in it.
-pub(crate) fn without_user_part(text: &str) -> String {
-    match user_part(text) {
-        Some(part) => format!(
-            "{}***{}",
-            text.get(..part.start).unwrap_or_default(),
-            text.get(part.end..).unwrap_or_default()
-        ),
-        None => text.to_owned(),
-    }
-}
-
-/// The parts of one line that a key with a secret's name is followed by, unless they are only `${NAME}`; and user name
-/// and password in an address.
-fn secret_parts(line: &str) -> Vec<Range<usize>> {
-    let mut parts: Vec<_> = user_part(line).into_iter().collect();
-    let mut from = 0;
-    while let Some(colon) = line.get(from..).and_then(|rest| rest.find(':')).map(|at| at + from) {
-        from = colon + 1;
-        let before = line.get(..colon).unwrap_or_default().trim_end().trim_end_matches(['"', '\'']);
-        let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
-        let name = before.rsplit(|c: char| !is_word(c)).next().unwrap_or_default();
-        if !names_a_secret(name) {
-            continue;
-        }
-        let value = line.get(from..).unwrap_or_default();
-        let start = from + value.len() - value.trim_start().len();
-        let value = value.trim();
-        // In a flow map the value ends before its neighbour; elsewhere it goes on to the end of the line.
-        let flows = line.get(..colon).is_some_and(|before| before.contains(['{', '[']));
-        let length = match value.chars().next() {
-            Some(quote @ ('"' | '\'')) => value.get(1..).and_then(|rest| rest.find(quote)).map(|end| end + 2),
-            _ if is_reference(value) => Some(0),
-            _ if flows => value.find([',', '}', ']']),
-            _ => None,
-        };
-        let length = length.unwrap_or(value.len());
-        let inner = value.get(..length).unwrap_or_default().trim_matches(['"', '\'']);
-        if !inner.is_empty() && !is_reference(inner) {
-            parts.push(start..start + length);
-        }
-    }
-    parts
-}
-
-/// Whether `text` begins with one `${NAME}` that is a value of its own.
-fn is_reference(text: &str) -> bool {
-    let Some((name, after)) = text.strip_prefix("${").and_then(|rest| rest.split_once('}')) else {
-        return false;
-    };
-    name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        && !after.starts_with(|c: char| c.is_alphanumeric())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_of_secrets_are_known_in_files_and_in_the_environment() {
-        for name in [
-            "GITHUB_PAT",
-            "STRIPE_KEY",
-            "session_cookie",
-            "X-Auth-Token",
-            "Proxy-Authorization",
-            "PASSPHRASE",
-        ] {
-            assert!(names_a_secret(name), "{name}");
-        }
-        for name in ["model", "max_tokens", "author", "pattern", "compat", "keyboard"] {
-            assert!(!names_a_secret(name), "{name}");
-        }
-        assert!(variable_names_a_secret("MYKEY") && variable_names_a_secret("GITHUBTOKEN"));
-    }
 
     #[test]
     fn literal_keys_are_covered_and_columns_stay() {

@@ -104,7 +104,7 @@ impl<'a> Asking<'a> {
                 "warning: simulated agents answered so far in this session; from here on models are asked",
             );
         }
-        let redactor = environment.redactor(setup.literal_keys.iter().map(|(_, key)| key.clone()));
+        let redactor = environment.redactor(std::mem::take(&mut setup.literal_secrets));
         let history = self.session.history(&|text| redactor.text(text).into_owned());
         if history.left_out > 0 {
             self.tell_once("the oldest turns of the session are left out: a prompt does not hold them all");
@@ -159,7 +159,8 @@ fn registration(arguments: &Arguments) -> Registration {
 /// Takes from how the session was run what `arguments` leave open.
 fn recall(arguments: &mut Arguments, remembered: Remembered, environment: &Environment) {
     let Remembered { config, flags } = remembered;
-    let has_flags = arguments.backend.is_some() || arguments.model.is_some() || arguments.base_url.is_some();
+    // An address alone names nobody: it goes with who answered so far.
+    let has_flags = arguments.backend.is_some() || arguments.model.is_some();
     if flags.simulate && !arguments.simulate && !has_flags && arguments.config.is_none() {
         arguments.simulate = true;
         Remarks::direct().tell(
@@ -181,7 +182,7 @@ fn recall(arguments: &mut Arguments, remembered: Remembered, environment: &Envir
         (None, None) if !has_flags => {
             arguments.backend = flags.backend;
             arguments.model = flags.model;
-            arguments.base_url = flags.base_url;
+            arguments.base_url = arguments.base_url.take().or(flags.base_url);
             arguments.system_message = arguments.system_message.take().or(flags.system_message);
         }
         (Some(_) | None, Some(_)) | (None, None) => {}

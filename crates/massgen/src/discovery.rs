@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use massgen_config::backends::{BackendType, Backends, Support};
+use massgen_config::backends::{BackendType, Backends, GENERAL, Support};
 
 use crate::environment::Environment;
 
@@ -25,8 +25,7 @@ pub(crate) fn suggestions(
     servers: &[(&str, u16)],
 ) -> Vec<String> {
     // The general type only repeats what a type of its own says.
-    let own =
-        |backend: &&BackendType| backend.support == Support::Provider && backend.name != "chatcompletion";
+    let own = |backend: &&BackendType| backend.support == Support::Provider && backend.name != GENERAL;
     let keys = backends.types().iter().filter(own).filter_map(|backend| {
         let variable = backend.key_variables.iter().find(|name| environment.has(name))?;
         let model = if backend.default_model.is_none() { " --model NAME" } else { "" };

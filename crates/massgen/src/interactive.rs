@@ -67,7 +67,7 @@ pub(crate) async fn converse(
 ) -> Result<u8, Failure> {
     let asking = Asking::begin(arguments, environment, layer, OnInterrupt::AskOn)?;
     let host = SessionHost::new(asking, environment)?;
-    let redactor = environment.redactor(host.keys().iter().cloned());
+    let redactor = environment.redactor(host.secrets().iter().cloned());
     let redact = Box::new(move |text: &str| redactor.text(text).into_owned());
     let history = environment.home.as_ref().map(|home| home.join(".massgen").join("history"));
     let unusable = |error: io::Error| Failure::configuration(format!("the terminal cannot be used: {error}"));

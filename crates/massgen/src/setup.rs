@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use massgen_config::backends::Backends;
 use massgen_config::{
-    Coordination, Criteria, CwdContext, Findings, LoadRequest, Loaded, Modes, Permission, Personas, Settings,
-    SingleAgent, Source, UiSettings, Validation, check_file_name, load,
+    Coordination, Criteria, CwdContext, Findings, LiteralKey, LiteralSecret, LoadRequest, Loaded, Modes,
+    Permission, Personas, Settings, SingleAgent, Source, UiSettings, Validation, check_file_name, load,
 };
+use massgen_engine::Redactor;
 use massgen_protocol::limits;
 use massgen_protocol::spec::{AgentSpec, RunMeta, RunSpec, Voting};
 
@@ -40,6 +41,8 @@ pub(crate) struct Setup {
     pub(crate) meta: RunMeta,
     /// Keys that stand in the configuration itself: the names that stand for them, and the keys.
     pub(crate) literal_keys: Vec<(String, String)>,
+    /// All secrets that stand in the configuration itself, those keys among them.
+    pub(crate) literal_secrets: Vec<String>,
     pub(crate) ui: UiSettings,
     /// Lines for a person before the run begins.
     pub(crate) remarks: Vec<String>,
@@ -51,8 +54,8 @@ pub(crate) struct Survey {
     pub(crate) voting: Voting,
     /// The configuration, under a name by which it is found from anywhere.
     pub(crate) config: Option<PathBuf>,
-    /// Keys that stand in the configuration itself.
-    pub(crate) literal_keys: Vec<String>,
+    /// Secrets that stand in the configuration itself.
+    pub(crate) literal_secrets: Vec<String>,
     /// Whether the command line or the configuration asks something.
     pub(crate) has_question: bool,
 }
@@ -111,10 +114,10 @@ pub(crate) fn survey(arguments: &Arguments, environment: &Environment) -> Result
     require_keys(&loaded, arguments, environment)?;
     Ok(Survey {
         has_question: loaded.draft.question().is_some(),
+        config: written.source.as_ref().map(|source| config_path(source, environment).into()),
+        literal_secrets: literal_secrets(&loaded),
         agents: loaded.draft.agents,
         voting: loaded.draft.orchestration.voting,
-        config: written.source.as_ref().map(|source| config_path(source, environment).into()),
-        literal_keys: loaded.literal_keys.iter().map(|key| key.expose().to_owned()).collect(),
     })
 }
 
@@ -162,10 +165,12 @@ fn finish(
 ) -> Result<Setup, Failure> {
     let literal_keys: Vec<(String, String)> =
         loaded.literal_keys.iter().map(|key| (key.variable.clone(), key.expose().to_owned())).collect();
-    let redactor = environment.redactor(literal_keys.iter().map(|(_, key)| key.clone()));
+    let literal_secrets = literal_secrets(&loaded);
+    let redactor = environment.redactor(literal_secrets.iter().cloned());
     let ui = loaded.ui;
     let mut spec = loaded.draft.finish().map_err(|error| Failure::usage(&error).hint(error.hint()))?;
     spec.question = redactor.text(&spec.question).into_owned();
+    remarks.extend(without_secrets(&mut spec, &redactor));
     backends::add_facts(&mut spec, &written.backends);
     remarks.extend(unpriced(&spec));
     let arguments = serde_json::to_value(arguments).map_err(Failure::configuration)?;
@@ -180,7 +185,32 @@ fn finish(
         fixed_prompt_bytes: 0,
         session: None,
     };
-    Ok(Setup { spec, meta, literal_keys, ui, remarks })
+    Ok(Setup { spec, meta, literal_keys, literal_secrets, ui, remarks })
+}
+
+/// Takes secrets out of the system messages, which are kept in the run's files as the question is; returned is what is
+/// told of that.
+fn without_secrets(spec: &mut RunSpec, redactor: &Redactor) -> Vec<String> {
+    let mut told = Vec::new();
+    for agent in &mut spec.agents {
+        let Some(message) = &mut agent.system_message else { continue };
+        let clean = redactor.text(message).into_owned();
+        if clean != *message {
+            told.push(format!(
+                "warning: the system message of `{}` holds a secret; the model gets `[REDACTED]` in its place\n\
+                 hint: what a model is told is kept in the run's files",
+                agent.id
+            ));
+            *message = clean;
+        }
+    }
+    told
+}
+
+/// The secrets that stand in the configuration itself.
+fn literal_secrets(loaded: &Loaded) -> Vec<String> {
+    let keys = loaded.literal_keys.iter().map(LiteralKey::expose);
+    keys.chain(loaded.literal_secrets.iter().map(LiteralSecret::expose)).map(str::to_owned).collect()
 }
 
 /// The name under which the configuration is found again from anywhere.

@@ -3,13 +3,14 @@
 
 use massgen_protocol::{ModelFacts, Price, Usd};
 
-use super::{BackendType, Backends, Capability, FileAccess, Host, KeysAre, Model, Support};
+use super::{BackendType, Backends, Capability, FileAccess, GENERAL, Host, KeysAre, Model, Support};
 use crate::check::{join, nearest, shortened};
 use crate::endpoint::Endpoint;
-use crate::finding::{Finding, Findings, Secrets};
+use crate::finding::{Finding, Findings};
 use crate::judge::unreadable;
 use crate::node::{self, Entry, Node, Value};
-use crate::source::{Source, names_a_secret};
+use crate::secrets::{Secrets, names_a_secret};
+use crate::source::Source;
 
 /// Keys of the whole file.
 const TOP: &[&str] = &["backends", "hosts"];
@@ -91,7 +92,13 @@ enum Author {
 fn read(source: &Source, table: &mut Backends, author: Author) -> Findings {
     let root = match node::parse(source) {
         Ok(root) => root,
-        Err(error) => return Findings::new(vec![unreadable(error)], Some(source), &Secrets::default()),
+        Err(error) => {
+            return Findings::new(
+                vec![unreadable(error)],
+                Some(source),
+                &Secrets::of_unreadable(source.text()),
+            );
+        }
     };
     let mut reader = Reader { author, findings: Vec::new(), secrets: Secrets::of(&root) };
     if root.value != Value::Null {
@@ -142,7 +149,7 @@ impl Reader {
 
     fn unknown_type(&mut self, entry: &Entry, path: &str, table: &Backends) {
         let hint = table.nearest_type(&entry.key).map_or_else(
-            || "`massgen --list-backends` lists the types; another service is a `chatcompletion`".to_owned(),
+            || format!("`massgen --list-backends` lists the types; another service is a `{GENERAL}`"),
             |meant| format!("did you mean `{meant}`?"),
         );
         let message = format!("unknown backend type `{}`", shortened(&entry.key));
@@ -333,9 +340,8 @@ impl Reader {
         for item in items {
             match item.text() {
                 Some(text) if is_name(text) => names.push(text.to_owned()),
-                other => {
-                    self.secrets.spans.extend(item.origin.span());
-                    self.secrets.texts.extend(other.map(str::to_owned));
+                Some(_) | None => {
+                    self.secrets.add(item);
                     let message = "this is not the name of an environment variable";
                     let hint = "write the name alone, as in `[EXAMPLE_API_KEY]`; the key itself stays in the environment";
                     self.tell(Finding::error(path, message).hint(hint).at(&item.origin));

@@ -15,8 +15,8 @@ use crate::endpoint::{Endpoint, Transport};
 use crate::expand::only_reference;
 use crate::finding::{Finding, Severity};
 use crate::literal::LiteralKey;
-use crate::node::{Node, Origin, Value};
-use crate::passthrough;
+use crate::node::{Entry, Node, Origin, Value};
+use crate::{passthrough, secrets};
 
 /// From a request to the first part of the reply of the simulated model, when nothing is written.
 const SIMULATED_LATENCY_MS: u64 = 300;
@@ -353,9 +353,9 @@ impl<'a> Lower<'a> {
         let node = draft.node;
         let mut parameters = BTreeMap::new();
         for key in PARAMETERS {
-            if let Some(value) = node.get(key) {
-                self.refuse_secrets(value, &draft.at(key));
-                parameters.insert((*key).to_owned(), value.to_json());
+            if let Some(entry) = node.entry(key).filter(|entry| entry.node.value != Value::Null) {
+                self.refuse_secrets(entry, &draft.at(key));
+                parameters.insert((*key).to_owned(), entry.node.to_json());
             }
         }
         if let Some(verbosity) = node.at(&["text", "verbosity"]) {
@@ -372,7 +372,7 @@ impl<'a> Lower<'a> {
         for entry in node.entries().unwrap_or_default() {
             let is_free = passthrough::accepts(&draft.kind.name, &entry.key);
             if is_free && entry.node.value != Value::Null {
-                self.refuse_secrets(&entry.node, &draft.at(&entry.key));
+                self.refuse_secrets(entry, &draft.at(&entry.key));
                 parameters.insert(entry.key.clone(), entry.node.to_json());
             }
         }
@@ -385,10 +385,8 @@ impl<'a> Lower<'a> {
                 let message = format!("`{}` in `extra_body` would escape the budget", entry.key);
                 let hint = "write `max_tokens` into `backend`";
                 self.report(Finding::error(path, message).hint(hint).at(&entry.key_origin));
-            } else if entry.is_literal_secret() {
-                self.refuse_secret(&path, &entry.key_origin);
             } else {
-                self.refuse_secrets(&entry.node, &path);
+                self.refuse_secrets(entry, &path);
                 parameters.insert(entry.key.clone(), entry.node.to_json());
             }
         }
@@ -433,17 +431,13 @@ impl<'a> Lower<'a> {
         }
     }
 
-    fn refuse_secrets(&mut self, node: &Node, path: &str) {
-        for entry in node.literal_secrets() {
-            self.refuse_secret(path, &entry.key_origin);
+    fn refuse_secrets(&mut self, entry: &Entry, path: &str) {
+        for origin in secrets::places(entry) {
+            self.report(
+                Finding::error(path, "a key or token cannot stand in the parameters of a request")
+                    .hint("keys are read only through `api_key`; everything else is kept in the run's files")
+                    .at(&origin),
+            );
         }
-    }
-
-    fn refuse_secret(&mut self, path: &str, origin: &crate::node::Origin) {
-        self.report(
-            Finding::error(path, "a key or token cannot stand in the parameters of a request")
-                .hint("keys are read only through `api_key`; everything else is kept in the run's files")
-                .at(origin),
-        );
     }
 }

@@ -3,6 +3,10 @@
 use super::Effect::{Active, Refused};
 use super::{COUNT, Key, MAX_U32, POSITIVE, SECONDS, SECONDS_OR_NONE, SHARE, Shape, TEXTS, feature, table};
 
+/// How hard models think, in the words of the services: `xhigh` is OpenAI's, `max` Anthropic's, `default` Groq's.
+const EFFORTS: Shape =
+    Shape::Choice(&["none", "minimal", "low", "medium", "high", "xhigh", "max", "default"]);
+
 pub(crate) const KEYS: &[Key] = table! {
     /// Kind of backend.
     "agents[].backend.type": Shape::Text, "", "openrouter", Active;
@@ -37,11 +41,11 @@ pub(crate) const KEYS: &[Key] = table! {
     /// Whether a reply may call several tools.
     "agents[].backend.parallel_tool_calls": Shape::Bool, "the provider's", "false", Active;
     /// How hard the model thinks.
-    "agents[].backend.reasoning_effort": Shape::Text, "the provider's", "low", Active;
+    "agents[].backend.reasoning_effort": EFFORTS, "the provider's", "low", Active;
     /// Reasoning settings.
     "agents[].backend.reasoning": Shape::Either(&[Shape::Section, Shape::Bool]), "", "{effort: low}", Active;
     /// How hard the model thinks.
-    "agents[].backend.reasoning.effort": Shape::Text, "the provider's", "high", Active;
+    "agents[].backend.reasoning.effort": EFFORTS, "the provider's", "high", Active;
     /// Bound on the thinking, in tokens (OpenRouter).
     "agents[].backend.reasoning.max_tokens": POSITIVE, "", "2000", Active;
     /// Keeps the thinking out of the reply (OpenRouter).

@@ -136,7 +136,9 @@ impl AutomationLines {
         if let Some(inbox) = &self.paths.runtime_inbox {
             lines.push(format!("RUNTIME_INBOX: {}", inbox.display()));
         }
-        lines.push(format!("QUESTION: {}", self.question));
+        // It keeps its lines, but names of files in it may be hostile: nothing steers the terminal.
+        let question: String = self.question.chars().filter(|c| !c.is_control() || *c == '\n').collect();
+        lines.push(format!("QUESTION: {question}"));
         lines.push(NOTICE.to_owned());
         lines
     }

@@ -101,12 +101,6 @@ pub(crate) const FLAGS: &[Unavailable] = &[
     ),
     flag("setup_skills", "skills", "leave it out: a run needs no skills"),
     flag("setup_docker", CONTAINERS, "leave it out: a run needs no containers"),
-    flag("config_docker", CONTAINERS, "leave it out: agents run no commands in this version"),
-    flag(
-        "config_context_path",
-        WORKSPACES,
-        "leave it out, or add `context_paths` to the file for a later version",
-    ),
     flag("textual_serve", "the full-screen terminal interface", IN_TERMINAL),
     flag("textual_serve_port", "the full-screen terminal interface", IN_TERMINAL),
     flag("web_quickstart", WEB, "use `massgen --quickstart`"),

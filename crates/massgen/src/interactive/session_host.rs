@@ -25,8 +25,8 @@ struct Team {
     agents: Vec<AgentStatus>,
     mode: String,
     config: Option<PathBuf>,
-    /// Keys that stand in the configuration itself.
-    keys: Vec<String>,
+    /// Secrets that stand in the configuration itself.
+    secrets: Vec<String>,
 }
 
 impl Team {
@@ -35,7 +35,7 @@ impl Team {
     /// # Errors
     /// What is wrong with the configuration, or that there is none although there could be one.
     fn find(arguments: &Arguments, environment: &Environment) -> Result<Self, Failure> {
-        let Survey { agents, voting, config, literal_keys: keys, .. } =
+        let Survey { agents, voting, config, literal_secrets: secrets, .. } =
             setup::survey(arguments, environment)?;
         let mode = mode(agents.len(), voting);
         let agents = agents.into_iter().map(|agent| AgentStatus {
@@ -43,7 +43,7 @@ impl Team {
             model: agent.backend.model,
             backend: agent.backend.kind,
         });
-        Ok(Self { agents: agents.collect(), mode, config, keys })
+        Ok(Self { agents: agents.collect(), mode, config, secrets })
     }
 }
 
@@ -75,9 +75,9 @@ impl<'a> SessionHost<'a> {
         Ok(Self { asking, environment, team })
     }
 
-    /// Keys that stand in the configuration itself.
-    pub(super) fn keys(&self) -> &[String] {
-        &self.team.keys
+    /// Secrets that stand in the configuration itself.
+    pub(super) fn secrets(&self) -> &[String] {
+        &self.team.secrets
     }
 }
 

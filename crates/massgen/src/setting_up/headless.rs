@@ -15,6 +15,7 @@ use super::request::{Request, refused};
 use super::saving::{Existing, run_line, save, shown};
 use super::{Person, tell, wizard};
 use crate::arguments::Arguments;
+use crate::arguments::groups::SetUp;
 use crate::backends;
 use crate::discovery::LOCAL_SERVERS;
 use crate::environment::Environment;
@@ -97,6 +98,7 @@ pub(crate) fn quickstart(arguments: &Arguments, environment: &Environment) -> Re
             }
         }
     }
+    context_path_exists(flags, environment)?;
     let backends = backends::for_telling(environment);
     let offers = Offers::find(&backends, environment, &LOCAL_SERVERS);
     let request = Request { flags, base_url: arguments.base_url.as_deref(), backends: &backends };
@@ -129,11 +131,12 @@ pub(crate) fn generate_config(
     arguments: &Arguments,
     environment: &Environment,
 ) -> Result<u8, Failure> {
+    context_path_exists(&arguments.set_up, environment)?;
     let backends = backends::for_telling(environment);
     let base_url = arguments.base_url.as_deref();
     let plan = Request { flags: &arguments.set_up, base_url, backends: &backends }.generated()?;
     let file = environment.absolute(path);
-    let text = generate(&plan, &backends).map_err(|error| refused(&error, &backends))?;
+    let text = generate(&plan, &backends).map_err(|error| refused(&error))?;
     let kind = plan.agents.first().and_then(|agent| backends.get(&agent.backend));
     let mut told = format!("Config: {}\n", shown(&file, environment));
     let mut notable = None;
@@ -170,7 +173,7 @@ fn configured(
     environment: &Environment,
     backends: &Backends,
 ) -> Result<(Option<Written>, Status), Failure> {
-    let text = generate(plan, backends).map_err(|error| refused(&error, backends))?;
+    let text = generate(plan, backends).map_err(|error| refused(&error))?;
     // What was named by flags may still be wrong; then there is no file.
     let (status, findings) = match checked(file, &text, environment, backends) {
         Readiness::Broken { findings } => return Err(Failure::Configuration(Box::new(findings))),
@@ -187,6 +190,20 @@ fn configured(
     save(file, &text, Existing::Kept)?;
     remark(&findings, plan);
     Ok((Some(Written::Config(shown(file, environment))), status))
+}
+
+/// Refuses a `--config-context-path` that leads nowhere: nobody means to write it down.
+fn context_path_exists(flags: &SetUp, environment: &Environment) -> Result<(), Failure> {
+    let Some(path) = flags.config_context_path.as_deref() else {
+        return Ok(());
+    };
+    if !environment.absolute(path).exists() {
+        let message =
+            format!("`--config-context-path` names `{}`, and there is no such path", path.display());
+        return Err(Failure::configuration(message)
+            .hint(format!("looked in {}; name a file or folder", environment.working_directory.display())));
+    }
+    Ok(())
 }
 
 fn checked(file: &Path, text: &str, environment: &Environment, backends: &Backends) -> Readiness {

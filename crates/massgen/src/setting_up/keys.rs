@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use massgen_config::backends::{BackendType, Backends, Support};
+use massgen_config::backends::{BackendType, Backends, GENERAL, Support};
 
 use super::dialogue::{Choice, Dialogue, Stop};
 use super::env_file::{self, Assignment};
@@ -86,7 +86,7 @@ fn providers(backends: &Backends) -> Vec<Provider> {
     let mut providers: Vec<Provider> = Vec::new();
     for kind in backends.types().iter().filter(|kind| kind.support == Support::Provider) {
         // The general type comes without a provider of its own.
-        let provider = Provider::of(kind).filter(|_| kind.name != super::offers::GENERAL);
+        let provider = Provider::of(kind).filter(|_| kind.name != GENERAL);
         let is_new = |provider: &Provider| providers.iter().all(|other| other.variable != provider.variable);
         providers.extend(provider.filter(is_new));
     }

@@ -1,6 +1,6 @@
 //! What there is to make agents of: keys by name, and model servers on this machine.
 
-use massgen_config::backends::{BackendType, Backends, Support};
+use massgen_config::backends::{BackendType, Backends, GENERAL, Support};
 use massgen_config::generate::{PlannedAgent, letter_id, needs_address};
 use serde::Serialize;
 
@@ -9,9 +9,6 @@ use crate::environment::Environment;
 
 /// Types whose key is looked for first, in this order. Those that do not run here are passed over.
 const PREFERRED: [&str; 4] = ["claude", "openai", "gemini", "grok"];
-
-/// The type that only repeats what types of their own say.
-pub(crate) const GENERAL: &str = "chatcompletion";
 
 /// What there is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use massgen_config::ConfigError;
 use massgen_config::backends::{BackendType, Backends};
 use massgen_config::generate::{
-    Execution, MOST_AGENTS, Plan, PlanError, PlannedAgent, described_agent, letter_id, model_id,
+    Execution, MOST_AGENTS, Plan, PlannedAgent, described_agent, known_type, letter_id, model_id,
 };
 
 use super::offers::Offers;
@@ -23,8 +24,8 @@ pub(crate) struct Request<'a> {
 }
 
 /// A failure that tells what is wrong with a plan.
-pub(crate) fn refused(error: &PlanError, backends: &Backends) -> Failure {
-    Failure::configuration(error).hint(error.hint(backends))
+pub(crate) fn refused(error: &ConfigError) -> Failure {
+    Failure::configuration(error).hint(error.hint())
 }
 
 impl Request<'_> {
@@ -34,7 +35,9 @@ impl Request<'_> {
         let described: Vec<PlannedAgent> = described
             .map(|(position, text)| described_agent(text, position))
             .collect::<Result<_, _>>()
-            .map_err(|error| refused(&error, self.backends))?;
+            .map_err(|error| {
+                Failure::configuration(format!("`--quickstart-agent`: {error}")).hint(error.hint())
+            })?;
         let agents = if described.is_empty() {
             let Some(agent) = self.named_or_found(offers)? else {
                 return Ok(None);
@@ -141,9 +144,7 @@ impl Request<'_> {
 
     fn one_type(&self, name: &str) -> Result<&BackendType, Failure> {
         let name = one("--config-backend", name)?;
-        self.backends
-            .get(name)
-            .ok_or_else(|| refused(&PlanError::UnknownBackend { name: name.to_owned() }, self.backends))
+        known_type(name, self.backends).map_err(|error| refused(&error))
     }
 
     fn must_run(&self, name: &str) -> Result<(), Failure> {

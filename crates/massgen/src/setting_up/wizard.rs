@@ -4,14 +4,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use massgen_config::Source;
-use massgen_config::backends::{BackendType, Backends, Capability, Support};
+use massgen_config::backends::{BackendType, Backends, Capability, GENERAL, Support};
 use massgen_config::generate::{
     Cooperation, Execution, MOST_AGENTS, Plan, PlannedAgent, generate, letter_id, needs_address,
 };
 
 use super::dialogue::{Choice, Dialogue, Need, Start, Stop};
 use super::env_file::Assignment;
-use super::offers::{GENERAL, Offers};
+use super::offers::Offers;
 use super::readiness::{Readiness, readiness};
 use super::request::refused;
 use super::saving::{Existing, run_line, save, says_something_else, shown};
@@ -91,7 +91,7 @@ impl<'a> Wizard<'a> {
         self.dialogue.begin("massgen: a team by questions and answers")?;
         let plan = self.plan()?;
         let keys = self.missing_keys(&plan)?;
-        let text = generate(&plan, self.backends).map_err(|error| refused(&error, self.backends))?;
+        let text = generate(&plan, self.backends).map_err(|error| refused(&error))?;
         self.check(&text)?;
         self.dialogue.show("The configuration", text.trim_end())?;
         let Some(file) = self.place(config, &text)? else {

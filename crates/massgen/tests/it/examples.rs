@@ -108,7 +108,7 @@ fn missing_paths_end_the_run_before_it_begins_and_are_all_named() {
 fn names_of_paths_do_not_steer_the_terminal() {
     let world = World::new();
     world.write("a\u{1b}[31m.md", "");
-    for question in ["Read @a\u{1b}[31m.md", "Read @x/b\u{1b}[31m.md"] {
+    for question in ["Read @a\u{1b}[31m.md", "Read @./x/b\u{1b}31m.md"] {
         let told = world.run(&["--backend", "simulated", "--automation", question]);
         assert!(!told.stderr.contains('\u{1b}') && told.stderr.contains(".md"), "{told:?}");
     }

@@ -1,6 +1,8 @@
 //! Somebody new: an empty folder, an empty home.
 
-use crate::program::World;
+use std::fmt::Write;
+
+use crate::program::{World, files};
 use crate::server::{Server, team};
 
 /// A key that must never be seen.
@@ -100,6 +102,45 @@ fn a_wrong_description_of_an_agent_writes_nothing() {
     assert!(told.stderr.contains("`modle` in `backend=openai,modle=x`"), "{told}");
     assert!(told.stderr.contains("did you mean `model`?"), "{told}");
     assert!(!world.work().join(".massgen").exists());
+}
+
+#[test]
+fn what_cannot_be_written_down_is_refused_before_anything_is() {
+    let world = World::new();
+    let quick = ["--quickstart", "--headless"];
+    let generate =
+        ["--generate-config", "team.yaml", "--config-backend", "openai", "--config-model", "gpt-5.4"];
+    let mut all = String::new();
+    for (start, words) in [
+        (&quick[..], &["--quickstart-agent", ""][..]),
+        (&quick, &["--quickstart-agent", "backend=openai,"]),
+        (&quick, &["--quickstart-agent", "backend=openai,reasoning_effort=hihg"]),
+        (&quick, &["--quickstart-agent", "backend=openai,reasoning_effort=as hard as it can"]),
+        (&quick, &["--config-context-path", "no/such"]),
+        (&generate, &["--config-context-path", "no/such"]),
+    ] {
+        let words = [start, words].concat();
+        let told = world.run_with(&[("OPENAI_API_KEY", CANARY)], &words).exits(1);
+        assert!(told.stdout.is_empty(), "{told}");
+        let work = world.work().display().to_string();
+        // Writing to a String cannot fail.
+        let _ = writeln!(all, "$ massgen {}\n{}", words.join(" "), told.stderr.replace(&work, "WORK"));
+    }
+    insta::assert_snapshot!(all);
+    assert!(files(&world.work()).is_empty(), "{:?}", files(&world.work()));
+}
+
+#[test]
+fn a_context_path_that_is_there_is_written_down() {
+    let world = World::new();
+    world.write("src/main.rs", "");
+    world
+        .run_with(
+            &[("OPENAI_API_KEY", CANARY)],
+            &["--quickstart", "--headless", "--config-context-path", "src"],
+        )
+        .exits(0);
+    assert!(world.read(".massgen/config.yaml").contains("context_paths:\n    - path: src\n"));
 }
 
 #[test]

@@ -43,22 +43,10 @@ fn a_flag_whose_feature_is_not_there_is_refused_and_names_the_feature() {
         &["--eval-criteria", "missing.json", "q"],
         &["--checklist-criteria-preset", "analysis", "q"],
         &["--no-logs", "q"],
-        &["--quickstart", "--headless", "--config-docker"],
-        &[
-            "--generate-config",
-            "g.yaml",
-            "--config-backend",
-            "openai",
-            "--config-model",
-            "m",
-            "--config-docker",
-        ],
-        &["--quickstart", "--headless", "--config-context-path", "src"],
         &["--list-backends", "--rate-limit"],
     ];
     let world = team();
     insta::assert_snapshot!(pages(&world, 2, &lines));
-    assert!(!world.work().join("g.yaml").exists());
 }
 
 #[test]
