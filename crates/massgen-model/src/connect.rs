@@ -9,10 +9,12 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::catalog;
-use crate::chat::{ChatModel, Settings};
+use crate::chat::ChatCodec;
 use crate::error::ModelError;
 use crate::http::{HttpClient, is_loopback_host};
 use crate::keys::KeySource;
+use crate::provider::failure::Witness;
+use crate::provider::{Endpoint, ProviderModel};
 use crate::retry::RetryPolicy;
 
 /// The model of `agent`, with the standard retry policy.
@@ -36,7 +38,7 @@ pub fn connect_with(
     keys: &dyn KeySource,
     http: &HttpClient,
     policy: RetryPolicy,
-) -> Result<ChatModel, ModelError> {
+) -> Result<ProviderModel, ModelError> {
     let backend = &agent.backend;
     let (base_url, variables) = match &backend.wire {
         Wire::ChatCompletions { base_url, key_variables } => (base_url, key_variables),
@@ -59,16 +61,9 @@ pub fn connect_with(
         }
     };
     let client = http.for_url(&url).map_err(|problem| bad_url(&url, problem))?;
-    Ok(ChatModel::new(Settings {
-        url,
-        client,
-        headers,
-        key,
-        model: &backend.model,
-        parameters: &backend.parameters,
-        max_output_tokens: backend.max_output_tokens,
-        policy,
-    }))
+    let codec = ChatCodec::new(&url, &backend.model, &backend.parameters, backend.max_output_tokens);
+    let witness = Witness::new(&url, key);
+    Ok(ProviderModel::new(Endpoint { url, client, headers, witness, codec: Box::new(codec), policy }))
 }
 
 fn found<'a>(keys: &dyn KeySource, variables: &'a [String]) -> Option<(&'a str, SecretString)> {

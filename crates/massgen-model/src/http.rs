@@ -61,7 +61,7 @@ impl HttpClient {
                 .connect_timeout(CONNECT_TIMEOUT)
                 .pool_idle_timeout(POOL_IDLE)
                 .user_agent(concat!("massgen/", env!("CARGO_PKG_VERSION")));
-            build(base).build().map_err(|error| crate::chat::failure::root_cause(&error))
+            build(base).build().map_err(|error| crate::provider::failure::root_cause(&error))
         })
         .clone()
     }

@@ -1,7 +1,7 @@
 //! Models behind the [`Model`](massgen_ports::Model) port: providers that speak OpenAI Chat Completions, the
 //! simulated model, recordings and their replay.
 //!
-//! What it holds: [`ChatModel`] with its wire, one retry policy for every call ([`retry`]), the keys ([`keys`]), the
+//! What it holds: [`ProviderModel`], the model behind a service, one retry policy for every call ([`retry`]), the keys ([`keys`]), the
 //! HTTP client that all agents share ([`http`]) and what is known about models ([`catalog`]); the models without a
 //! provider: the simulated one ([`simulated`]), and recordings with their replay ([`cassette`]).
 //!
@@ -24,17 +24,18 @@
 
 pub mod cassette;
 pub mod catalog;
-pub mod chat;
+mod chat;
 pub mod connect;
 mod error;
 pub mod http;
 pub mod keys;
+pub mod provider;
 pub mod retry;
 pub mod simulated;
 
-pub use chat::ChatModel;
 pub use connect::{connect, connect_with};
 pub use error::ModelError;
 pub use http::HttpClient;
 pub use keys::{KeySource, Keys};
+pub use provider::ProviderModel;
 pub use retry::RetryPolicy;

@@ -31,11 +31,6 @@ struct Open {
 }
 
 impl Calls {
-    /// Whether there is any call.
-    pub(super) fn is_empty(&self) -> bool {
-        self.open.is_empty()
-    }
-
     /// Takes one entry of `tool_calls` and gives the arguments that it adds.
     pub(super) fn fragment(&mut self, mut fragment: Map<String, Value>) -> String {
         let index = fragment.remove("index").and_then(|index| index.as_u64());

@@ -1,25 +1,19 @@
-use massgen_protocol::Usd;
-use massgen_protocol::ids::AgentNo;
-use massgen_protocol::message::{FailureKind, ToolCall};
-use reqwest::Url;
+use massgen_protocol::message::{Reply, ToolCall};
+use massgen_protocol::money::UsageSource;
+use massgen_protocol::{TokenUsage, Usd};
 
 use super::*;
-use crate::retry::Repeat;
+use crate::provider::draft::Incomplete;
+use crate::provider::testing::{self, Bench, NoReply};
 
-fn witness() -> Witness {
-    Witness::new(&Url::parse("http://h/v1").unwrap(), None)
+/// The reply that the chunks make, with `done` at the end unless that is empty.
+fn decode(chunks: &[Value], done: &str) -> Result<Reply, NoReply> {
+    let events = chunks.iter().map(Value::to_string).chain((!done.is_empty()).then(|| done.to_owned()));
+    testing::decode(Box::new(Decoder::default()), events)
 }
 
-fn decode(chunks: &[Value], done: &str) -> Result<Reply, Failure> {
-    let mut decoder = Decoder::default();
-    for chunk in chunks {
-        decoder.event(chunk.to_string().as_bytes(), false, &witness())?;
-    }
-    decoder.event(done.as_bytes(), false, &witness())?;
-    let call = CallId { agent: AgentNo::from_index(0), number: 1 };
-    let instant = Duration::ZERO;
-    let measured = Measured { call, request_bytes: 401, first_token_after: instant, duration: instant };
-    decoder.reply(measured, &witness())
+fn said(error: Value) -> NoReply {
+    NoReply::Fault(Fault::Said(error))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "callers write the value in place")]
@@ -101,8 +95,9 @@ fn a_stream_is_a_reply_only_with_a_finish_reason_or_done() {
     let text = delta(json!({"content": "x"}));
     assert!(decode(&[text.clone(), finish("stop")], "").is_ok());
     assert_eq!(decode(std::slice::from_ref(&text), "[DONE]").unwrap().finish, FinishReason::Stop);
-    assert_eq!(decode(&[text], "").unwrap_err().kind, FailureKind::Network);
-    assert_eq!(decode(&[], "[DONE]").unwrap_err().kind, FailureKind::Malformed);
+    assert_eq!(decode(&[text], "").unwrap_err(), NoReply::Incomplete(Incomplete::Cut));
+    let empty = decode(&[], "[DONE]").unwrap_err();
+    assert!(matches!(empty, NoReply::Incomplete(Incomplete::Malformed(_))), "{empty:?}");
 }
 
 #[test]
@@ -129,38 +124,28 @@ fn usage_is_found_in_each_of_its_places_or_estimated() {
 #[test]
 fn errors_in_the_stream_end_it() {
     let text = delta(json!({"content": "x"}));
-    let error = json!({"error": {"code": 429, "message": "slow"}, "choices": [{"delta": {}, "finish_reason": "error"}]});
-    assert_eq!(decode(&[text.clone(), error], "[DONE]").unwrap_err().kind, FailureKind::RateLimited);
-    assert_eq!(decode(&[text.clone(), finish("error")], "[DONE]").unwrap_err().kind, FailureKind::Server);
+    let error = json!({"code": 429, "message": "slow"});
+    let chunk = json!({"error": error, "choices": [{"delta": {}, "finish_reason": "error"}]});
+    assert_eq!(decode(&[text.clone(), chunk], "[DONE]").unwrap_err(), said(error));
+    assert_eq!(decode(&[text.clone(), finish("error")], "[DONE]").unwrap_err(), said(Value::Null));
     assert!(decode(&[json!({"error": null, "choices": null}), text, finish("stop")], "[DONE]").is_ok());
-    let mut decoder = Decoder::default();
-    let named = decoder.event(b"{\"message\":\"gone\"}", true, &witness()).unwrap_err();
-    assert!(named.message.ends_with("gone"), "{named:?}");
-    for bad in [&b"{\"choices\":"[..], b"[1]", b"\xff", b"{\"choices\":[{\"delta\":{\"tool_calls\":{}}}]}"] {
-        assert_eq!(decoder.event(bad, false, &witness()).unwrap_err().kind, FailureKind::Malformed);
+    let mut bench = Bench::new(Box::new(Decoder::default()));
+    for bad in ["{\"choices\":", "[1]", "{\"choices\":[{\"delta\":{\"tool_calls\":{}}}]}"] {
+        assert!(matches!(bench.event(bad), Err(Fault::Malformed(_))), "{bad}");
     }
 }
 
 #[test]
-fn a_reply_that_grows_beyond_its_limit_is_not_asked_for_again() {
-    let mut decoder = Decoder::default();
-    let piece = delta(
-        json!({"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": "x".repeat(1 << 20)}}]}),
-    );
-    let piece = piece.to_string();
-    let failure = (0..17).find_map(|_| decoder.event(piece.as_bytes(), false, &witness()).err());
-    assert_eq!(failure.map(|failure| failure.repeat), Some(Repeat::Never));
-}
-
-#[test]
-fn pieces_of_one_kind_are_joined_until_somebody_takes_them() {
-    let mut decoder = Decoder::default();
-    for content in ["a", "b"] {
-        decoder.event(delta(json!({"content": content})).to_string().as_bytes(), false, &witness()).unwrap();
+fn arguments_and_empty_calls_make_a_reply_longer() {
+    let mut bench = Bench::new(Box::new(Decoder::default()));
+    let call = |arguments: &str| {
+        delta(json!({"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": arguments}}]}))
+            .to_string()
+    };
+    bench.event(&call(&"x".repeat(1 << 20))).unwrap();
+    assert_eq!(bench.pieces(), [(DeltaKind::ToolArguments, "x".repeat(1 << 20))]);
+    for _ in 0..(15 << 20) / CALL_OVERHEAD {
+        bench.event(&call("")).unwrap();
     }
-    let call = delta(json!({"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": "{"}}]}));
-    decoder.event(call.to_string().as_bytes(), false, &witness()).unwrap();
-    let expected = vec![(DeltaKind::Text, "ab".to_owned()), (DeltaKind::ToolArguments, "{".to_owned())];
-    assert_eq!(decoder.take_pieces(), expected);
-    assert!(decoder.take_pieces().is_empty());
+    assert!(bench.draft.is_too_long());
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use massgen_model::{ChatModel, HttpClient, Keys, RetryPolicy, connect_with};
+use massgen_model::{HttpClient, Keys, ProviderModel, RetryPolicy, connect_with};
 use massgen_ports::{Model, ModelEvent};
 use massgen_protocol::ids::{AgentId, AgentNo};
 use massgen_protocol::message::{CallContext, FailureKind, Message, ModelFailure, Purpose, Reply};
@@ -68,13 +68,13 @@ pub(crate) fn hasty() -> RetryPolicy {
 
 pub(crate) async fn serve(
     script: impl Fn(&ReceivedRequest) -> ScriptedReply + Send + Sync + 'static,
-) -> (ModelServer, ChatModel) {
+) -> (ModelServer, ProviderModel) {
     let server = ModelServer::start(script, Schedule::default()).await.unwrap();
     let model = model(&server, hasty());
     (server, model)
 }
 
-pub(crate) fn model(server: &ModelServer, policy: RetryPolicy) -> ChatModel {
+pub(crate) fn model(server: &ModelServer, policy: RetryPolicy) -> ProviderModel {
     connect_with(&agent(&server.base_url(), &[]), &Keys::default(), &HttpClient::new(), policy).unwrap()
 }
 

@@ -2,16 +2,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use massgen_protocol::ids::{AgentId, AgentNo};
-use massgen_protocol::message::{CallContext, FinishReason, Purpose, ToolCall as OurCall};
-use massgen_protocol::{CallId as OurCallId, TokenUsage};
+use massgen_protocol::message::{
+    CallContext, FinishReason, ItemContent, Message, Purpose, Reply, ReplyItem, ToolCall as OurCall,
+};
+use massgen_protocol::{CallId as OurCallId, TokenUsage, ToolSchema};
 use serde_json::json;
 
 use super::*;
 
-fn writer(host: &str, parameters: Value) -> Writer {
+fn codec(host: &str, parameters: Value) -> ChatCodec {
     let parameters: BTreeMap<String, Value> = serde_json::from_value(parameters).unwrap();
     let url = Url::parse(&format!("https://{host}/v1/chat/completions")).unwrap();
-    Writer::new(&url, "the-model", &parameters, Some(500))
+    ChatCodec::new(&url, "the-model", &parameters, Some(500))
 }
 
 fn request(messages: Vec<Message>) -> ModelRequest {
@@ -69,7 +71,7 @@ fn text(text: &str) -> ReplyItem {
 }
 
 fn body(request: &ModelRequest) -> String {
-    String::from_utf8(writer("example.test", json!({})).body(request).unwrap().to_vec()).unwrap()
+    String::from_utf8(codec("example.test", json!({})).body(request).unwrap().to_vec()).unwrap()
 }
 
 fn messages(request: &ModelRequest) -> Value {
@@ -80,7 +82,7 @@ fn messages(request: &ModelRequest) -> Value {
 fn a_body_says_settings_then_tools_then_messages() {
     let parameters = json!({"top_p": 0.5, "alpha": [1], "messages": "no", "model": "no", "tools": [], "stream": false,
         "nothing": null});
-    let made = writer("example.test", parameters).body(&request(vec![user("why \"é\"?")])).unwrap();
+    let made = codec("example.test", parameters).body(&request(vec![user("why \"é\"?")])).unwrap();
     let parameters = r#"{"type":"object","properties":{"z":{"type":"string"},"a":{"type":"integer"}}}"#;
     let tool = |name: &str| {
         format!(
@@ -168,8 +170,8 @@ fn a_conversation_without_providers_items_is_rebuilt() {
 fn a_provider_gets_its_own_dialect() {
     let sent = |host: &str, model: &str| {
         let url = Url::parse(&format!("https://{host}/v1")).unwrap();
-        let writer = Writer::new(&url, model, &BTreeMap::new(), Some(500));
-        serde_json::from_slice::<Value>(&writer.body(&request(vec![user("q")])).unwrap()).unwrap()
+        let codec = ChatCodec::new(&url, model, &BTreeMap::new(), Some(500));
+        serde_json::from_slice::<Value>(&codec.body(&request(vec![user("q")])).unwrap()).unwrap()
     };
     assert_eq!(sent("api.openai.com", "gpt-5.2")["max_completion_tokens"], 500);
     assert_eq!(sent("notopenai.com", "gpt-5.2")["max_tokens"], 500);

@@ -7,16 +7,16 @@ use serde_json::Value;
 
 /// What a usage object says.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Reported {
+pub(crate) struct Reported {
     /// The tokens; `None` when none were counted.
-    pub(super) tokens: Option<TokenUsage>,
+    pub(crate) tokens: Option<TokenUsage>,
     /// The cost.
-    pub(super) cost: Option<Usd>,
+    pub(crate) cost: Option<Usd>,
 }
 
 impl Reported {
     /// Reads a usage object. An object whose counters are all zero says nothing: no request has an empty prompt.
-    pub(super) fn read(usage: &Value) -> Self {
+    pub(crate) fn read(usage: &Value) -> Self {
         let count = |pointer: &str| usage.pointer(pointer).and_then(number);
         let first = |pointers: &[&str]| pointers.iter().find_map(|pointer| count(pointer).filter(|n| *n > 0));
         let total = first(&["/total_tokens"]);
@@ -55,21 +55,21 @@ impl Reported {
     }
 
     /// Takes what `later` says; a report without counters does not undo an earlier one.
-    pub(super) fn update(&mut self, later: Self) {
+    pub(crate) fn update(&mut self, later: Self) {
         self.tokens = later.tokens.or(self.tokens);
         self.cost = later.cost.or(self.cost);
     }
 }
 
 /// A cost in US dollars: a number, or an object with `total_cost`. A cost of zero counts: free models say so.
-pub(super) fn cost(value: &Value) -> Option<Usd> {
+pub(crate) fn cost(value: &Value) -> Option<Usd> {
     let value = value.get("total_cost").unwrap_or(value);
     let dollars = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
     (dollars.is_finite() && dollars >= 0.0).then(|| Usd::from_dollars(dollars))
 }
 
 /// Tokens of `bytes` bytes of text when nobody counted: four bytes a token, rounded up.
-pub(super) fn estimated_tokens(bytes: usize) -> u64 {
+pub(crate) fn estimated_tokens(bytes: usize) -> u64 {
     u64::try_from(bytes.div_ceil(4)).unwrap_or(u64::MAX)
 }
 

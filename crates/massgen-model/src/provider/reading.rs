@@ -1,17 +1,21 @@
 //! One answer while it comes in.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use massgen_protocol::message::Reply;
 use massgen_protocol::{CallId, DeltaKind, limits};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Response, StatusCode};
+use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
-use super::decoder::{Decoder, Measured};
+use super::Endpoint;
+use super::codec::{Decode, Fault, Framing};
+use super::draft::{Draft, Incomplete, Measured};
 use super::failure::Witness;
-use super::sse::SseReader;
+use super::sse::{SseEvent, SseReader};
 use crate::retry::Failure;
 
 /// How long the usage may follow the end of the reply.
@@ -38,10 +42,11 @@ pub(super) struct Start {
 /// An answer with status 200.
 pub(super) struct Reading {
     start: Start,
-    witness: Witness,
+    endpoint: Arc<Endpoint>,
     response: Option<Response>,
     sse: SseReader,
-    decoder: Decoder,
+    decoder: Box<dyn Decode>,
+    draft: Draft,
     pieces: VecDeque<(DeltaKind, String)>,
     first_token_after: Option<Duration>,
 }
@@ -56,33 +61,42 @@ pub(super) enum Progress {
 
 impl Reading {
     /// Looks at the head of an answer. A refusal is read to its end, and so is a reply that is not streamed.
-    pub(super) async fn open(response: Response, start: Start, witness: Witness) -> Result<Self, Failure> {
+    pub(super) async fn open(
+        response: Response,
+        start: Start,
+        endpoint: Arc<Endpoint>,
+    ) -> Result<Self, Failure> {
+        let witness = &endpoint.witness;
         let status = response.status();
         if status != StatusCode::OK {
             let headers = response.headers().clone();
             // The status alone tells enough when the body breaks off.
-            let body = body(response, REFUSAL_BYTES, start.idle, &witness).await;
+            let body = body(response, REFUSAL_BYTES, start.idle, witness).await;
             let body = body.unwrap_or_else(|(_, begun)| begun);
             return Err(witness.status(status, &headers, &body));
         }
         let mut reading = Self {
             start,
-            witness,
             response: None,
-            sse: SseReader::default(),
-            decoder: Decoder::default(),
+            sse: match endpoint.codec.framing() {
+                Framing::Events => SseReader::default(),
+            },
+            decoder: endpoint.codec.decoder(),
+            endpoint,
+            draft: Draft::default(),
             pieces: VecDeque::new(),
             first_token_after: None,
         };
         match content(response.headers()) {
             Content::Events => reading.response = Some(response),
             Content::Document => {
-                let body = body(response, DOCUMENT_BYTES, reading.start.idle, &reading.witness).await;
+                let witness = &reading.endpoint.witness;
+                let body = body(response, DOCUMENT_BYTES, reading.start.idle, witness).await;
                 let body = body.map_err(|(failure, _)| failure)?;
-                reading.decoder.whole(&body, &reading.witness)?;
+                reading.document(&body)?;
                 reading.collect();
             }
-            Content::Other(name) => return Err(reading.witness.wrong_content(&name)),
+            Content::Other(name) => return Err(reading.endpoint.witness.wrong_content(&name)),
         }
         Ok(reading)
     }
@@ -93,8 +107,8 @@ impl Reading {
             if let Some((kind, text)) = self.pieces.pop_front() {
                 return Ok(Progress::Piece(kind, text));
             }
-            let finished = self.decoder.is_finished();
-            let Some(response) = self.response.as_mut().filter(|_| !self.decoder.is_done()) else {
+            let finished = self.draft.is_finished();
+            let Some(response) = self.response.as_mut().filter(|_| !self.draft.is_over()) else {
                 return Ok(Progress::Over);
             };
             let patience = if finished { LINGER.min(self.start.idle) } else { self.start.idle };
@@ -102,35 +116,68 @@ impl Reading {
                 Ok(Ok(Some(bytes))) => {
                     self.sse.push(&bytes);
                     while let Some(event) = self.sse.next() {
-                        self.decoder.event(&event.data, event.is_error, &self.witness)?;
-                        if self.decoder.is_done() {
+                        self.event(&event)?;
+                        if self.draft.is_over() {
                             break;
                         }
                     }
                     if self.sse.pending() > limits::REPLY_BYTES {
-                        return Err(self.witness.malformed("an event without an end").for_good());
+                        return Err(self.endpoint.witness.malformed("an event without an end").for_good());
                     }
                 }
                 Ok(Ok(None)) => {
                     self.response = None;
                     if let Some(event) = self.sse.finish() {
-                        self.decoder.event(&event.data, event.is_error, &self.witness)?;
+                        self.event(&event)?;
                     }
                 }
                 // The reply is complete; that nothing decent follows takes nothing from it.
                 Ok(Err(_)) | Err(_) if finished => self.response = None,
-                Ok(Err(error)) => return Err(self.witness.transport(&error)),
-                Err(_) => return Err(self.witness.idle(self.start.idle)),
+                Ok(Err(error)) => return Err(self.endpoint.witness.transport(&error)),
+                Err(_) => return Err(self.endpoint.witness.idle(self.start.idle)),
             }
             self.collect();
         }
     }
 
+    fn event(&mut self, event: &SseEvent) -> Result<(), Failure> {
+        let witness = &self.endpoint.witness;
+        let text = std::str::from_utf8(&event.data).map_err(|error| witness.malformed(error))?.trim();
+        if text.is_empty() {
+            return Ok(());
+        }
+        let taken = if event.is_error {
+            Err(Fault::Said(serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))))
+        } else {
+            self.decoder.event(text, &mut self.draft)
+        };
+        self.judge(taken)
+    }
+
+    fn document(&mut self, body: &[u8]) -> Result<(), Failure> {
+        let text = std::str::from_utf8(body).map_err(|error| self.endpoint.witness.malformed(error))?;
+        let taken = self.decoder.document(text.trim(), &mut self.draft);
+        self.judge(taken)
+    }
+
+    fn judge(&self, taken: Result<(), Fault>) -> Result<(), Failure> {
+        let witness = &self.endpoint.witness;
+        match taken {
+            Ok(()) if self.draft.is_too_long() => {
+                let problem = format!("a reply of more than {} bytes", limits::REPLY_BYTES);
+                Err(witness.malformed(problem).for_good())
+            }
+            Ok(()) => Ok(()),
+            Err(Fault::Malformed(problem)) => Err(witness.malformed(problem)),
+            Err(Fault::Said(error)) => Err(witness.in_stream(&error)),
+        }
+    }
+
     fn collect(&mut self) {
-        if self.first_token_after.is_none() && self.decoder.has_begun() {
+        if self.first_token_after.is_none() && self.draft.has_content() {
             self.first_token_after = Some(self.start.sent_at.elapsed());
         }
-        self.pieces.extend(self.decoder.take_pieces());
+        self.pieces.extend(self.draft.take_pieces());
     }
 
     /// The reply, if the answer was one.
@@ -145,7 +192,11 @@ impl Reading {
             first_token_after: self.first_token_after.unwrap_or(duration),
             duration,
         };
-        self.decoder.reply(measured, &self.witness)
+        let witness = &self.endpoint.witness;
+        self.draft.complete(self.decoder, measured).map_err(|why| match why {
+            Incomplete::Cut => witness.cut(),
+            Incomplete::Malformed(problem) => witness.malformed(problem),
+        })
     }
 }
 

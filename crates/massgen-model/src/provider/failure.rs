@@ -16,20 +16,20 @@ const MESSAGE_CHARS: usize = 300;
 
 /// How failures of one endpoint name it, and what they must not say.
 #[derive(Clone)]
-pub(super) struct Witness {
+pub(crate) struct Witness {
     /// Host and, if unusual, port.
     host: String,
     key: Option<SecretString>,
 }
 
 impl Witness {
-    pub(super) fn new(url: &Url, key: Option<SecretString>) -> Self {
+    pub(crate) fn new(url: &Url, key: Option<SecretString>) -> Self {
         let host = url.host_str().unwrap_or("unknown host");
         let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
         Self { host, key }
     }
 
-    pub(super) fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
@@ -48,7 +48,7 @@ impl Witness {
     }
 
     /// The answer has another status than 200.
-    pub(super) fn status(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
+    pub(crate) fn status(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
         let said = Said::read(&serde_json::from_slice(body).unwrap_or(Value::Null));
         let kind = said.kind().unwrap_or_else(|| kind_of(status));
         let kind = match (status, kind) {
@@ -67,7 +67,7 @@ impl Witness {
     }
 
     /// The stream carries an error object.
-    pub(super) fn in_stream(&self, error: &Value) -> Failure {
+    pub(crate) fn in_stream(&self, error: &Value) -> Failure {
         let said = Said::read(error);
         let kind = said.kind().unwrap_or(FailureKind::Server);
         let told = said.message.as_deref().unwrap_or("an error without a message");
@@ -75,7 +75,7 @@ impl Witness {
     }
 
     /// No answer, or it broke off.
-    pub(super) fn transport(&self, error: &reqwest::Error) -> Failure {
+    pub(crate) fn transport(&self, error: &reqwest::Error) -> Failure {
         let cause = self.clean(&root_cause(error));
         if error.is_builder() {
             return Failure::new(FailureKind::Rejected, format!("cannot write to `{}`: {cause}", self.host));
@@ -91,17 +91,17 @@ impl Witness {
     }
 
     /// Nothing came for `silence`.
-    pub(super) fn idle(&self, silence: Duration) -> Failure {
+    pub(crate) fn idle(&self, silence: Duration) -> Failure {
         Failure::new(FailureKind::Timeout, format!("`{}` was silent for {}", self.host, seconds(silence)))
     }
 
     /// The call took longer than its deadline.
-    pub(super) fn deadline(&self, deadline: Duration) -> Failure {
+    pub(crate) fn deadline(&self, deadline: Duration) -> Failure {
         Failure::new(FailureKind::Timeout, format!("`{}` took longer than {}", self.host, seconds(deadline)))
     }
 
     /// The stream ended before the reply was complete.
-    pub(super) fn cut(&self) -> Failure {
+    pub(crate) fn cut(&self) -> Failure {
         Failure::new(
             FailureKind::Network,
             format!("`{}` ended the stream before the reply was complete", self.host),
@@ -109,13 +109,13 @@ impl Witness {
     }
 
     /// What came is not what the protocol says.
-    pub(super) fn malformed(&self, problem: impl std::fmt::Display) -> Failure {
+    pub(crate) fn malformed(&self, problem: impl std::fmt::Display) -> Failure {
         let problem = self.clean(&problem.to_string());
         Failure::new(FailureKind::Malformed, format!("`{}` sent something unreadable: {problem}", self.host))
     }
 
     /// The request cannot be written.
-    pub(super) fn unwritable(&self, problem: impl std::fmt::Display) -> Failure {
+    pub(crate) fn unwritable(&self, problem: impl std::fmt::Display) -> Failure {
         let problem = self.clean(&problem.to_string());
         Failure::new(
             FailureKind::Rejected,
@@ -124,7 +124,7 @@ impl Witness {
     }
 
     /// A page came instead of a reply.
-    pub(super) fn wrong_content(&self, content_type: &str) -> Failure {
+    pub(crate) fn wrong_content(&self, content_type: &str) -> Failure {
         let content_type = self.clean(content_type);
         Failure::new(
             FailureKind::Rejected,

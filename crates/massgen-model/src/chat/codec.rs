@@ -1,0 +1,141 @@
+//! Requests of the protocol, in the dialect of the provider.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use massgen_protocol::ModelRequest;
+use reqwest::Url;
+use rig_core::message::{Api, Origin};
+use rig_core::providers::openai::OpenAIConfig;
+use rig_core::providers::openai::wire::{self, Chat, Dialect};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::decoder::Decoder;
+use crate::provider::body::{arrange, written};
+use crate::provider::codec::{Codec, Decode, Framing};
+use crate::provider::conversation::rig_request;
+
+/// The dialect of servers that nobody has described: the protocol as it is.
+const COMPATIBLE: Dialect = Dialect::gateway("compatible", "", "");
+
+/// Dialects that differ from [`COMPATIBLE`] in what they want to be sent, by the end of their hosts' names. Those
+/// whose rig dialect drops tools are left out: an agent without tools cannot vote.
+const DIALECTS: [(&str, Dialect); 13] = [
+    ("openai.com", wire::OPENAI),
+    ("deepseek.com", wire::DEEPSEEK),
+    ("groq.com", wire::GROQ),
+    ("mistral.ai", wire::MISTRAL),
+    ("openrouter.ai", wire::OPENROUTER),
+    ("together.xyz", wire::TOGETHER),
+    ("together.ai", wire::TOGETHER),
+    ("z.ai", wire::ZAI),
+    ("bigmodel.cn", wire::ZAI),
+    ("moonshot.ai", wire::MOONSHOT),
+    ("moonshot.cn", wire::MOONSHOT),
+    ("minimax.io", wire::MINIMAX),
+    ("xiaomimimo.com", wire::XIAOMIMIMO),
+];
+
+/// Keys of a body that no parameter of a configuration replaces.
+const OURS: [&str; 4] = ["model", "messages", "tools", "stream"];
+
+/// Chat Completions as one endpoint speaks it.
+#[derive(Clone)]
+pub(crate) struct ChatCodec {
+    wire: Chat,
+    origin: Origin,
+    parameters: Map<String, Value>,
+    max_output_tokens: Option<u32>,
+}
+
+impl ChatCodec {
+    /// The protocol for `model` behind `url`. `parameters` go into the body as they are.
+    pub(crate) fn new(
+        url: &Url,
+        model: &str,
+        parameters: &BTreeMap<String, Value>,
+        max_output_tokens: Option<u32>,
+    ) -> Self {
+        let dialect = dialect_of(url.host_str().unwrap_or_default());
+        // The key goes into a header, not through rig.
+        let wire = OpenAIConfig::with_key(&dialect, "").chat(model);
+        let parameters =
+            parameters.iter().filter(|(key, value)| !OURS.contains(&key.as_str()) && !value.is_null());
+        Self {
+            wire,
+            origin: Origin::new(Api::from_static("openai.chat"), dialect.name, model),
+            parameters: parameters.map(|(key, value)| (key.clone(), value.clone())).collect(),
+            max_output_tokens,
+        }
+    }
+}
+
+impl Codec for ChatCodec {
+    fn body(&self, request: &ModelRequest) -> Result<Bytes, String> {
+        let mut said = rig_request(request, &self.origin)?;
+        said.max_tokens = request.max_output_tokens.or(self.max_output_tokens).map(u64::from);
+        said.additional_params = Some(Value::Object(self.parameters.clone()));
+        let body = written(&self.wire, said)?;
+        arrange(&body, &["tools"], "messages", plain).map_err(|error| error.to_string())
+    }
+
+    fn decoder(&self) -> Box<dyn Decode> {
+        Box::new(Decoder::default())
+    }
+
+    fn framing(&self) -> Framing {
+        Framing::Events
+    }
+}
+
+fn dialect_of(host: &str) -> Dialect {
+    let belongs =
+        |domain: &str| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    DIALECTS.iter().find(|(domain, _)| belongs(domain)).map_or(COMPATIBLE, |(_, dialect)| *dialect)
+}
+
+/// The message with its text parts as plain text, one message per part; any other message as it is.
+///
+/// rig sends the content of system and user messages as parts, which not every server reads, and it joins neighbouring
+/// user messages into one, which would change bytes that were sent before.
+fn plain(message: &RawValue) -> Result<Vec<Cow<'_, str>>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Shape<'a> {
+        #[serde(borrow)]
+        role: Cow<'a, str>,
+        #[serde(default, borrow)]
+        content: Option<&'a RawValue>,
+    }
+    #[derive(Deserialize)]
+    struct Part<'a> {
+        #[serde(rename = "type", borrow)]
+        kind: Cow<'a, str>,
+        #[serde(default, borrow)]
+        text: Option<&'a RawValue>,
+    }
+    let as_it_is = || Ok(vec![Cow::Borrowed(message.get())]);
+    let shape: Shape<'_> = serde_json::from_str(message.get())?;
+    let parts = shape.content.filter(|content| content.get().starts_with('['));
+    let (Some(parts), "system" | "user") = (parts, shape.role.as_ref()) else {
+        return as_it_is();
+    };
+    let parts: Vec<Part<'_>> = serde_json::from_str(parts.get())?;
+    let texts: Option<Vec<&RawValue>> =
+        parts.iter().map(|part| part.text.filter(|_| part.kind == "text")).collect();
+    match texts {
+        Some(texts) => {
+            let one = |text: &&RawValue| {
+                Cow::Owned(format!("{{\"role\":\"{}\",\"content\":{}}}", shape.role, text.get()))
+            };
+            Ok(texts.iter().map(one).collect())
+        }
+        None => as_it_is(),
+    }
+}
+
+#[cfg(test)]
+#[path = "codec_tests.rs"]
+mod tests;

@@ -1,0 +1,57 @@
+//! Decoders without a connection.
+
+use std::time::Duration;
+
+use massgen_protocol::ids::AgentNo;
+use massgen_protocol::message::Reply;
+use massgen_protocol::{CallId, DeltaKind};
+
+use super::codec::{Decode, Fault};
+use super::draft::{Draft, Incomplete, Measured};
+
+/// A decoder at work.
+pub(crate) struct Bench {
+    pub(crate) decoder: Box<dyn Decode>,
+    pub(crate) draft: Draft,
+}
+
+/// Why there is no reply.
+#[derive(Debug, PartialEq)]
+pub(crate) enum NoReply {
+    Fault(Fault),
+    Incomplete(Incomplete),
+}
+
+impl Bench {
+    pub(crate) fn new(decoder: Box<dyn Decode>) -> Self {
+        Self { decoder, draft: Draft::default() }
+    }
+
+    pub(crate) fn event(&mut self, data: &str) -> Result<(), Fault> {
+        self.decoder.event(data, &mut self.draft)
+    }
+
+    pub(crate) fn pieces(&mut self) -> Vec<(DeltaKind, String)> {
+        self.draft.take_pieces()
+    }
+
+    /// The reply to the first call of agent 1, whose request had 401 bytes.
+    pub(crate) fn reply(self) -> Result<Reply, Incomplete> {
+        let call = CallId { agent: AgentNo::from_index(0), number: 1 };
+        let instant = Duration::ZERO;
+        let measured = Measured { call, request_bytes: 401, first_token_after: instant, duration: instant };
+        self.draft.complete(self.decoder, measured)
+    }
+}
+
+/// The reply that `events` make.
+pub(crate) fn decode(
+    decoder: Box<dyn Decode>,
+    events: impl IntoIterator<Item = impl AsRef<str>>,
+) -> Result<Reply, NoReply> {
+    let mut bench = Bench::new(decoder);
+    for event in events {
+        bench.event(event.as_ref()).map_err(NoReply::Fault)?;
+    }
+    bench.reply().map_err(NoReply::Incomplete)
+}
