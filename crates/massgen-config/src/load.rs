@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use massgen_protocol::spec::{AgentSpec, Budget, Orchestration, RunSpec, Timeouts, Wire};
+use massgen_protocol::spec::{AgentSpec, Budget, Orchestration, RunSpec, Timeouts};
 
 use crate::backends::Backends;
 use crate::check::{Checking, Lookup, Purpose, UnknownKeys};
@@ -140,9 +140,8 @@ impl Loaded {
             |name: &String| literal(name) || lookup(name).is_some_and(|value| !value.trim().is_empty());
         let mut missing = Vec::new();
         for (agent, origin) in self.draft.agents.iter().zip(&self.agent_origins) {
-            let Wire::ChatCompletions { key_variables, .. } = &agent.backend.wire else {
-                continue;
-            };
+            let Some(service) = agent.backend.service() else { continue };
+            let key_variables = &service.key_variables;
             if key_variables.is_empty() || key_variables.iter().any(is_set) {
                 continue;
             }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use massgen_ports::Model;
-use massgen_protocol::spec::{AgentSpec, Wire};
+use massgen_protocol::spec::{AgentSpec, KeyHeader, Protocol, Service};
 use reqwest::Url;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::catalog;
@@ -13,6 +13,7 @@ use crate::chat::ChatCodec;
 use crate::error::ModelError;
 use crate::http::{HttpClient, is_loopback_host};
 use crate::keys::KeySource;
+use crate::provider::codec::Codec;
 use crate::provider::failure::Witness;
 use crate::provider::{Endpoint, ProviderModel};
 use crate::retry::RetryPolicy;
@@ -40,54 +41,89 @@ pub fn connect_with(
     policy: RetryPolicy,
 ) -> Result<ProviderModel, ModelError> {
     let backend = &agent.backend;
-    let (base_url, variables) = match &backend.wire {
-        Wire::ChatCompletions { base_url, key_variables } => (base_url, key_variables),
-        Wire::Simulated(_) => {
-            return Err(ModelError::OtherWire { kind: backend.kind.clone() });
-        }
+    let Some(service) = backend.service() else {
+        return Err(ModelError::NoService { kind: backend.kind.clone() });
     };
-    let url = endpoint(base_url)?;
+    let url = endpoint(service, &backend.model)?;
     let mut headers = HeaderMap::new();
-    let key = match found(keys, variables) {
+    let key = match found(keys, &service.key_variables) {
         Some((variable, key)) => {
-            headers.insert(AUTHORIZATION, bearer(variable, &key)?);
+            let (name, value) = key_header(service.key_header, variable, &key)?;
+            headers.insert(name, value);
             Some(key)
         }
         // Local servers want no key; if this one does, it says so.
-        None if variables.is_empty() || is_loopback_host(&url) || catalog::is_local(&backend.kind) => None,
+        None if service.key_variables.is_empty()
+            || is_loopback_host(&url)
+            || catalog::is_local(&backend.kind) =>
+        {
+            None
+        }
         None => {
             let host = url.host_str().unwrap_or_default().to_owned();
-            return Err(ModelError::MissingKey { host, variables: variables.clone() });
+            return Err(ModelError::MissingKey { host, variables: service.key_variables.clone() });
         }
     };
     let client = http.for_url(&url).map_err(|problem| bad_url(&url, problem))?;
-    let codec = ChatCodec::new(&url, &backend.model, &backend.parameters, backend.max_output_tokens);
+    let codec: Box<dyn Codec> = match service.protocol {
+        Protocol::ChatCompletions => {
+            Box::new(ChatCodec::new(&url, &backend.model, &backend.parameters, backend.max_output_tokens))
+        }
+        protocol @ (Protocol::Responses | Protocol::Messages | Protocol::Gemini | Protocol::Ollama) => {
+            return Err(ModelError::NotSpoken { protocol });
+        }
+    };
     let witness = Witness::new(&url, key);
-    Ok(ProviderModel::new(Endpoint { url, client, headers, witness, codec: Box::new(codec), policy }))
+    Ok(ProviderModel::new(Endpoint { url, client, headers, witness, codec, policy }))
 }
 
 fn found<'a>(keys: &dyn KeySource, variables: &'a [String]) -> Option<(&'a str, SecretString)> {
     variables.iter().find_map(|variable| Some((variable.as_str(), keys.key(variable)?)))
 }
 
-fn bearer(variable: &str, key: &SecretString) -> Result<HeaderValue, ModelError> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", key.expose_secret()))
-        .map_err(|_| ModelError::UnusableKey { variable: variable.to_owned() })?;
+fn key_header(
+    header: KeyHeader,
+    variable: &str,
+    key: &SecretString,
+) -> Result<(HeaderName, HeaderValue), ModelError> {
+    let key = key.expose_secret();
+    let (name, value) = match header {
+        KeyHeader::Bearer => (AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}"))),
+        KeyHeader::ApiKey => (HeaderName::from_static("api-key"), HeaderValue::from_str(key)),
+        KeyHeader::XApiKey => (HeaderName::from_static("x-api-key"), HeaderValue::from_str(key)),
+        KeyHeader::XGoogApiKey => (HeaderName::from_static("x-goog-api-key"), HeaderValue::from_str(key)),
+    };
+    let mut value = value.map_err(|_| ModelError::UnusableKey { variable: variable.to_owned() })?;
     value.set_sensitive(true);
-    Ok(value)
+    Ok((name, value))
 }
 
-/// The address that requests go to: the base URL with `/chat/completions` at the end of its path. A query stays.
-fn endpoint(base_url: &str) -> Result<Url, ModelError> {
-    const PATH: &str = "/chat/completions";
+/// The address that requests for `model` go to: the base URL with the path of the protocol at its end. A query stays.
+fn endpoint(service: &Service, model: &str) -> Result<Url, ModelError> {
+    let base_url = service.base_url.trim();
     let unreadable = |problem: String| ModelError::BadBaseUrl { url: without_secrets(base_url), problem };
-    let mut url = Url::parse(base_url.trim()).map_err(|error| unreadable(error.to_string()))?;
+    let mut url = Url::parse(base_url).map_err(|error| unreadable(error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
         return Err(unreadable("it is not an http or https address".to_owned()));
     }
-    let path = url.path().trim_end_matches('/');
-    let path = path.strip_suffix(PATH).unwrap_or(path);
-    let path = format!("{path}{PATH}");
+    let suffixes: &[&str] = match service.protocol {
+        Protocol::ChatCompletions => &["/chat/completions"],
+        Protocol::Responses => &["/responses"],
+        // People write the address of this one with the version of the protocol and without.
+        Protocol::Messages => &["/v1", "/messages"],
+        Protocol::Ollama => &["/api", "/chat"],
+        Protocol::Gemini => &[],
+    };
+    let mut path = url.path().trim_end_matches('/');
+    for suffix in suffixes.iter().rev() {
+        path = path.strip_suffix(suffix).unwrap_or(path);
+    }
+    let mut path = format!("{path}{}", suffixes.concat());
+    if service.protocol == Protocol::Gemini {
+        let model = model.strip_prefix("models/").unwrap_or(model);
+        path = format!("{path}/models/{model}:streamGenerateContent");
+        url.query_pairs_mut().append_pair("alt", "sse");
+    }
     url.set_path(&path);
     Ok(url)
 }
@@ -115,7 +151,11 @@ mod tests {
 
     #[test]
     fn any_base_url_gets_the_path_once() {
-        let made = |base: &str| endpoint(base).map(String::from).map_err(|error| error.to_string());
+        let made = |base: &str| {
+            endpoint(&Service::chat_completions(base, Vec::new()), "m")
+                .map(String::from)
+                .map_err(|error| error.to_string())
+        };
         for base in [
             "http://localhost:8000/v1",
             "http://localhost:8000/v1/",
@@ -129,8 +169,25 @@ mod tests {
             Ok("https://h/a/chat/completions?api-version=1")
         );
         for bad in ["localhost:8000", "ftp://h/v1", "", "http://"] {
-            assert!(endpoint(bad).is_err(), "{bad:?}");
+            assert!(made(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn each_protocol_has_its_path() {
+        let made = |protocol, base: &str| {
+            let service = Service { protocol, ..Service::chat_completions(base, Vec::new()) };
+            endpoint(&service, "the/model").map(String::from).unwrap()
+        };
+        assert_eq!(made(Protocol::Responses, "https://h/v1"), "https://h/v1/responses");
+        for base in ["https://h", "https://h/", "https://h/v1", "https://h/v1/messages"] {
+            assert_eq!(made(Protocol::Messages, base), "https://h/v1/messages", "{base}");
+        }
+        for base in ["http://h:11434", "http://h:11434/api", "http://h:11434/api/chat"] {
+            assert_eq!(made(Protocol::Ollama, base), "http://h:11434/api/chat", "{base}");
+        }
+        let gemini = "https://h/v1beta/models/the/model:streamGenerateContent?alt=sse";
+        assert_eq!(made(Protocol::Gemini, "https://h/v1beta/"), gemini);
     }
 
     #[test]

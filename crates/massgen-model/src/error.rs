@@ -30,9 +30,15 @@ pub enum ModelError {
         /// Why not.
         problem: String,
     },
-    /// The agent's backend speaks another protocol.
-    #[error("the backend `{kind}` does not speak chat completions")]
-    OtherWire {
+    /// The protocol of the service is not spoken.
+    #[error("the protocol {protocol:?} is not spoken")]
+    NotSpoken {
+        /// The protocol.
+        protocol: massgen_protocol::spec::Protocol,
+    },
+    /// There is no service behind the agent's backend.
+    #[error("the backend `{kind}` is not a service")]
+    NoService {
         /// The backend's type as written.
         kind: String,
     },
@@ -51,7 +57,7 @@ impl ModelError {
             Self::BadBaseUrl { .. } => {
                 Some("give the address up to `/v1`, for example `http://localhost:8000/v1`".to_owned())
             }
-            Self::OtherWire { .. } => None,
+            Self::NoService { .. } | Self::NotSpoken { .. } => None,
         }
     }
 }

@@ -75,7 +75,7 @@ impl SimulatedTeam {
         for agent in &spec.agents {
             let simulated = match &agent.backend.wire {
                 Wire::Simulated(simulated) => simulated,
-                Wire::ChatCompletions { .. } => continue,
+                Wire::Service(_) => continue,
             };
             let script = match &simulated.script {
                 None => None,

@@ -219,6 +219,12 @@ pub enum FinishReason {
     Length,
     /// The provider's filter cut it.
     ContentFilter,
+    /// The model refused.
+    Refusal,
+    /// The provider stopped in the middle of work of its own; it goes on when the reply is sent back as it is.
+    Paused,
+    /// The conversation and the reply filled the context window.
+    WindowFull,
     /// A reason of the provider that we do not know, in its words.
     Other(String),
 }

@@ -103,6 +103,14 @@ pub struct BackendSpec {
 }
 
 impl BackendSpec {
+    /// The service behind it; `None` for the simulated model.
+    pub fn service(&self) -> Option<&Service> {
+        match &self.wire {
+            Wire::Service(service) => Some(service),
+            Wire::Simulated(_) => None,
+        }
+    }
+
     /// The window to count with: the known one, or [`limits::UNKNOWN_CONTEXT_WINDOW_TOKENS`].
     pub fn assumed_context_window(&self) -> u64 {
         self.context_window.unwrap_or(limits::UNKNOWN_CONTEXT_WINDOW_TOKENS)
@@ -112,24 +120,94 @@ impl BackendSpec {
     pub fn is_simulated(&self) -> bool {
         match self.wire {
             Wire::Simulated(_) => true,
-            Wire::ChatCompletions { .. } => false,
+            Wire::Service(_) => false,
         }
     }
 }
 
-/// Protocols that a backend can speak.
+/// How a backend is reached.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "wire", rename_all = "snake_case")]
 pub enum Wire {
-    /// OpenAI Chat Completions at `base_url`.
-    ChatCompletions {
-        /// Endpoint up to and without `/chat/completions`.
-        base_url: String,
-        /// Environment variables that may hold the key, in order; empty when the endpoint wants none.
-        key_variables: Vec<String>,
-    },
+    /// A service over HTTP.
+    Service(Service),
     /// The simulated model in this process.
     Simulated(SimulatedSpec),
+}
+
+/// A service over HTTP and how to speak to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Service {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The address, without the path that the protocol adds.
+    pub base_url: String,
+    /// Environment variables that may hold the key, in order; empty when the service wants none.
+    pub key_variables: Vec<String>,
+    /// The header that carries the key.
+    pub key_header: KeyHeader,
+    /// Tools that the provider runs itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<ProviderTool>,
+    /// Further headers of every request (`extra_headers`); they hold no secrets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+}
+
+impl Service {
+    /// A service with the protocol of OpenAI's first API, as most servers speak it.
+    pub fn chat_completions(base_url: impl Into<String>, key_variables: Vec<String>) -> Self {
+        Self {
+            protocol: Protocol::ChatCompletions,
+            base_url: base_url.into(),
+            key_variables,
+            key_header: KeyHeader::Bearer,
+            tools: Vec::new(),
+            headers: BTreeMap::new(),
+        }
+    }
+}
+
+/// Protocols of services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// OpenAI Chat Completions: `<base>/chat/completions`.
+    ChatCompletions,
+    /// OpenAI Responses: `<base>/responses`.
+    Responses,
+    /// Anthropic Messages: `<base>/v1/messages`.
+    Messages,
+    /// Gemini: `<base>/models/<model>:streamGenerateContent`.
+    Gemini,
+    /// Ollama's own: `<base>/api/chat`.
+    Ollama,
+}
+
+/// Headers that carry a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyHeader {
+    /// `Authorization: Bearer …`.
+    Bearer,
+    /// `api-key`, of Azure.
+    ApiKey,
+    /// `x-api-key`, of Anthropic.
+    XApiKey,
+    /// `x-goog-api-key`, of Google.
+    XGoogApiKey,
+}
+
+/// A tool that the provider runs itself, while it makes a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProviderTool {
+    /// Search in the web (`enable_web_search`).
+    WebSearch,
+    /// Search in X (`enable_x_search`).
+    XSearch,
+    /// Code in a container of the provider (`enable_code_execution`, `enable_code_interpreter`).
+    CodeExecution,
 }
 
 /// Settings of the simulated model.

@@ -78,9 +78,7 @@ pub(crate) fn add_facts(spec: &mut RunSpec, backends: &Backends) {
                 backend.price = Some(Price::FREE);
                 continue;
             }
-            Wire::ChatCompletions { base_url, .. } => {
-                facts(backends, &backend.kind, &backend.model, base_url)
-            }
+            Wire::Service(service) => facts(backends, &backend.kind, &backend.model, &service.base_url),
         };
         backend.context_window = facts.context_window;
         backend.price = facts.price;

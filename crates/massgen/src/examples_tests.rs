@@ -2,7 +2,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use massgen_config::{LoadRequest, Loaded, Settings, Severity, Source, Validation, load};
-use massgen_protocol::spec::Wire;
 
 use super::*;
 
@@ -132,10 +131,8 @@ fn every_example_loads_strictly_and_its_head_tells_the_keys_that_it_needs() {
             .draft
             .agents
             .iter()
-            .flat_map(|agent| match &agent.backend.wire {
-                Wire::ChatCompletions { key_variables, .. } => key_variables.clone(),
-                Wire::Simulated(_) => Vec::new(),
-            })
+            .filter_map(|agent| agent.backend.service())
+            .flat_map(|service| service.key_variables.clone())
             .collect();
         assert!(!told("Needs").is_empty(), "{}", example.name);
         assert_eq!(keys, variables(&told("Needs")), "{}", example.name);

@@ -96,7 +96,7 @@ fn connected(
                     )));
                 }
             },
-            Wire::ChatCompletions { .. } => connect(agent, keys, &http).map_err(|error| {
+            Wire::Service(_) => connect(agent, keys, &http).map_err(|error| {
                 let failure = Failure::configuration(format!("agent `{}`: {error}", agent.id));
                 match error.hint() {
                     Some(hint) => failure.hint(hint),

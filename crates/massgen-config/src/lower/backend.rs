@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use massgen_protocol::spec::{BackendSpec, SimulatedSpec, Wire};
+use massgen_protocol::spec::{BackendSpec, Service, SimulatedSpec, Wire};
 use massgen_protocol::{AgentId, Price};
 
 use super::Lower;
@@ -119,7 +119,8 @@ impl<'a> Lower<'a> {
         let endpoint = self.endpoint(&draft)?;
         let key_variables = self.key_variables(&draft, &endpoint, id, literal_keys);
         let parameters = self.parameters(&draft, &endpoint);
-        Some(spec(Wire::ChatCompletions { base_url: endpoint.url, key_variables }, parameters, None))
+        let service = Service::chat_completions(endpoint.url, key_variables);
+        Some(spec(Wire::Service(service), parameters, None))
     }
 
     /// What can be said of a backend whose protocol is not there yet.

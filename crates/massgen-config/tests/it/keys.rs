@@ -11,7 +11,7 @@ fn variables(backend: &str, environment: &[(&str, &str)]) -> (Vec<String>, Vec<S
     let text = format!("agent: {{id: a, backend: {{model: m, {backend}}}}}");
     let loaded = load_with(&text, &Settings::default(), environment).unwrap();
     match &loaded.draft.agents[0].backend.wire {
-        Wire::ChatCompletions { key_variables, .. } => (key_variables.clone(), told(&loaded.findings)),
+        Wire::Service(service) => (service.key_variables.clone(), told(&loaded.findings)),
         Wire::Simulated(_) => panic!("no key"),
     }
 }

@@ -182,7 +182,7 @@ fn without_anything_a_simulated_team_runs() {
         .iter()
         .map(|agent| match &agent.backend.wire {
             Wire::Simulated(spec) => spec.seed,
-            Wire::ChatCompletions { .. } => panic!("simulated"),
+            Wire::Service(_) => panic!("simulated"),
         })
         .collect();
     assert_eq!(seeds, [7, 8, 9]);

@@ -28,7 +28,7 @@ fn backend(models: &str, backend: &str) -> (String, String, Vec<String>) {
     assert_eq!(loaded.findings.count(Severity::Warning), 0, "{:?}", told(&loaded.findings));
     let spec = loaded.draft.agents[0].backend.clone();
     match spec.wire {
-        Wire::ChatCompletions { base_url, key_variables } => (spec.model, base_url, key_variables),
+        Wire::Service(service) => (spec.model, service.base_url, service.key_variables),
         Wire::Simulated(_) => panic!("no address"),
     }
 }

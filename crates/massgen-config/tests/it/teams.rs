@@ -5,8 +5,8 @@ use std::time::Duration;
 use massgen_config::{DisplayType, Settings, Severity};
 use massgen_protocol::Usd;
 use massgen_protocol::spec::{
-    Budget, Continuation, FinalAnswerStrategy, Novelty, Orchestration, PeerUpdates, Presentation, Timeouts,
-    Voting, VotingSensitivity, Wire,
+    Budget, Continuation, FinalAnswerStrategy, Novelty, Orchestration, PeerUpdates, Presentation, Service,
+    Timeouts, Voting, VotingSensitivity, Wire,
 };
 
 use crate::{load_text, load_with, told};
@@ -63,9 +63,9 @@ fn a_usual_team_runs_as_written() {
     assert_eq!(fast.system_message.as_deref(), Some("You answer in short sentences.\n"));
     assert_eq!(fast.voting_sensitivity, VotingSensitivity::Balanced);
     assert_eq!(router.voting_sensitivity, VotingSensitivity::Strict);
-    let wire = |base_url: &str, keys: &[&str]| Wire::ChatCompletions {
-        base_url: base_url.to_owned(),
-        key_variables: keys.iter().map(|key| (*key).to_owned()).collect(),
+    let wire = |base_url: &str, keys: &[&str]| {
+        let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+        Wire::Service(Service::chat_completions(base_url, keys))
     };
     assert_eq!(fast.backend.wire, wire("https://api.groq.com/openai/v1", &["GROQ_API_KEY"]));
     assert_eq!(router.backend.wire, wire("https://openrouter.ai/api/v1", &["OPENROUTER_API_KEY"]));
@@ -186,7 +186,7 @@ fn simulated_agents_differ_and_take_their_settings() {
                 spec.tokens_per_second.map(u32::from),
                 spec.script.clone(),
             ),
-            Wire::ChatCompletions { .. } => panic!("simulated"),
+            Wire::Service(_) => panic!("simulated"),
         })
         .collect();
     let usual = |seed| (seed, 300, Some(200), None);

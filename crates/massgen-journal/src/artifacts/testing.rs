@@ -41,7 +41,7 @@ pub(crate) fn agent(id: &str, price: Option<Price>) -> AgentSpec {
         id: AgentId::new(id).unwrap(),
         backend: BackendSpec {
             kind: "chatcompletion".into(),
-            wire: Wire::ChatCompletions { base_url: "http://127.0.0.1:1".into(), key_variables: vec![] },
+            wire: Wire::Service(Service::chat_completions("http://127.0.0.1:1", vec![])),
             model: "test-model".into(),
             max_output_tokens: None,
             context_window: Some(1000),

@@ -62,7 +62,10 @@ impl Redaction {
             known @ (FinishReason::Stop
             | FinishReason::ToolCalls
             | FinishReason::Length
-            | FinishReason::ContentFilter) => known.clone(),
+            | FinishReason::ContentFilter
+            | FinishReason::Refusal
+            | FinishReason::Paused
+            | FinishReason::WindowFull) => known.clone(),
         };
         Reply { items: items.collect(), finish, ..reply.clone() }
     }

@@ -138,7 +138,7 @@ fn a_longer_conversation_begins_with_the_bytes_of_a_shorter_one() {
 #[test]
 fn replies_go_back_with_the_items_of_the_provider() {
     let signed = ReplyItem {
-        provider: Some(json!({"extra_content": {"google": {"thought_signature": "s"}}})),
+        provider: Some(json!({"extra_content": {"google": {"thought_signature": "s"}}, "type": "function"})),
         ..call("c", "{\"x\":1}")
     };
     let details = json!([{"type": "reasoning.encrypted", "data": "opaque"}]);

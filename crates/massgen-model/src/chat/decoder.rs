@@ -4,7 +4,7 @@ use massgen_protocol::message::{FinishReason, ItemContent, ReplyItem};
 use massgen_protocol::{CallId, DeltaKind};
 use serde_json::{Map, Value, json};
 
-use super::calls::Calls;
+use super::calls::{Assembled, Calls};
 use super::chunk::{Choice, Chunk, Delta, Piece, string};
 use crate::provider::codec::{Decode, Fault};
 use crate::provider::draft::Draft;
@@ -49,9 +49,12 @@ impl Decode for Decoder {
         if !self.text.is_empty() {
             items.push(ItemContent::Text { text: self.text }.into());
         }
-        for made in self.calls.finish(call)? {
-            let provider = (!made.extra.is_empty()).then_some(Value::Object(made.extra));
-            items.push(ReplyItem { content: ItemContent::ToolCall(made.call), provider });
+        for Assembled { call, mut extra } in self.calls.finish(call)? {
+            let provider = (!extra.is_empty()).then(|| {
+                extra.entry("type").or_insert_with(|| "function".into());
+                Value::Object(extra)
+            });
+            items.push(ReplyItem { content: ItemContent::ToolCall(call), provider });
         }
         Ok(items)
     }

@@ -4,10 +4,9 @@ use massgen_protocol::message::{ItemContent, Message, Reply, ReplyItem};
 use massgen_protocol::{ModelRequest, ToolSchema};
 use rig_core::completion::{CompletionRequest, ToolDefinition};
 use rig_core::message::{
-    AssistantContent, AssistantMessage, CallId, Message as RigMessage, Origin, Reasoning, Text, ToolCall,
-    ToolFunction, ToolName, ToolResult, ToolResultContent, UserContent,
+    AssistantContent, AssistantMessage, CallId, Message as RigMessage, Opaque, Origin, Reasoning, Text,
+    ToolCall, ToolFunction, ToolName, ToolResult, ToolResultContent, UserContent,
 };
-use serde_json::Value;
 
 /// `request` with its whole conversation. `origin` says whose items the replies hold.
 pub(crate) fn rig_request(request: &ModelRequest, origin: &Origin) -> Result<CompletionRequest, String> {
@@ -50,16 +49,13 @@ fn block(item: &ReplyItem) -> Option<AssistantContent> {
             let function = ToolFunction::parse(tool_name(&call.name)?, &call.arguments);
             AssistantContent::ToolCall(ToolCall::new(call_id(&call.id), function))
         }
-        ItemContent::Opaque => return None,
-    };
-    Some(match (&item.provider, &item.content) {
-        (Some(provider), ItemContent::ToolCall(_)) => {
-            let mut fields = provider.as_object().cloned().unwrap_or_default();
-            fields.entry("type").or_insert_with(|| "function".into());
-            block.with_native(Value::Object(fields))
+        ItemContent::Opaque => {
+            AssistantContent::Opaque(Opaque { item: item.provider.clone()?, replay: true })
         }
-        (Some(provider), _) => block.with_native(provider.clone()),
-        (None, _) => block,
+    };
+    Some(match &item.provider {
+        Some(provider) => block.with_native(provider.clone()),
+        None => block,
     })
 }
 

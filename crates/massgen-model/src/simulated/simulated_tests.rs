@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use massgen_ports::{ModelEvent, contract};
 use massgen_protocol::message::{FailureKind, FinishReason, ItemContent};
-use massgen_protocol::spec::{BackendSpec, Budget, Orchestration, Timeouts, VotingSensitivity};
+use massgen_protocol::spec::{BackendSpec, Budget, Orchestration, Service, Timeouts, VotingSensitivity};
 use massgen_protocol::{
     AgentSpec, CallContext, CallId, DeltaKind, ModelFailure, Price, Reply, ToolCall, ToolSchema, UsageSource,
 };
@@ -468,8 +468,7 @@ fn a_script_that_names_a_strange_agent_is_refused() {
 #[test]
 fn agents_with_a_real_provider_are_not_simulated() {
     let mut spec = run_spec(&["a", "b"], &settings(1));
-    spec.agents[1].backend.wire =
-        Wire::ChatCompletions { base_url: "http://127.0.0.1:1".into(), key_variables: Vec::new() };
+    spec.agents[1].backend.wire = Wire::Service(Service::chat_completions("http://127.0.0.1:1", Vec::new()));
     let team = SimulatedTeam::new(&spec).unwrap();
     assert!(team.model(&id("a")).is_some());
     assert!(team.model(&id("b")).is_none());

@@ -87,5 +87,5 @@ fn what_cannot_be_connected_is_refused_before_the_first_request() {
         tokens_per_second: None,
         script: None,
     });
-    assert!(matches!(refused(&simulated, "x"), ModelError::OtherWire { .. }));
+    assert!(matches!(refused(&simulated, "x"), ModelError::NoService { .. }));
 }

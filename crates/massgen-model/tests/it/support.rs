@@ -9,7 +9,7 @@ use massgen_model::{HttpClient, Keys, ProviderModel, RetryPolicy, connect_with};
 use massgen_ports::{Model, ModelEvent};
 use massgen_protocol::ids::{AgentId, AgentNo};
 use massgen_protocol::message::{CallContext, FailureKind, Message, ModelFailure, Purpose, Reply};
-use massgen_protocol::spec::{AgentSpec, BackendSpec, VotingSensitivity, Wire};
+use massgen_protocol::spec::{AgentSpec, BackendSpec, Service, VotingSensitivity, Wire};
 use massgen_protocol::{CallId, DeltaKind, ModelRequest, ToolSchema};
 use massgen_testkit::model_server::{ModelServer, ReceivedRequest, Schedule, ScriptedReply};
 
@@ -18,10 +18,10 @@ pub(crate) fn agent(base_url: &str, key_variables: &[&str]) -> AgentSpec {
         id: AgentId::new("agent_a").unwrap(),
         backend: BackendSpec {
             kind: "chatcompletion".to_owned(),
-            wire: Wire::ChatCompletions {
-                base_url: base_url.to_owned(),
-                key_variables: key_variables.iter().map(|&name| name.to_owned()).collect(),
-            },
+            wire: Wire::Service(Service::chat_completions(
+                base_url,
+                key_variables.iter().map(|&name| name.to_owned()).collect(),
+            )),
             model: "the-model".to_owned(),
             max_output_tokens: None,
             context_window: None,

@@ -9,7 +9,7 @@ use massgen_protocol::event::{
 };
 use massgen_protocol::message::{FailureKind, FinishReason, ItemContent};
 use massgen_protocol::spec::{
-    BackendSpec, Budget, FinalAnswerStrategy, Orchestration, RunMeta, SimulatedSpec, Timeouts,
+    BackendSpec, Budget, FinalAnswerStrategy, Orchestration, RunMeta, Service, SimulatedSpec, Timeouts,
     VotingSensitivity, Wire,
 };
 use massgen_protocol::turn::{News, Refusal, TallyRow, Turn};
@@ -41,10 +41,7 @@ pub(crate) fn agent(id: &str, model: &str) -> AgentSpec {
         id: AgentId::new(id).unwrap(),
         backend: BackendSpec {
             kind: "chatcompletion".into(),
-            wire: Wire::ChatCompletions {
-                base_url: "http://127.0.0.1:1/v1".into(),
-                key_variables: Vec::new(),
-            },
+            wire: Wire::Service(Service::chat_completions("http://127.0.0.1:1/v1", Vec::new())),
             model: model.into(),
             max_output_tokens: None,
             context_window: None,

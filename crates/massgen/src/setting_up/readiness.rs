@@ -2,7 +2,6 @@
 
 use massgen_config::backends::Backends;
 use massgen_config::{Findings, LoadRequest, Settings, Source, Validation, load};
-use massgen_protocol::spec::Wire;
 
 use crate::environment::Environment;
 
@@ -51,9 +50,8 @@ pub(crate) fn readiness(source: &Source, environment: &Environment, backends: &B
     };
     let mut variables: Vec<String> = Vec::new();
     for agent in &loaded.draft.agents {
-        let Wire::ChatCompletions { key_variables, .. } = &agent.backend.wire else {
-            continue;
-        };
+        let Some(service) = agent.backend.service() else { continue };
+        let key_variables = &service.key_variables;
         let names = key_variables.join(" or ");
         if !key_variables.is_empty() && !key_variables.iter().any(is_set) && !variables.contains(&names) {
             variables.push(names);
