@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use massgen_protocol::event::{
-    AgentStatus, Conversation, EndCause, Occasion, OutCause, RoundLimit, WaitCause,
-};
-use massgen_protocol::message::{FailureKind, ModelFailure, Purpose};
+use massgen_protocol::event::{AgentStatus, EndCause, Occasion, OutCause, RoundLimit, WaitCause};
+use massgen_protocol::message::{FailureKind, ModelFailure};
 use massgen_protocol::spec::{RunMeta, RunSpec};
 use massgen_protocol::turn::News;
 use massgen_protocol::{AgentNo, Event, RunMillis};
@@ -15,7 +13,7 @@ use crate::draft::Draft;
 use crate::effect::{Effect, Open};
 use crate::record::{Input, record};
 use crate::schedule::{FirstAnswers, Readiness, end_of_coordination, first_answers, readiness};
-use crate::state::{Agent, AgentState, Phase, State, WorkStep};
+use crate::state::{Agent, AgentState, Aim, Phase, State, WorkStep};
 
 /// A state, and the events that led to it.
 #[derive(Debug, Clone)]
@@ -93,7 +91,10 @@ impl Draft<'_> {
         };
         let must_be_cut = work.limit >= Some(RoundLimit::Hard) && work.told < Some(RoundLimit::Hard);
         match work.step.clone() {
-            WorkStep::Deciding { call } => self.decide(no, call),
+            WorkStep::Deciding { call } => match work.aim {
+                Aim::Decision => self.decide(no, call),
+                Aim::Summary => self.take_summary(no, call),
+            },
             WorkStep::Failed { failure } => self.give_up_call(no, failure),
             WorkStep::Calling { .. } | WorkStep::Tools { .. } if must_be_cut => self.cut_off(no),
             WorkStep::Ready if must_be_cut => {
@@ -105,15 +106,28 @@ impl Draft<'_> {
         true
     }
 
-    /// A conversation that has outgrown its window begins afresh; every other failure ends the agent.
+    /// A conversation that has outgrown its window is made shorter or begins afresh; after every other failure the next
+    /// model takes over, and without one the agent is out.
     fn give_up_call(&mut self, no: AgentNo, failure: ModelFailure) {
-        let has_history = self.state.agent(no).is_some_and(|agent| !agent.replies.is_empty());
-        if failure.kind == FailureKind::ContextOverflow && has_history {
-            let directive = self.state.agent(no).and_then(|agent| opening_directive(self.state, agent));
-            self.start_execution(no, Some(Conversation::Fresh), directive, Occasion::ExecutionStart);
-        } else {
-            self.drop_out(no, OutCause::ModelFailed { failure });
+        if self.fall_back(no, &failure) {
+            return;
         }
+        let has_history = self.state.agent(no).is_some_and(|agent| !agent.replies.is_empty());
+        if failure.kind != FailureKind::ContextOverflow || !has_history {
+            self.drop_out(no, OutCause::ModelFailed { failure });
+        } else if !self.drop_results(no) {
+            self.begin_afresh(no);
+        }
+    }
+
+    /// Lets the next model of the agent's list take over, if another model may succeed and there is one.
+    pub(crate) fn fall_back(&mut self, no: AgentNo, failure: &ModelFailure) -> bool {
+        let entry = self.state.agent(no).map_or(0, |agent| agent.fallback) + 1;
+        if !failure.kind.concerns_the_model() || self.state.spec.fallback(no, entry).is_none() {
+            return false;
+        }
+        self.emit(Event::FallbackTaken { agent: no, entry, failure: failure.clone() });
+        true
     }
 
     /// Starts an execution or a call if the time has come. Returns whether anything changed.
@@ -153,7 +167,7 @@ impl Draft<'_> {
                     | AgentState::Out { .. }
                     | AgentState::Done => false,
                 };
-                is_ready(agent) && self.start_call(no, Purpose::Coordinate)
+                is_ready(agent) && self.start_call(no)
             }
         }
     }

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use massgen_protocol::event::{
-    AgentStatus, CallOutcome, Conversation, Occasion, OutCause, RoundLimit, WaitCause,
+    AgentStatus, CallOutcome, Compaction, Conversation, Occasion, OutCause, RoundLimit, WaitCause,
 };
+use massgen_protocol::message::FinishReason;
 use massgen_protocol::spec::RunMeta;
-use massgen_protocol::turn::{News, Turn, Verdict};
+use massgen_protocol::turn::{News, ResultRef, Turn, Verdict};
 use massgen_protocol::{AgentNo, CallId, Event, NoteId, RevisionSet, RunMillis, RunSpec, ToolUse, limits};
 
+use crate::compact::droppable;
 use crate::state::{
-    Agent, AgentState, Answer, ContextSize, Phase, Reserved, Spent, State, Vote, Work, WorkStep,
+    Agent, AgentState, Aim, Answer, ContextSize, Phase, Reserved, Spent, State, Vote, Work, WorkStep,
 };
 
 impl State {
@@ -37,6 +39,7 @@ impl State {
                 context: ContextSize::default(),
                 calls: 0,
                 executions: 0,
+                fallback: 0,
             })
             .collect();
         agents.sort_by_key(|agent| agent.no);
@@ -121,6 +124,15 @@ impl State {
                     work.no_decisions = *attempt;
                 }
             }
+            Event::FallbackTaken { agent, entry, .. } => {
+                if let Some(agent) = self.agents.get_mut(agent.index()) {
+                    agent.fallback = *entry;
+                    if let Some(work) = agent.work_mut() {
+                        work.step = WorkStep::Ready;
+                    }
+                }
+            }
+            Event::ConversationCompacted { agent, compaction } => self.compact(*agent, compaction),
             Event::AgentStateChanged { agent, state } => self.announce(*agent, state),
             Event::NoteReceived { note, .. } => self.notes.push(note.clone()),
             Event::RoundLimitReached { agent, limit } => self.reach_limit(*agent, *limit),
@@ -159,6 +171,8 @@ impl State {
             injected: 0,
             limit: None,
             told: None,
+            aim: Aim::Decision,
+            pauses: 0,
         };
         agent.state = if presenting { AgentState::Presenting(work) } else { AgentState::Working(work) };
         match conversation {
@@ -203,6 +217,7 @@ impl State {
                 // Work led on: replies without a decision are no longer in a row.
                 work.no_decisions = 0;
             }
+            Occasion::Compaction => work.aim = Aim::Summary,
             Occasion::ExecutionStart | Occasion::Retry | Occasion::Limit | Occasion::Presentation => {}
         }
         if occasion != Occasion::ExecutionStart && occasion != Occasion::Presentation {
@@ -212,7 +227,7 @@ impl State {
     }
 
     /// Bytes that `news` add to a prompt, tags included, roughly.
-    fn news_bytes(&self, news: &News) -> u64 {
+    pub(crate) fn news_bytes(&self, news: &News) -> u64 {
         let answers = news.answers.iter().filter_map(|label| self.answer(*label));
         let answers = answers.map(|answer| answer.content.len().min(limits::ANSWER_IN_PROMPT_BYTES));
         let notes = news.notes.iter().filter_map(|id| self.note(*id)).map(|note| note.content.len());
@@ -242,7 +257,14 @@ impl State {
                     ContextSize { tokens: reply.usage.total(), added_bytes: 0 }
                 };
                 if let Some(work) = agent.work_mut() {
-                    work.step = WorkStep::Deciding { call };
+                    let is_paused =
+                        reply.finish == FinishReason::Paused && reply.tool_calls().next().is_none();
+                    work.step = if is_paused && work.pauses < limits::PAUSES_PER_EXECUTION {
+                        work.pauses += 1;
+                        WorkStep::Ready
+                    } else {
+                        WorkStep::Deciding { call }
+                    };
                 }
             }
             CallOutcome::Failed { failure } => {
@@ -255,6 +277,42 @@ impl State {
                     work.step = WorkStep::Ready;
                 }
             }
+        }
+    }
+
+    fn compact(&mut self, no: AgentNo, compaction: &Compaction) {
+        match compaction {
+            Compaction::ResultsDropped { .. } => {
+                if let Some(agent) = self.agents.get_mut(no.index()) {
+                    agent.leave_out_results();
+                }
+            }
+            Compaction::Summarized { call, news } => self.begin_with_summary(no, *call, news),
+        }
+    }
+
+    fn begin_with_summary(&mut self, no: AgentNo, call: CallId, news: &News) {
+        let told = self.news_bytes(news).saturating_add(self.fixed_prompt_bytes);
+        let notes = u32::try_from(self.notes.len()).unwrap_or(u32::MAX);
+        let count = self.agents.len();
+        let Some(agent) = self.agents.get_mut(no.index()) else {
+            return;
+        };
+        agent.replies.retain(|known, _| *known == call);
+        agent.tool_outcomes.clear();
+        agent.verdict = None;
+        agent.conversation = vec![Turn::Opening(news.clone()), Turn::Recap { call }];
+        agent.seen = RevisionSet::empty(count);
+        for label in &news.answers {
+            agent.seen.include(*label);
+        }
+        agent.notes_seen = NoteId(notes);
+        let summary = agent.replies.get(&call).map_or(0, |reply| reply.text().len());
+        let summary = u64::try_from(summary).unwrap_or(u64::MAX);
+        agent.context = ContextSize { tokens: 0, added_bytes: told.saturating_add(summary) };
+        if let Some(work) = agent.work_mut() {
+            work.aim = Aim::Decision;
+            work.step = WorkStep::Ready;
         }
     }
 
@@ -314,10 +372,34 @@ impl State {
     }
 }
 
+impl Agent {
+    fn leave_out_results(&mut self) {
+        let dropped = droppable(self);
+        let mut bytes = 0u64;
+        for tool_use in &dropped {
+            let outcome = self.tool_outcomes.remove(tool_use);
+            bytes = bytes.saturating_add(outcome.map_or(0, |outcome| outcome_bytes(&outcome)));
+        }
+        for turn in &mut self.conversation {
+            let Turn::Results { call, results, .. } = turn else { continue };
+            for (result, index) in results.iter_mut().zip(0..=u16::MAX) {
+                if dropped.contains(&ToolUse { call: *call, index }) {
+                    *result = ResultRef::Dropped;
+                }
+            }
+        }
+        self.context.tokens = self.context.likely_tokens().saturating_sub(bytes / 4);
+        self.context.added_bytes = 0;
+        if let Some(work) = self.work_mut() {
+            work.step = WorkStep::Ready;
+        }
+    }
+}
+
 fn turn_news(turn: &Turn) -> Option<&News> {
     match turn {
         Turn::Opening(news) | Turn::Update(news) | Turn::Results { news, .. } => Some(news),
-        Turn::Reply { .. } => None,
+        Turn::Reply { .. } | Turn::Recap { .. } => None,
     }
 }
 
@@ -330,6 +412,7 @@ fn told_by(turn: &Turn) -> Option<RoundLimit> {
         Directive::AnswerOrVote
         | Directive::VoteOnly
         | Directive::Act { .. }
+        | Directive::Summarize
         | Directive::Present { .. }
         | Directive::Synthesize { .. } => None,
     }

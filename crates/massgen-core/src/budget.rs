@@ -9,7 +9,7 @@ use crate::state::{Agent, Reserved, State};
 impl State {
     /// Bound on the output of `agent`'s calls, in tokens: the configured one, or a fixed one when a budget must hold.
     pub fn output_bound(&self, agent: AgentNo) -> Option<u32> {
-        let configured = self.agent_spec(agent).and_then(|spec| spec.backend.max_output_tokens);
+        let configured = self.backend(agent).and_then(|backend| backend.max_output_tokens);
         configured.or_else(|| self.spec.budget.is_limited().then_some(limits::BUDGETED_OUTPUT_TOKENS))
     }
 
@@ -22,7 +22,7 @@ impl State {
     pub(crate) fn worst_case(&self, agent: &Agent) -> Reserved {
         let input = agent.context.worst_tokens();
         let output = u64::from(self.output_bound(agent.no).unwrap_or(limits::BUDGETED_OUTPUT_TOKENS));
-        let price = self.agent_spec(agent.no).and_then(|spec| spec.backend.price);
+        let price = self.backend(agent.no).and_then(|backend| backend.price);
         let cost = price.map(|mut price| {
             // A provider may write the whole prompt to its cache, at its own price.
             price.input = price.input.max(price.cache_write);
@@ -44,14 +44,14 @@ impl State {
 
     /// What a reply cost: as the provider says, else by the price list, else unknown.
     pub(crate) fn cost_of(&self, agent: AgentNo, reply: &Reply) -> Option<Usd> {
-        reply.reported_cost.or_else(|| Some(self.agent_spec(agent)?.backend.price?.cost(&reply.usage)))
+        reply.reported_cost.or_else(|| Some(self.backend(agent)?.price?.cost(&reply.usage)))
     }
 
     /// What a call that was cut off has used, as far as anyone can tell: its prompt.
     pub(crate) fn cut_off_usage(&self, agent: &Agent) -> (TokenUsage, Option<Usd>) {
         let input = agent.context.likely_tokens();
         let usage = TokenUsage { input, source: UsageSource::Estimated, ..TokenUsage::default() };
-        let price = self.agent_spec(agent.no).and_then(|spec| spec.backend.price);
+        let price = self.backend(agent.no).and_then(|backend| backend.price);
         (usage, price.map(|price| price.cost(&usage)))
     }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use massgen_protocol::event::{FinalSource, Occasion, OutCause, RoundLimit, WaitCause};
-use massgen_protocol::message::{NotRunCause, ToolOutcome};
+use massgen_protocol::message::{FinishReason, NotRunCause, ToolOutcome};
 use massgen_protocol::spec::PeerUpdates;
-use massgen_protocol::turn::{Directive, News, Refusal};
+use massgen_protocol::turn::{Directive, News, Refusal, Shortfall, Turn};
 use massgen_protocol::{AgentNo, AnswerLabel, CallId, Event, ToolCall, ToolUse, limits};
 
 use crate::draft::Draft;
@@ -38,9 +38,20 @@ impl Draft<'_> {
             return;
         }
         let Some(agent) = self.state.agent(no) else { return };
+        let ending = ending(agent, call);
         match decision(agent, call) {
+            // What was cut off by a full window cannot be mended by asking again.
+            Decision::Answer(Err(_)) | Decision::Vote(Err(_)) | Decision::Nothing
+                if ending == Ending::WindowFull =>
+            {
+                if !self.drop_results(no) {
+                    self.begin_afresh(no);
+                }
+            }
             Decision::Both { .. } => self.refuse(no, call, Refusal::VoteAndAnswer),
-            Decision::Answer(Err(refusal)) | Decision::Vote(Err(refusal)) => self.refuse(no, call, refusal),
+            Decision::Answer(Err(refusal)) | Decision::Vote(Err(refusal)) => {
+                self.refuse(no, call, ending.explain(refusal));
+            }
             Decision::Answer(Ok(content)) => match judge_answer(self.state, agent, &content) {
                 Ok(()) => {
                     let (label, seen) = (no.label(agent.answer_count() + 1), agent.seen.clone());
@@ -53,7 +64,7 @@ impl Draft<'_> {
                 let news = self.news_at_tool_boundary(no);
                 self.tell(no, news, Occasion::ToolBoundary);
             }
-            Decision::Nothing => self.count_no_decision(no, call),
+            Decision::Nothing => self.count_no_decision(no, call, ending.shortfall()),
         }
     }
 
@@ -63,7 +74,8 @@ impl Draft<'_> {
             return;
         }
         let Some(agent) = self.state.agent(no) else { return };
-        let text = agent.reply(call).map(|reply| reply.text()).unwrap_or_default();
+        let text = said(agent);
+        let ending = ending(agent, call);
         let attempts = self.state.spec.orchestration.enforcement_attempts.get();
         let refusals = agent.work().map_or(0, |work| work.refusals + work.no_decisions) + 1;
         let refusal = match decision(agent, call) {
@@ -74,6 +86,12 @@ impl Draft<'_> {
             Decision::Worked => {
                 let news = self.unseen_news(no, None);
                 return self.tell(no, news, Occasion::ToolBoundary);
+            }
+            Decision::Nothing | Decision::Vote(_) if ending != Ending::Complete => {
+                let message =
+                    format!("the final answer {}: the stored answer stands in its place", ending.words());
+                self.emit(Event::Degraded { message, agent: Some(no) });
+                return self.finish_with_stored(stored, FinalSource::StoredAsFallback);
             }
             // A presenter that just writes has presented.
             Decision::Nothing | Decision::Vote(_) if !text.trim().is_empty() => {
@@ -90,10 +108,18 @@ impl Draft<'_> {
         match refusal {
             Some(refusal) => self.emit(Event::SubmissionRefused { agent: no, call, refusal }),
             None => {
-                self.emit(Event::NoDecision { agent: no, call, attempt: refusals, max_attempts: attempts });
+                let cause = Shortfall::NoAction;
+                self.emit(Event::NoDecision {
+                    agent: no,
+                    call,
+                    attempt: refusals,
+                    max_attempts: attempts,
+                    cause,
+                });
             }
         }
-        let news = News { directive: Some(Directive::Act { attempts_left }), ..News::default() };
+        let act = Directive::Act { attempts_left, cause: Shortfall::NoAction };
+        let news = News { directive: Some(act), ..News::default() };
         self.tell(no, news, Occasion::Retry);
     }
 
@@ -160,15 +186,15 @@ impl Draft<'_> {
         }
     }
 
-    fn count_no_decision(&mut self, no: AgentNo, call: CallId) {
+    fn count_no_decision(&mut self, no: AgentNo, call: CallId, cause: Shortfall) {
         let max_attempts = self.state.spec.orchestration.enforcement_attempts.get();
         let attempt = self.state.agent(no).and_then(Agent::work).map_or(0, |work| work.no_decisions) + 1;
-        self.emit(Event::NoDecision { agent: no, call, attempt, max_attempts });
+        self.emit(Event::NoDecision { agent: no, call, attempt, max_attempts, cause });
         if attempt >= max_attempts {
             return self.drop_out(no, OutCause::NeverActed);
         }
         let attempts_left = max_attempts - attempt;
-        let directive = self.due_directive(no).unwrap_or(Directive::Act { attempts_left });
+        let directive = self.due_directive(no).unwrap_or(Directive::Act { attempts_left, cause });
         let news = News { answers: Vec::new(), ..self.unseen_news(no, Some(directive)) };
         self.tell(no, news, Occasion::Retry);
     }
@@ -178,6 +204,78 @@ impl Draft<'_> {
         let answers = self.state.agent(no).map(|agent| injectable(self.state, agent)).unwrap_or_default();
         News { answers, ..self.unseen_news(no, self.due_directive(no)) }
     }
+}
+
+/// How complete a reply is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// As complete as the model wanted it.
+    Complete,
+    /// Cut at the bound on its output.
+    CutShort,
+    /// Cut because the context window is full.
+    WindowFull,
+    /// Withheld by the provider's filter.
+    Withheld,
+    /// The model refused.
+    Refused,
+}
+
+impl Ending {
+    fn shortfall(self) -> Shortfall {
+        match self {
+            Self::Complete => Shortfall::NoAction,
+            Self::CutShort | Self::WindowFull => Shortfall::CutShort,
+            Self::Withheld => Shortfall::Withheld,
+            Self::Refused => Shortfall::Refused,
+        }
+    }
+
+    /// Arguments that were cut off are told as such.
+    fn explain(self, refusal: Refusal) -> Refusal {
+        match (self, refusal) {
+            (Self::CutShort | Self::WindowFull, Refusal::BadArguments { .. }) => Refusal::BadArguments {
+                problem: "the reply was cut at the bound on its length before they were complete; write less"
+                    .to_owned(),
+            },
+            (_, refusal) => refusal,
+        }
+    }
+
+    /// What happened to a text that ended so.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Complete => "is complete",
+            Self::CutShort => "was cut at the bound on the output (`max_tokens`)",
+            Self::WindowFull => "was cut because the context window is full",
+            Self::Withheld => "was withheld by the provider's filter",
+            Self::Refused => "was refused by the model",
+        }
+    }
+}
+
+fn ending(agent: &Agent, call: CallId) -> Ending {
+    match agent.reply(call).map(|reply| &reply.finish) {
+        Some(FinishReason::Length) => Ending::CutShort,
+        Some(FinishReason::WindowFull) => Ending::WindowFull,
+        Some(FinishReason::ContentFilter) => Ending::Withheld,
+        Some(FinishReason::Refusal) => Ending::Refused,
+        Some(
+            FinishReason::Stop | FinishReason::ToolCalls | FinishReason::Paused | FinishReason::Other(_),
+        )
+        | None => Ending::Complete,
+    }
+}
+
+/// The text of the last reply, with that of the paused replies that it continues.
+fn said(agent: &Agent) -> String {
+    let replies = agent.conversation.iter().rev().map_while(|turn| match turn {
+        Turn::Reply { call } => agent.reply(*call),
+        Turn::Opening(_) | Turn::Results { .. } | Turn::Update(_) | Turn::Recap { .. } => None,
+    });
+    let mut texts: Vec<String> = replies.map(|reply| reply.text()).collect();
+    texts.reverse();
+    texts.concat()
 }
 
 /// The work tools of the reply to `call`, with their places.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use massgen_protocol::event::{
     AgentStatus, CallOutcome, Conversation, Occasion, OutCause, RoundLimit, WaitCause,
 };
-use massgen_protocol::message::{Purpose, ToolOutcome};
-use massgen_protocol::spec::{Continuation, PeerUpdates};
+use massgen_protocol::message::ToolOutcome;
+use massgen_protocol::spec::{BackendSpec, Continuation, PeerUpdates};
 use massgen_protocol::turn::{Directive, News, Refusal, ResultRef, Turn, Verdict};
 use massgen_protocol::{AgentNo, CallId, Event, RunMillis, ToolCall};
 
@@ -67,7 +67,7 @@ impl<'a> Draft<'a> {
         let options = &self.state.spec.orchestration;
         let restart_for_updates = options.peer_updates == PeerUpdates::AtRestart
             && self.state.revisions.newer_than(&agent.seen).next().is_some();
-        let window = self.state.agent_spec(agent.no).map_or(0, |spec| spec.backend.assumed_context_window());
+        let window = self.state.backend(agent.no).map_or(0, BackendSpec::assumed_context_window);
         match options.continuation {
             Continuation::Auto { share_per_mille } => {
                 let room = window.saturating_mul(u64::from(share_per_mille)) / 1000;
@@ -82,8 +82,11 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Starts the next model call of `no` if the budget allows. Returns whether it did.
-    pub(crate) fn start_call(&mut self, no: AgentNo, purpose: Purpose) -> bool {
+    /// Starts the next model call of `no` if the budget allows, or makes room for it. Returns whether anything changed.
+    pub(crate) fn start_call(&mut self, no: AgentNo) -> bool {
+        if self.compact_if_full(no) {
+            return true;
+        }
         let Some(agent) = self.state.agent(no) else {
             return false;
         };
@@ -94,7 +97,7 @@ impl<'a> Draft<'a> {
         let call = CallId { agent: no, number: agent.calls + 1 };
         self.emit(Event::ModelCallStarted {
             call,
-            purpose,
+            purpose: agent.purpose(),
             reserved_tokens: worst.tokens,
             reserved_cost: worst.cost,
         });
@@ -168,7 +171,9 @@ impl<'a> Draft<'a> {
                     Turn::Results { call: *call, results, news }
                 }
             }
-            Some(Turn::Opening(_) | Turn::Results { .. } | Turn::Update(_)) | None => Turn::Update(news),
+            Some(Turn::Opening(_) | Turn::Results { .. } | Turn::Update(_) | Turn::Recap { .. }) | None => {
+                Turn::Update(news)
+            }
         };
         self.emit(Event::PromptExtended { agent: no, turn, occasion });
     }

@@ -18,6 +18,7 @@
 mod advance;
 mod apply;
 mod budget;
+mod compact;
 mod decide;
 mod draft;
 mod effect;
@@ -36,7 +37,7 @@ pub use advance::{Step, advance, begin, step};
 pub use effect::{Effect, Open};
 pub use record::{Input, record};
 pub use replay::{ReplayError, replay};
-pub use state::{Agent, AgentState, Answer, Phase, State, Vote, Work, WorkStep};
+pub use state::{Agent, AgentState, Aim, Answer, Phase, State, Vote, Work, WorkStep};
 pub use submission::{NEW_ANSWER, VOTE};
 pub use tally::{Ending, Selection, select};
 pub use timer::Timer;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use massgen_protocol::event::{AgentStatus, EndCause, FinalSource, Occasion, RunOutcome};
+use massgen_protocol::message::FailureKind;
 use massgen_protocol::spec::FinalAnswerStrategy;
 use massgen_protocol::turn::{Directive, TallyRow};
-use massgen_protocol::{AgentNo, AnswerLabel, Event, Purpose};
+use massgen_protocol::{AgentNo, AnswerLabel, Event};
 
 use crate::draft::Draft;
 use crate::plan::{Plan, plan};
@@ -107,12 +108,19 @@ impl Draft<'_> {
                 self.start_execution(presenter, None, Some(directive), Occasion::Presentation);
             }
             Some(WorkStep::Ready) => {
-                if !self.start_call(presenter, Purpose::Present) {
+                if !self.start_call(presenter) {
                     self.finish_with_stored(answer, FinalSource::StoredAsFallback);
                 }
             }
             Some(WorkStep::Deciding { call }) => self.decide_presentation(presenter, call, answer),
-            Some(WorkStep::Failed { .. }) => self.finish_with_stored(answer, FinalSource::StoredAsFallback),
+            Some(WorkStep::Failed { failure }) => {
+                let is_full = failure.kind == FailureKind::ContextOverflow;
+                let goes_on =
+                    self.fall_back(presenter, &failure) || (is_full && self.drop_results(presenter));
+                if !goes_on {
+                    self.finish_with_stored(answer, FinalSource::StoredAsFallback);
+                }
+            }
         }
         true
     }

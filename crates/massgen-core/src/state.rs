@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use massgen_protocol::event::{AgentStatus, EndCause, OutCause, RoundLimit, RunOutcome, WaitCause};
 use massgen_protocol::message::{Purpose, Reply, ToolOutcome};
-use massgen_protocol::spec::FinalAnswerStrategy;
+use massgen_protocol::spec::{BackendSpec, FinalAnswerStrategy};
 use massgen_protocol::turn::{TallyRow, Turn, Verdict};
 use massgen_protocol::{
     AgentId, AgentNo, AgentSpec, AnswerLabel, CallId, Note, NoteId, RevisionSet, RunMillis, RunSpec, ToolUse,
@@ -87,6 +87,8 @@ pub struct Agent {
     pub(crate) calls: u32,
     /// Executions so far.
     pub(crate) executions: u32,
+    /// Which entry of its fallback list is at work, from 1; 0 is its own model.
+    pub(crate) fallback: u32,
 }
 
 /// What an agent is doing.
@@ -133,6 +135,19 @@ pub struct Work {
     pub limit: Option<RoundLimit>,
     /// The furthest limit that the agent was told of.
     pub told: Option<RoundLimit>,
+    /// What the next reply is to be.
+    pub aim: Aim,
+    /// How often the provider paused in this execution.
+    pub pauses: u32,
+}
+
+/// What the next reply of an execution is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aim {
+    /// Work, and in the end a decision.
+    Decision,
+    /// A summary of the conversation, in place of it.
+    Summary,
 }
 
 /// What an execution is at.
@@ -279,6 +294,13 @@ impl State {
         self.spec.agents.get(position)
     }
 
+    /// The model that is at work for agent `no`: its own, or the one that took its place.
+    pub fn backend(&self, no: AgentNo) -> Option<&BackendSpec> {
+        let spec = self.agent_spec(no)?;
+        let taken = usize::try_from(self.agent(no)?.fallback).ok()?;
+        taken.checked_sub(1).map_or(Some(&spec.backend), |index| spec.fallback.get(index))
+    }
+
     pub(crate) fn has_answers(&self) -> bool {
         self.agents.iter().any(|agent| !agent.answers.is_empty())
     }
@@ -319,6 +341,11 @@ impl Agent {
     /// What it is doing.
     pub fn state(&self) -> &AgentState {
         &self.state
+    }
+
+    /// Which entry of its fallback list is at work, from 1; 0 is its own model.
+    pub fn fallback(&self) -> u32 {
+        self.fallback
     }
 
     /// Its accepted answers, oldest first.
@@ -383,7 +410,9 @@ impl Agent {
 
     /// What a reply is for, now.
     pub fn purpose(&self) -> Purpose {
-        match self.state {
+        match &self.state {
+            AgentState::Working(Work { aim: Aim::Summary, .. })
+            | AgentState::Presenting(Work { aim: Aim::Summary, .. }) => Purpose::Summarize,
             AgentState::Presenting(_) => Purpose::Present,
             AgentState::Working(_)
             | AgentState::Waiting { .. }

@@ -33,7 +33,7 @@ impl PromptMaterials {
         for turn in agent.conversation() {
             let news = match turn {
                 Turn::Opening(news) | Turn::Update(news) | Turn::Results { news, .. } => news,
-                Turn::Reply { call } => {
+                Turn::Reply { call } | Turn::Recap { call } => {
                     materials.take_reply(agent, *call);
                     continue;
                 }

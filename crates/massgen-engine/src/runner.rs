@@ -288,6 +288,7 @@ impl Runner {
                 purpose,
                 candidates: agent.seen().labels().map(|label| label.agent).collect(),
                 may_answer: self.state.may_answer(call.agent),
+                fallback: agent.fallback(),
             },
             materials: PromptMaterials::of(&self.state, agent),
             max_output_tokens: self.state.output_bound(call.agent),

@@ -131,7 +131,9 @@ impl SimulatedModel {
         let scripted = part.and_then(|part| match request.context.purpose {
             // Calls count over the whole run and the presentation comes last, so the number of a call of the
             // coordination is also its number within the coordination.
-            Purpose::Coordinate => part.replies.get(position(request.context.call.number)),
+            Purpose::Coordinate | Purpose::Summarize => {
+                part.replies.get(position(request.context.call.number))
+            }
             Purpose::Present => part.present.get(performance::presented(&request.messages)),
         });
         scripted.map_or_else(|| self.character.reply(request), Clone::clone)

@@ -65,6 +65,11 @@ impl Prompts {
                     self.update(viewer, news, materials, &mut messages)?;
                 }
                 Turn::Update(news) => self.update(viewer, news, materials, &mut messages)?,
+                Turn::Recap { call } => {
+                    let text = materials.reply(*call).map(|reply| reply.text()).unwrap_or_default();
+                    let text = self.render("recap", context! { summary => fragment::summary(&text) })?;
+                    messages.push(Message::User { text });
+                }
             }
         }
         Ok(messages)
@@ -117,7 +122,8 @@ impl Prompts {
             | Directive::VoteOnly
             | Directive::Act { .. }
             | Directive::WrapUp
-            | Directive::LastCall => &[],
+            | Directive::LastCall
+            | Directive::Summarize => &[],
         };
         let row = |row: &TallyRow| format!("{} has {}", row.answer, row.votes);
         let tally = rows.iter().map(row).collect::<Vec<_>>().join(", ");
@@ -138,6 +144,9 @@ impl Prompts {
         for ((tool_call, result), index) in reply.tool_calls().zip(results).zip(0..=u16::MAX) {
             let (text, is_error) = match result {
                 ResultRef::Tool => self.tool_outcome(materials.tool_outcome(ToolUse { call, index }))?,
+                ResultRef::Dropped => {
+                    (self.render("tool_outcome", context! { outcome => "dropped", cause => "" })?, false)
+                }
                 ResultRef::Verdict { verdict } => self.verdict(verdict)?,
             };
             let (id, name) = (tool_call.id.clone(), tool_call.name.clone());

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use massgen_protocol::{AnswerLabel, limits};
 
 /// Tags that only this crate may write.
-const OUR_TAGS: [&str; 3] = ["answer", "note", "task"];
+const OUR_TAGS: [&str; 4] = ["answer", "note", "summary", "task"];
 
 /// Blanks and slashes between a `<` and a name that a reader may still overlook.
 const MOST_FILLERS: usize = 16;
@@ -38,6 +38,11 @@ pub fn note(source: &str, text: &str) -> String {
     let is_plain = |c: &char| c.is_alphanumeric() || matches!(c, '_' | '-');
     let source: String = source.chars().filter(is_plain).take(SOURCE_CHARS).collect();
     format!("<note from=\"{source}\">\n{}\n</note>", harmless(&capped(text, limits::NOTE_BYTES)))
+}
+
+/// What an agent wrote down of its conversation before that was left out. It may repeat what others have said.
+pub fn summary(text: &str) -> String {
+    format!("<summary>\n{}\n</summary>", harmless(&capped(text.trim(), limits::ANSWER_IN_PROMPT_BYTES)))
 }
 
 /// The result of a work tool.

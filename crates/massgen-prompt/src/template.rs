@@ -5,13 +5,14 @@ use minijinja::{Environment, Value, context};
 use serde::Serialize;
 
 /// Every template: name and text.
-const TEMPLATES: [(&str, &str); 13] = [
+const TEMPLATES: [(&str, &str); 14] = [
     ("system", include_str!("../templates/system.md")),
     ("policy/lenient", include_str!("../templates/policy/lenient.md")),
     ("policy/balanced", include_str!("../templates/policy/balanced.md")),
     ("policy/strict", include_str!("../templates/policy/strict.md")),
     ("opening", include_str!("../templates/opening.md")),
     ("update", include_str!("../templates/update.md")),
+    ("recap", include_str!("../templates/recap.md")),
     ("directive", include_str!("../templates/directive.md")),
     ("verdict", include_str!("../templates/verdict.md")),
     ("refusal", include_str!("../templates/refusal.md")),

@@ -1,6 +1,7 @@
 //! What happens in a run. [`Event`] is durable: stored in the journal, numbered, never lost. [`Delta`] is ephemeral:
 //! pieces of a reply while it streams, without number, droppable.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::message::{FailureKind, ModelFailure, Purpose, Reply, ToolCall, ToolOu
 use crate::money::{TokenUsage, Usd};
 use crate::spec::{FinalAnswerStrategy, RunMeta, RunSpec};
 use crate::time::{RunMillis, Timestamp, millis};
-use crate::turn::{Refusal, TallyRow, Turn};
+use crate::turn::{News, Refusal, Shortfall, TallyRow, Turn};
 
 /// Version of the JSON form of [`Envelope`] and [`Event`].
 pub const ENVELOPE_VERSION: u32 = 1;
@@ -173,6 +174,25 @@ pub enum Event {
         attempt: u32,
         /// How many are accepted in a row.
         max_attempts: u32,
+        /// What was wrong with the reply.
+        #[serde(default)]
+        cause: Shortfall,
+    },
+    /// The model of an agent failed for good, and the next one of its list takes its place for the rest of the run.
+    FallbackTaken {
+        /// Whose.
+        agent: AgentNo,
+        /// Which entry of `fallback` of the agent's specification, from 1.
+        entry: u32,
+        /// How the model before failed.
+        failure: ModelFailure,
+    },
+    /// The conversation of an agent was made shorter, because it fills the context window of its model.
+    ConversationCompacted {
+        /// Whose.
+        agent: AgentNo,
+        /// How.
+        compaction: Compaction,
     },
     /// An agent changed its state.
     AgentStateChanged {
@@ -253,6 +273,8 @@ impl Event {
             | Self::PromptExtended { agent, .. }
             | Self::SubmissionRefused { agent, .. }
             | Self::NoDecision { agent, .. }
+            | Self::FallbackTaken { agent, .. }
+            | Self::ConversationCompacted { agent, .. }
             | Self::AgentStateChanged { agent, .. }
             | Self::RoundLimitReached { agent, .. }
             | Self::FinalAnswerReady { agent, .. } => Some(*agent),
@@ -288,6 +310,8 @@ impl Event {
             Self::VoteIgnored { .. } => "vote_ignored",
             Self::SubmissionRefused { .. } => "submission_refused",
             Self::NoDecision { .. } => "no_decision",
+            Self::FallbackTaken { .. } => "fallback_taken",
+            Self::ConversationCompacted { .. } => "conversation_compacted",
             Self::AgentStateChanged { .. } => "agent_state_changed",
             Self::NoteReceived { .. } => "note_received",
             Self::RoundLimitReached { .. } => "round_limit_reached",
@@ -311,6 +335,37 @@ pub enum Conversation {
     Continued,
 }
 
+/// How a conversation was made shorter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "method", rename_all = "snake_case")]
+pub enum Compaction {
+    /// The results of its work tools were left out, except for the newest.
+    ResultsDropped {
+        /// How many were.
+        results: u32,
+    },
+    /// It begins anew, with the agent's own summary.
+    Summarized {
+        /// The call whose reply is the summary.
+        call: CallId,
+        /// What the new beginning tells.
+        news: News,
+    },
+}
+
+impl fmt::Display for Compaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ResultsDropped { results } => {
+                write!(f, "the context window is full: {results} older tool results left out")
+            }
+            Self::Summarized { .. } => {
+                f.write_str("the context window is full: the conversation begins anew with a summary")
+            }
+        }
+    }
+}
+
 /// On what occasion a conversation grew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -325,6 +380,8 @@ pub enum Occasion {
     Limit,
     /// The presentation began.
     Presentation,
+    /// The conversation has become long, and the agent is asked for a summary.
+    Compaction,
 }
 
 /// How a model call ended.

@@ -62,6 +62,16 @@ pub const BUDGETED_OUTPUT_TOKENS: u32 = 16_384;
 /// Context window that is assumed for a model whose window nobody knows, in tokens.
 pub const UNKNOWN_CONTEXT_WINDOW_TOKENS: u64 = 128_000;
 
+/// Share of a known context window that a conversation may fill before it is made shorter, in per mille. What is left
+/// is room for a reply.
+pub const COMPACTION_SHARE_PER_MILLE: u64 = 800;
+
+/// Turns with tool results at the end of a conversation that keep them when older results are left out.
+pub const RESULT_TURNS_KEPT: usize = 2;
+
+/// How often one execution goes on after the provider paused it.
+pub const PAUSES_PER_EXECUTION: u32 = 16;
+
 /// Event bodies longer than this are stored as blobs, by content hash.
 pub const INLINE_BODY_BYTES: usize = 16 * 1024;
 

@@ -41,6 +41,9 @@ pub struct CallContext {
     pub candidates: Vec<AgentNo>,
     /// The agent may answer (again) rather than only vote.
     pub may_answer: bool,
+    /// Which model of the agent is asked: 0 is its own, others are entries of its fallback list, from 1.
+    #[serde(default)]
+    pub fallback: u32,
 }
 
 /// What a model call is for.
@@ -51,6 +54,8 @@ pub enum Purpose {
     Coordinate,
     /// Write the final answer.
     Present,
+    /// Summarise the conversation.
+    Summarize,
 }
 
 /// One message of a conversation.
@@ -284,6 +289,23 @@ impl FailureKind {
             | Self::Rejected
             | Self::ContextOverflow
             | Self::NotRecorded => false,
+        }
+    }
+}
+
+impl FailureKind {
+    /// Whether another model may succeed where this one failed for good.
+    pub fn concerns_the_model(self) -> bool {
+        match self {
+            Self::RateLimited
+            | Self::QuotaExhausted
+            | Self::Server
+            | Self::Network
+            | Self::Timeout
+            | Self::Malformed
+            | Self::Unauthorized
+            | Self::Rejected => true,
+            Self::ContextOverflow | Self::NotRecorded => false,
         }
     }
 }

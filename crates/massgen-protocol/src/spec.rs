@@ -56,6 +56,12 @@ impl RunSpec {
         self.agents.iter().map(|agent| AgentNo::from_index(number(&agent.id))).collect()
     }
 
+    /// The model that `entry` of the fallback list of agent `no` names, counted from 1.
+    pub fn fallback(&self, no: AgentNo, entry: u32) -> Option<&BackendSpec> {
+        let index = usize::try_from(entry.checked_sub(1)?).ok()?;
+        self.agent(no)?.fallback.get(index)
+    }
+
     /// The agent with number `no`.
     pub fn agent(&self, no: AgentNo) -> Option<&AgentSpec> {
         let position = self.agent_nos().iter().position(|other| *other == no)?;
@@ -75,6 +81,9 @@ pub struct AgentSpec {
     pub id: AgentId,
     /// Its model.
     pub backend: BackendSpec,
+    /// Models that take its place, one after the other, when it fails for good (`fallback`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallback: Vec<BackendSpec>,
     /// Text of the user in front of the system text.
     pub system_message: Option<String>,
     /// How readily it votes instead of improving.
@@ -472,6 +481,7 @@ mod tests {
             },
             system_message: None,
             voting_sensitivity: VotingSensitivity::Lenient,
+            fallback: Vec::new(),
         };
         let spec = RunSpec {
             question: "why".into(),

@@ -3,6 +3,8 @@
 //! The texts themselves are in other events. A prompt is a pure function of these turns, so a resumed run sends the
 //! same bytes as the run that was killed.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +33,11 @@ pub enum Turn {
     },
     /// The engine tells the agent something.
     Update(News),
+    /// The agent's own summary of the conversation that was here before.
+    Recap {
+        /// The call whose reply is the summary.
+        call: CallId,
+    },
 }
 
 /// What an agent is told: peers' new answers, notes of people, and what it should do now.
@@ -66,11 +73,16 @@ pub enum Directive {
     Act {
         /// How many more such replies are accepted.
         attempts_left: u32,
+        /// What was wrong with the reply.
+        #[serde(default)]
+        cause: Shortfall,
     },
     /// Time is short: finish within the current work.
     WrapUp,
     /// Time is up: only `new_answer` and `vote` work from now on.
     LastCall,
+    /// The conversation has become long: write down what must not be lost, and nothing else.
+    Summarize,
     /// Write the final answer as the winner.
     Present {
         /// The votes, most first.
@@ -81,6 +93,32 @@ pub enum Directive {
         /// The votes, most first; empty when no votes were taken.
         tally: Vec<TallyRow>,
     },
+}
+
+/// Why nothing came of a reply.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Shortfall {
+    /// It was complete, and no submission was in it.
+    #[default]
+    NoAction,
+    /// It was cut at the bound on its output.
+    CutShort,
+    /// The provider's filter withheld it.
+    Withheld,
+    /// The model refused.
+    Refused,
+}
+
+impl fmt::Display for Shortfall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoAction => "no answer and no vote in the reply",
+            Self::CutShort => "the reply was cut at the bound on its length",
+            Self::Withheld => "the reply was withheld by the provider's filter",
+            Self::Refused => "the model refused",
+        })
+    }
 }
 
 /// Votes for one answer.
@@ -98,6 +136,8 @@ pub struct TallyRow {
 pub enum ResultRef {
     /// A work tool ran (or was denied, or its outcome is unknown): see its `ToolCallFinished` event.
     Tool,
+    /// A work tool ran; its result was left out later, to make room.
+    Dropped,
     /// A workflow tool, judged by the engine.
     Verdict {
         /// The judgement.

@@ -7,6 +7,7 @@
 //! | `a=text` | `a` submits the answer `text` (underscores become spaces) |
 //! | `a>b` | `a` votes for `b` (any text is taken as the target's name) |
 //! | `a?` | `a` replies with text only; `a?text` says which |
+//! | `a^how=text` | `a` replies with text that ended badly: `cut`, `paused`, `withheld`, `refused` or `full` |
 //! | `a~x` | `a` calls the work tool `x`; `a~x=text` also submits an answer in the same reply |
 //! | `a.` | the tools of `a` end well |
 //! | `a!` | the model of `a` fails for good; `a!overflow` because the conversation is too long |
@@ -179,6 +180,12 @@ impl History {
             ("=", text) => replied(call, [answer(&spaced(text))]),
             (">", target) => replied(call, [vote(target)]),
             ("?", text) => replied(call, [text_item(&spaced(text))]),
+            ("^", how) => {
+                let (how, text) = how.split_once('=').unwrap_or((how, ""));
+                let finish = ending(how).unwrap_or_else(|| unknown_word(word));
+                let reply = Reply { finish, ..reply([text_item(&spaced(text))]) };
+                Input::ModelReplied { call, reply: Arc::new(reply) }
+            }
             ("~", tool) => match tool.split_once('=') {
                 Some((tool, text)) => replied(call, [work(tool), answer(&spaced(text))]),
                 None => replied(call, [work(tool)]),
@@ -220,6 +227,17 @@ pub fn reply(items: impl IntoIterator<Item = ItemContent>) -> Reply {
 /// The input of a reply with `items` to `call`.
 pub fn replied(call: CallId, items: impl IntoIterator<Item = ItemContent>) -> Input {
     Input::ModelReplied { call, reply: Arc::new(reply(items)) }
+}
+
+fn ending(how: &str) -> Option<FinishReason> {
+    match how {
+        "cut" => Some(FinishReason::Length),
+        "paused" => Some(FinishReason::Paused),
+        "withheld" => Some(FinishReason::ContentFilter),
+        "refused" => Some(FinishReason::Refusal),
+        "full" => Some(FinishReason::WindowFull),
+        _ => None,
+    }
 }
 
 /// Visible text.
@@ -286,6 +304,7 @@ fn agent_spec(id: &str) -> massgen_protocol::AgentSpec {
         },
         system_message: None,
         voting_sensitivity: VotingSensitivity::Lenient,
+        fallback: Vec::new(),
     }
 }
 

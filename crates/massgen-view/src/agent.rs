@@ -1,6 +1,7 @@
 //! One agent as a person sees it.
 
 use massgen_protocol::event::{AgentStatus, RoundLimit, WaitCause};
+use massgen_protocol::spec::BackendSpec;
 use massgen_protocol::{
     AgentId, AgentNo, AgentSpec, AnswerLabel, CallId, Delta, DeltaKind, Reply, RevisionSet,
 };
@@ -130,6 +131,12 @@ impl AgentView {
             Some(heard) if !heard.before.is_empty() => Line::Complete(&heard.before),
             _ => Line::Complete(&self.said),
         }
+    }
+
+    /// Another model takes the place of its own.
+    pub(crate) fn take_model(&mut self, backend: &BackendSpec) {
+        self.model = clean_line(&backend.model);
+        self.simulated = backend.is_simulated();
     }
 
     /// The name of its model, which says so when it is simulated.

@@ -4,6 +4,7 @@ use massgen_protocol::event::{AgentStatus, CallOutcome, Conversation, OutCause, 
 use massgen_protocol::turn::{News, TallyRow, Turn};
 use massgen_protocol::{AgentNo, AnswerLabel, Envelope, Event, ToolOutcome};
 
+use crate::agent::AgentView;
 use crate::amount::{clock, counted};
 use crate::clean::{clean_line, words};
 use crate::limits;
@@ -38,7 +39,11 @@ pub fn weight(event: &Event) -> Weight {
         },
         Event::PromptExtended { turn, .. } => match turn {
             Turn::Results { news, .. } | Turn::Update(news) if !news.answers.is_empty() => Weight::Step,
-            Turn::Opening(_) | Turn::Reply { .. } | Turn::Results { .. } | Turn::Update(_) => Weight::Silent,
+            Turn::Opening(_)
+            | Turn::Reply { .. }
+            | Turn::Results { .. }
+            | Turn::Update(_)
+            | Turn::Recap { .. } => Weight::Silent,
         },
         Event::ToolCallFinished { outcome, .. } => match outcome {
             ToolOutcome::Ok { .. } => Weight::Silent,
@@ -63,6 +68,7 @@ pub fn weight(event: &Event) -> Weight {
         | Event::ToolCallStarted { .. }
         | Event::SubmissionRefused { .. }
         | Event::NoDecision { .. }
+        | Event::ConversationCompacted { .. }
         | Event::RoundLimitReached { .. } => Weight::Step,
         Event::RunStarted { .. }
         | Event::RunResumed
@@ -70,6 +76,7 @@ pub fn weight(event: &Event) -> Weight {
         | Event::AnswerAccepted { .. }
         | Event::VoteCast { .. }
         | Event::VoteIgnored { .. }
+        | Event::FallbackTaken { .. }
         | Event::NoteReceived { .. }
         | Event::CoordinationEnded { .. }
         | Event::WinnerSelected { .. }
@@ -190,9 +197,14 @@ fn describe(view: &RunView, event: &Event) -> Option<Said> {
         Event::SubmissionRefused { refusal, .. } => {
             said(format!("refused: {}", wording::refusal(refusal)), Look::YELLOW)
         }
-        Event::NoDecision { attempt, max_attempts, .. } => {
-            said(format!("gave neither an answer nor a vote ({attempt} of {max_attempts})"), Look::YELLOW)
+        Event::NoDecision { attempt, max_attempts, cause, .. } => {
+            said(format!("{cause} ({attempt} of {max_attempts})"), Look::YELLOW)
         }
+        Event::FallbackTaken { agent, .. } => {
+            let model = view.agent(*agent).map_or_else(|| "another model".to_owned(), AgentView::model_name);
+            said(format!("goes on with {model}"), Look::YELLOW)
+        }
+        Event::ConversationCompacted { compaction, .. } => said(compaction.to_string(), Look::DIM),
         Event::AgentStateChanged { state, .. } => match state {
             // What the model's failure was, the line before has told.
             AgentStatus::Out { cause: OutCause::ModelFailed { .. } } => {
@@ -276,7 +288,7 @@ fn start(view: &RunView) -> String {
 fn news(turn: &Turn) -> Option<&News> {
     match turn {
         Turn::Opening(news) | Turn::Update(news) | Turn::Results { news, .. } => Some(news),
-        Turn::Reply { .. } => None,
+        Turn::Reply { .. } | Turn::Recap { .. } => None,
     }
 }
 

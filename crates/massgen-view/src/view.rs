@@ -341,7 +341,16 @@ impl RunView {
                 }
                 agent.status = state.clone();
             }),
-            Event::PromptExtended { .. } => {}
+            Event::FallbackTaken { agent, entry, failure } => {
+                let spec = self.spec.clone();
+                self.of_agent(*agent, |view| {
+                    view.failure = Some(clean_line(&failure.to_string()));
+                    if let Some(backend) = spec.as_ref().and_then(|spec| spec.fallback(*agent, *entry)) {
+                        view.take_model(backend);
+                    }
+                });
+            }
+            Event::PromptExtended { .. } | Event::ConversationCompacted { .. } => {}
         }
     }
 

@@ -85,7 +85,14 @@ impl Lower<'_> {
             let backend = self.backend(node, &place, id.as_ref(), &mut team.literal_keys);
             if let (Some(id), Some(backend)) = (id, backend) {
                 let system_message = node.get("system_message").and_then(Node::text).map(str::to_owned);
-                team.agents.push(AgentSpec { id, backend, system_message, voting_sensitivity: sensitivity });
+                let fallback = Vec::new();
+                team.agents.push(AgentSpec {
+                    id,
+                    backend,
+                    fallback,
+                    system_message,
+                    voting_sensitivity: sensitivity,
+                });
                 team.origins.push(node.get("backend").unwrap_or(node).origin.clone());
             }
         }

@@ -7,6 +7,7 @@
 )]
 
 mod edges;
+mod endings;
 mod histories;
 mod limits;
 mod random;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use massgen_core::{Effect, Input, Open, Phase, replay};
 use massgen_protocol::event::{AgentStatus, CallOutcome, Event, RunOutcome};
-use massgen_protocol::message::{FailureKind, ItemContent, ModelFailure, Purpose};
+use massgen_protocol::message::{FailureKind, FinishReason, ItemContent, ModelFailure, Purpose};
 use massgen_protocol::spec::{
     Continuation, FinalAnswerStrategy, Novelty, PeerUpdates, Presentation, RunSpec, Voting,
 };
@@ -38,6 +38,8 @@ struct Options {
     continuation: Continuation,
     soft_seconds: Option<u64>,
     max_tokens: Option<u64>,
+    window: Option<u64>,
+    fallbacks: usize,
 }
 
 fn options() -> impl Strategy<Value = Options> {
@@ -59,7 +61,12 @@ fn options() -> impl Strategy<Value = Options> {
         prop_oneof![3 => Just(Presentation::Run), 1 => Just(Presentation::Skip)],
         prop_oneof![Just(Continuation::Auto { share_per_mille: 600 }), Just(Continuation::Fresh)],
     );
-    let bounds = (proptest::option::of(10..60u64), proptest::option::weighted(0.2, 2_000..200_000u64));
+    let bounds = (
+        proptest::option::of(10..60u64),
+        proptest::option::weighted(0.2, 2_000..200_000u64),
+        proptest::option::of(500..5_000u64),
+        0..3usize,
+    );
     (1..5usize, limits, ways, bounds).prop_map(|(agents, limits, ways, bounds)| Options {
         agents,
         per_agent: limits.0,
@@ -73,6 +80,8 @@ fn options() -> impl Strategy<Value = Options> {
         continuation: ways.5,
         soft_seconds: bounds.0,
         max_tokens: bounds.1,
+        window: bounds.2,
+        fallbacks: bounds.3,
     })
 }
 
@@ -96,6 +105,8 @@ fn run_spec(options: &Options) -> RunSpec {
     spec.budget.max_tokens = options.max_tokens;
     for agent in &mut spec.agents {
         agent.backend.max_output_tokens = Some(400);
+        agent.backend.context_window = options.window;
+        agent.fallback = vec![agent.backend.clone(); options.fallbacks];
     }
     spec
 }
@@ -165,7 +176,15 @@ impl Random {
             }
         };
         self.intended.insert(call.agent, target);
-        self.send(call, items);
+        let finish = match choice / 16_000 % 12 {
+            0 => FinishReason::Length,
+            1 => FinishReason::Paused,
+            2 => FinishReason::Refusal,
+            3 => FinishReason::ContentFilter,
+            4 => FinishReason::WindowFull,
+            _ => FinishReason::Stop,
+        };
+        self.send(call, items, finish);
     }
 
     /// Everybody does what ends a run: answers when there is nothing to vote for, votes otherwise.
@@ -193,15 +212,17 @@ impl Random {
                 self.intended.insert(call.agent, target);
                 vec![vote(&target.to_string())]
             }
+            (Purpose::Summarize, _) => vec![text_item("what was done")],
             (Purpose::Coordinate, None) | (Purpose::Present, _) => {
                 vec![answer(&format!("closing words {} {}", self.texts, call.agent))]
             }
         };
-        self.send(call, items);
+        self.send(call, items, FinishReason::Stop);
     }
 
-    fn send(&mut self, call: CallId, items: Vec<ItemContent>) {
+    fn send(&mut self, call: CallId, items: Vec<ItemContent>, finish: FinishReason) {
         let mut reply = reply(items);
+        reply.finish = finish;
         let reserved = self.history.events.iter().rev().find_map(|envelope| match &envelope.event {
             Event::ModelCallStarted { call: started, reserved_tokens, .. } if *started == call => {
                 Some(*reserved_tokens)

@@ -147,6 +147,7 @@ fn script(seed: u64, request: &ModelRequest) -> Vec<(Duration, ModelEvent)> {
     let calm = || match (context.purpose, &candidate) {
         (Purpose::Coordinate, Some(candidate)) => vec![vote(candidate)],
         (Purpose::Coordinate, None) | (Purpose::Present, _) => vec![answer(&text)],
+        (Purpose::Summarize, _) => vec![text_item("what was done so far")],
     };
     let anybody = format!("agent{}", roll(3) % 4 + 1);
     let failed = |kind| {

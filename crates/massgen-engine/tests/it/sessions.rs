@@ -25,6 +25,7 @@ fn cooperative(request: &ModelRequest) -> Vec<(Duration, ModelEvent)> {
         (Purpose::Coordinate, Some(candidate)) => vote(&candidate.to_string()),
         (Purpose::Coordinate, None) => answer(&format!("answer of {}", request.context.agent)),
         (Purpose::Present, _) => answer("the final answer"),
+        (Purpose::Summarize, _) => text_item("a summary"),
     };
     finished(item)
 }

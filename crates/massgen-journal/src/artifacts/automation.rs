@@ -119,6 +119,8 @@ impl AutomationLines {
             | Event::VoteIgnored { .. }
             | Event::SubmissionRefused { .. }
             | Event::NoDecision { .. }
+            | Event::FallbackTaken { .. }
+            | Event::ConversationCompacted { .. }
             | Event::AgentStateChanged { .. }
             | Event::NoteReceived { .. }
             | Event::RoundLimitReached { .. }

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
+use massgen_protocol::event::Compaction;
 use massgen_protocol::message::Reply;
 use massgen_protocol::turn::{Directive, News, ResultRef, Turn, Verdict};
-use massgen_protocol::{AnswerLabel, CallId, PastTurn, ToolUse};
+use massgen_protocol::{AnswerLabel, CallId, PastTurn, ToolUse, limits};
 use serde_json::{Value, json};
 
 use super::excerpt::LISTED;
@@ -33,6 +34,7 @@ enum Piece {
     News { is_opening: bool, news: News },
     Reply { call: CallId, reply: Arc<Reply> },
     Results { call: CallId, results: Vec<ResultRef> },
+    Recap { reply: Arc<Reply> },
 }
 
 impl Transcript {
@@ -61,13 +63,42 @@ impl Transcript {
                     self.pieces.push(Piece::News { is_opening: false, news: news.clone() });
                 }
             }
-            // The reply itself came with its call.
-            Turn::Reply { .. } => {}
+            // The reply itself came with its call, and a recap with the event that makes it one.
+            Turn::Reply { .. } | Turn::Recap { .. } => {}
         }
     }
 
     pub(super) fn reply(&mut self, call: CallId, reply: &Arc<Reply>) {
         self.pieces.push(Piece::Reply { call, reply: Arc::clone(reply) });
+    }
+
+    /// The conversation was made shorter.
+    pub(super) fn compact(&mut self, compaction: &Compaction) {
+        match compaction {
+            Compaction::ResultsDropped { .. } => {
+                let results = self.pieces.iter_mut().rev().filter_map(|piece| match piece {
+                    Piece::Results { results, .. } => Some(results),
+                    Piece::News { .. } | Piece::Reply { .. } | Piece::Recap { .. } => None,
+                });
+                for result in results.skip(limits::RESULT_TURNS_KEPT).flatten() {
+                    if *result == ResultRef::Tool {
+                        *result = ResultRef::Dropped;
+                    }
+                }
+            }
+            Compaction::Summarized { call, news } => {
+                let summary = self.pieces.iter().rev().find_map(|piece| match piece {
+                    Piece::Reply { call: known, reply } if known == call => Some(Arc::clone(reply)),
+                    Piece::Reply { .. }
+                    | Piece::News { .. }
+                    | Piece::Results { .. }
+                    | Piece::Recap { .. } => None,
+                });
+                self.pieces = vec![Piece::News { is_opening: true, news: news.clone() }];
+                self.pieces.extend(summary.map(|reply| Piece::Recap { reply }));
+                self.tool_texts.clear();
+            }
+        }
     }
 
     pub(super) fn tool_result(&mut self, tool_use: ToolUse, text: &str) {
@@ -93,10 +124,16 @@ impl Transcript {
                     }
                 }
                 Piece::Reply { reply, .. } => messages.push(reply_message(reply)),
+                Piece::Recap { reply } => {
+                    messages.push(json!({"role": "user", "content": reply.text()}));
+                }
                 Piece::Results { call, results } => {
                     let reply = self.pieces.iter().rev().find_map(|piece| match piece {
                         Piece::Reply { call: known, reply } if known == call => Some(reply),
-                        Piece::Reply { .. } | Piece::News { .. } | Piece::Results { .. } => None,
+                        Piece::Reply { .. }
+                        | Piece::News { .. }
+                        | Piece::Results { .. }
+                        | Piece::Recap { .. } => None,
                     });
                     let calls = reply.iter().flat_map(|reply| reply.tool_calls());
                     for (index, (tool_call, result)) in calls.zip(results).enumerate() {
@@ -106,6 +143,7 @@ impl Transcript {
                                 let tool_use = ToolUse { call: *call, index };
                                 self.tool_texts.get(&tool_use).cloned().unwrap_or_default()
                             }
+                            ResultRef::Dropped => "[left out to make room]".to_owned(),
                             ResultRef::Verdict { verdict } => verdict_text(verdict),
                         };
                         messages.push(json!({"role": "tool", "name": tool_call.name, "content": content}));
@@ -194,7 +232,10 @@ fn directive_name(directive: &Directive) -> String {
     match directive {
         Directive::AnswerOrVote => "answer or vote".into(),
         Directive::VoteOnly => "vote".into(),
-        Directive::Act { attempts_left } => format!("no decision: {attempts_left} attempts left"),
+        Directive::Act { attempts_left, cause } => {
+            format!("no decision ({cause}): {attempts_left} attempts left")
+        }
+        Directive::Summarize => "summarise the conversation".into(),
         Directive::WrapUp => "time is short: finish".into(),
         Directive::LastCall => "time is up: decide now".into(),
         Directive::Present { .. } => "present the final answer".into(),

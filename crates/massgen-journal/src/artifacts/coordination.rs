@@ -138,6 +138,8 @@ impl Entries<'_> {
             | Event::ToolCallFinished { .. }
             | Event::SubmissionRefused { .. }
             | Event::NoDecision { .. }
+            | Event::FallbackTaken { .. }
+            | Event::ConversationCompacted { .. }
             | Event::NoteReceived { .. }
             | Event::RoundLimitReached { .. }
             | Event::CoordinationEnded { .. }
@@ -157,6 +159,8 @@ impl Entries<'_> {
                 let details = format!("UPDATE_INJECTED: {}", labels(&news.answers));
                 self.agent("update_injected", no, &details, Map::new())
             }
+            // Nothing is told but that a summary is wanted.
+            Occasion::Compaction => Ok(()),
             Occasion::ExecutionStart | Occasion::Presentation => {
                 let seen: Vec<AnswerLabel> = agent.seen.labels().collect();
                 let mut context = object(json!({

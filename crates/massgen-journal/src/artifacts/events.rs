@@ -174,9 +174,16 @@ impl Lines<'_> {
             Event::SubmissionRefused { agent, refusal, .. } => {
                 self.status(Some(*agent), Level::Warning, &format!("submission refused: {}", refusal.code()));
             }
-            Event::NoDecision { agent, attempt, max_attempts, .. } => {
-                let text = format!("no answer and no vote in the reply ({attempt} of {max_attempts})");
+            Event::NoDecision { agent, attempt, max_attempts, cause, .. } => {
+                let text = format!("{cause} ({attempt} of {max_attempts})");
                 self.status(Some(*agent), Level::Warning, &text);
+            }
+            Event::FallbackTaken { agent, entry, failure } => {
+                let model = state.fallback_model(*agent, *entry);
+                self.status(Some(*agent), Level::Warning, &format!("{failure}; goes on with {model}"));
+            }
+            Event::ConversationCompacted { agent, compaction } => {
+                self.status(Some(*agent), Level::Info, &compaction.to_string());
             }
             Event::AgentStateChanged { agent, state } => self.state_changed(*agent, state),
             Event::NoteReceived { note, .. } => {
@@ -291,7 +298,11 @@ impl Lines<'_> {
                     let data = json!({"source_agents": sources, "injection_type": "mid_stream"});
                     self.push("injection_received", Some(no), data);
                 }
-                Occasion::ExecutionStart | Occasion::Retry | Occasion::Limit | Occasion::Presentation => {
+                Occasion::ExecutionStart
+                | Occasion::Retry
+                | Occasion::Limit
+                | Occasion::Presentation
+                | Occasion::Compaction => {
                     let shown: Vec<_> = self
                         .state
                         .agent(no)

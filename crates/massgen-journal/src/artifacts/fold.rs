@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use massgen_protocol::event::{AgentStatus, CallOutcome, Conversation, EndCause, FinalSource, OutCause};
+use massgen_protocol::event::{
+    AgentStatus, CallOutcome, Compaction, Conversation, EndCause, FinalSource, OutCause,
+};
 use massgen_protocol::{AgentNo, AnswerLabel, CallId, Envelope, Event, RevisionSet};
 
 use super::ArtifactError;
@@ -110,8 +112,8 @@ impl RunState {
                     at,
                 });
             }
-            Event::NoDecision { agent, call, attempt, max_attempts } => {
-                self.note_problem(*agent, "no answer and no vote in the reply")?;
+            Event::NoDecision { agent, call, attempt, max_attempts, cause } => {
+                self.note_problem(*agent, &cause.to_string())?;
                 self.agent_mut(*agent)?.not_accepted(NotAccepted {
                     call: *call,
                     attempt: Some(*attempt),
@@ -120,6 +122,18 @@ impl RunState {
                     message: None,
                     at,
                 });
+            }
+            Event::FallbackTaken { agent, failure, .. } => {
+                self.note_problem(*agent, &failure.to_string())?;
+            }
+            Event::ConversationCompacted { agent, compaction } => {
+                let agent = self.agent_mut(*agent)?;
+                agent.transcript.compact(compaction);
+                if let Compaction::Summarized { news, .. } = compaction {
+                    for label in &news.answers {
+                        agent.seen.include(*label);
+                    }
+                }
             }
             Event::AgentStateChanged { agent, state } => self.change_state(*agent, state, folded)?,
             Event::NoteReceived { id, note } => {

@@ -200,6 +200,8 @@ impl Projector {
             | Event::VoteIgnored { .. }
             | Event::SubmissionRefused { .. }
             | Event::NoDecision { .. }
+            | Event::FallbackTaken { .. }
+            | Event::ConversationCompacted { .. }
             | Event::AgentStateChanged { .. }
             | Event::NoteReceived { .. }
             | Event::RoundLimitReached { .. }
@@ -379,6 +381,8 @@ fn due(state: &RunState, event: &Event) -> Due {
         | Event::VoteIgnored { .. }
         | Event::SubmissionRefused { .. }
         | Event::NoDecision { .. }
+        | Event::FallbackTaken { .. }
+        | Event::ConversationCompacted { .. }
         | Event::AgentStateChanged { .. }
         | Event::NoteReceived { .. }
         | Event::RoundLimitReached { .. }

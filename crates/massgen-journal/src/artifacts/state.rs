@@ -182,6 +182,11 @@ impl RunState {
         self.agent(no).map_or("unknown", |agent| &agent.id)
     }
 
+    /// The model that `entry` of the fallback list of agent `no` names.
+    pub(super) fn fallback_model(&self, no: AgentNo, entry: u32) -> &str {
+        self.spec.fallback(no, entry).map_or("another model", |backend| &backend.model)
+    }
+
     /// Agents in registration order.
     pub(super) fn registered(&self) -> impl Iterator<Item = &AgentState> {
         self.registration.iter().filter_map(|no| self.agent(*no))
@@ -265,6 +270,6 @@ impl RunState {
 pub(super) fn news_of(turn: &Turn) -> Option<&News> {
     match turn {
         Turn::Opening(news) | Turn::Update(news) | Turn::Results { news, .. } => Some(news),
-        Turn::Reply { .. } => None,
+        Turn::Reply { .. } | Turn::Recap { .. } => None,
     }
 }

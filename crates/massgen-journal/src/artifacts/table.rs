@@ -118,7 +118,7 @@ impl Rows {
                     Occasion::ExecutionStart | Occasion::Presentation => {
                         format!("sees {}", labels(&news.answers))
                     }
-                    Occasion::ToolBoundary | Occasion::Retry | Occasion::Limit => {
+                    Occasion::ToolBoundary | Occasion::Retry | Occasion::Limit | Occasion::Compaction => {
                         format!("~ update: {}", labels(&news.answers))
                     }
                 };
@@ -143,7 +143,16 @@ impl Rows {
             Event::SubmissionRefused { agent, refusal, .. } => {
                 self.agent(*agent, &format!("- refused: {}", refusal.code()), "working");
             }
-            Event::NoDecision { agent, .. } => self.agent(*agent, "- no decision", "working"),
+            Event::NoDecision { agent, cause, .. } => {
+                self.agent(*agent, &format!("- no decision: {cause}"), "working");
+            }
+            Event::FallbackTaken { agent, entry, .. } => {
+                let model = state.fallback_model(*agent, *entry);
+                self.agent(*agent, &format!("! goes on with {model}"), "working");
+            }
+            Event::ConversationCompacted { agent, compaction } => {
+                self.agent(*agent, &format!("~ {compaction}"), "working");
+            }
             Event::ModelCallFinished { call, outcome } => match outcome {
                 CallOutcome::Failed { failure } => {
                     self.agent(call.agent, &format!("! {}", one_line(&failure.to_string())), "working");

@@ -50,6 +50,7 @@ pub(crate) fn agent(id: &str, price: Option<Price>) -> AgentSpec {
         },
         system_message: None,
         voting_sensitivity: VotingSensitivity::Lenient,
+        fallback: Vec::new(),
     }
 }
 
@@ -279,10 +280,19 @@ pub(crate) fn eventful_until_votes() -> History {
         delay: Duration::from_millis(1500),
     });
     history.finish(call, vec![text("I think about it.")]);
-    history.push(Event::NoDecision { agent: mid, call, attempt: 1, max_attempts: 3 });
+    history.push(Event::NoDecision {
+        agent: mid,
+        call,
+        attempt: 1,
+        max_attempts: 3,
+        cause: Shortfall::NoAction,
+    });
     history.push(Event::PromptExtended {
         agent: mid,
-        turn: Turn::Update(News { directive: Some(Directive::Act { attempts_left: 2 }), ..News::default() }),
+        turn: Turn::Update(News {
+            directive: Some(Directive::Act { attempts_left: 2, cause: Shortfall::NoAction }),
+            ..News::default()
+        }),
         occasion: Occasion::Retry,
     });
     let call = history.reply(mid, vec![tool("vote", r#"{"agent_id":"agent9"}"#)]);

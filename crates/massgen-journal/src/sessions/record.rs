@@ -128,6 +128,8 @@ impl TurnRecord {
             | Event::VoteIgnored { .. }
             | Event::SubmissionRefused { .. }
             | Event::NoDecision { .. }
+            | Event::FallbackTaken { .. }
+            | Event::ConversationCompacted { .. }
             | Event::AgentStateChanged { .. }
             | Event::NoteReceived { .. }
             | Event::RoundLimitReached { .. }

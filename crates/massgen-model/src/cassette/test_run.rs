@@ -34,6 +34,7 @@ pub(super) fn request(agent: &str, number: u32, messages: &[String]) -> ModelReq
             purpose: Purpose::Coordinate,
             candidates: Vec::new(),
             may_answer: true,
+            fallback: 0,
         },
         system: "system".into(),
         tools: Arc::new([]),

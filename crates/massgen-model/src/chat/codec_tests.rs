@@ -29,6 +29,7 @@ fn request(messages: Vec<Message>) -> ModelRequest {
             purpose: Purpose::Coordinate,
             candidates: Vec::new(),
             may_answer: true,
+            fallback: 0,
         },
         system: "be good".into(),
         tools: Arc::from([tool("vote"), tool("answer")]),

@@ -41,6 +41,7 @@ impl Character {
                 Step::Think(phrases::think_about_presenting(&self.agent, &self.question)),
                 Step::Answer(phrases::final_answer(&self.agent, &self.question, self.slot(request))),
             ],
+            Purpose::Summarize => vec![Step::Say(phrases::summary(&self.agent, &self.question))],
             Purpose::Coordinate => {
                 let has_answered = context.candidates.contains(&context.call.agent)
                     || super::has_accepted_answer(&request.messages);

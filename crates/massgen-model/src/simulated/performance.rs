@@ -87,7 +87,7 @@ pub(super) fn presented(messages: &[Message]) -> usize {
 /// Marks a reply of the presentation, so that the next request tells how many there were.
 fn mark(items: &mut Vec<ReplyItem>, purpose: Purpose) {
     match purpose {
-        Purpose::Coordinate => {}
+        Purpose::Coordinate | Purpose::Summarize => {}
         Purpose::Present => {
             if items.is_empty() {
                 items.push(ItemContent::Opaque.into());

@@ -111,6 +111,10 @@ pub(super) fn think_about_presenting(agent: &AgentId, question: &str) -> String 
 }
 
 /// Why a vote goes to `chosen`.
+pub(super) fn summary(agent: &AgentId, question: &str) -> String {
+    format!("Summary of the simulated agent {agent}: it works on \"{question}\", and nothing of it is real.")
+}
+
 pub(super) fn reason(chosen: AgentNo, number: u64) -> String {
     let reasons = [
         "it is the most concrete of the answers",

@@ -38,6 +38,7 @@ fn run_spec(agents: &[&str], settings: &SimulatedSpec) -> RunSpec {
         },
         system_message: None,
         voting_sensitivity: VotingSensitivity::Lenient,
+        fallback: Vec::new(),
     };
     RunSpec {
         question: QUESTION.into(),
@@ -72,6 +73,7 @@ fn request(agent: &str, index: usize) -> ModelRequest {
             purpose: Purpose::Coordinate,
             candidates: Vec::new(),
             may_answer: true,
+            fallback: 0,
         },
         system: "You are one of several.".into(),
         tools: Arc::new([ToolSchema {
@@ -174,7 +176,7 @@ async fn an_agent_without_an_accepted_answer_answers_while_it_may() {
     let second = answer_text(&model, again).await;
     assert_ne!(Value::from(second), only_call(&refused).1["content"], "a refused answer is not repeated");
 
-    let vote_only = CallContext { may_answer: false, ..shown.context.clone() };
+    let vote_only = CallContext { may_answer: false, fallback: 0, ..shown.context.clone() };
     assert_eq!(vote_target(&model, ModelRequest { context: vote_only, ..shown.clone() }).await, "agent2");
     let own_shown = CallContext { candidates: vec![AgentNo::from_index(0)], ..shown.context.clone() };
     assert_eq!(vote_target(&model, ModelRequest { context: own_shown, ..shown }).await, "agent1");

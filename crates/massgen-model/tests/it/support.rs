@@ -30,6 +30,7 @@ pub(crate) fn agent(base_url: &str, key_variables: &[&str]) -> AgentSpec {
         },
         system_message: None,
         voting_sensitivity: VotingSensitivity::Lenient,
+        fallback: Vec::new(),
     }
 }
 
@@ -41,6 +42,7 @@ pub(crate) fn request(messages: Vec<Message>) -> ModelRequest {
             purpose: Purpose::Coordinate,
             candidates: Vec::new(),
             may_answer: true,
+            fallback: 0,
         },
         system: "be good".into(),
         tools: Arc::from([ToolSchema {

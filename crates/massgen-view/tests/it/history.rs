@@ -50,6 +50,7 @@ pub(crate) fn agent(id: &str, model: &str) -> AgentSpec {
         },
         system_message: None,
         voting_sensitivity: VotingSensitivity::Lenient,
+        fallback: Vec::new(),
     }
 }
 

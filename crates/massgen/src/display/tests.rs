@@ -108,6 +108,7 @@ impl Script {
                 },
                 system_message: None,
                 voting_sensitivity: VotingSensitivity::Lenient,
+                fallback: Vec::new(),
             })
             .collect();
         let spec = RunSpec {
