@@ -1,4 +1,5 @@
-// Starts aimock, an independent mock of model providers, with a team of three that answers, votes and presents.
+// Starts aimock, an independent mock of model providers, with a team of four that answers, votes and presents,
+// each in a protocol of its own.
 //
 //   node aimock.mjs [--faults SHARE] [--seed NUMBER]
 //
@@ -6,8 +7,9 @@
 // input is answered with one line of JSON: all that aimock saw and did, by its own journal. It stops when its standard
 // input closes, so it never outlives the program that started it.
 //
-// A request belongs to an agent by its model name: `peer-one`, `peer-two`, `peer-three`, each with any suffix of the
-// form `-7`, by which the caller tells its runs apart. Only the key `peer-key` is let in.
+// A request belongs to an agent by its model name: `peer-one` to `peer-four`, each with a suffix of the form `-7`, by
+// which the caller tells its runs apart. All of run 0, 4, 8, … vote for agent1, all of run 1, 5, … for agent2, and so on,
+// so that everyone presents in some run. Only the key `peer-key` is let in.
 
 import { createInterface } from "node:readline";
 
@@ -16,7 +18,7 @@ import { LLMock } from "@copilotkit/aimock";
 const options = readOptions(process.argv.slice(2));
 seedRandom(options.seed);
 
-const TEAM = ["peer-one", "peer-two", "peer-three"];
+const TEAM = ["peer-one", "peer-two", "peer-three", "peer-four"];
 // Each kind of fault takes one fifth of all requests that fail: 500, malformed, 429, closed before the first byte
 // (all four are aimock's chaos options), and cut in the middle of the stream (a fixture that stops).
 const share = options.faults / 5;
@@ -41,7 +43,7 @@ for (const model of TEAM) {
   const answer = `The harbour master of ${model} counts two high tides a day, `.repeat(6).trim();
   const present = call("new_answer", { content: `There are two high tides a day, as ${model} tells it.` });
   const submit = call("new_answer", { content: answer });
-  const vote = call("vote", { agent_id: "agent1", reason: "It counts the tides and says how." });
+  const vote = (request) => call("vote", { agent_id: elected(request), reason: "It counts the tides and says how." });
   add(model, (request) => isPresentation(request), present);
   add(model, (request) => !isPresentation(request) && !hasCalled(request, "new_answer"), submit);
   add(model, (request) => !isPresentation(request) && hasCalled(request, "new_answer"), vote);
@@ -73,6 +75,10 @@ function add(model, applies, response) {
 function isCut(request) {
   if (!cuts.has(request)) cuts.set(request, Math.random() < share / (1 - 4 * share));
   return cuts.get(request);
+}
+
+function elected(request) {
+  return `agent${(Number(request.model.split("-").at(-1)) % TEAM.length) + 1}`;
 }
 
 function call(name, args) {

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: the figures that the design promises, measured on a release build in one go. It prints a table
 //! and writes `target/bench.json`. `bench/README.md` tells how each figure is made.
 
+mod decoders;
 mod log;
 pub(crate) mod measure;
 mod report;
@@ -31,6 +32,7 @@ type Part = (&'static str, fn(&Path) -> Result<Vec<Figure>>);
 const PARTS: &[Part] = &[
     ("the program", startup::figures),
     ("teams", teams::figures),
+    ("the decoders", |_| decoders::figures()),
     ("a long stream", stream::figures),
     ("a killed run", resume::figures),
     ("the file", startup::file_figures),
@@ -63,5 +65,12 @@ pub(crate) fn run(program: Option<PathBuf>) -> Result<()> {
     fs_err::write(&file, serde_json::to_string_pretty(&result)? + "\n")?;
     let worse = missed(&figures);
     say(&format!("\n{}\n\n{worse} worse than hoped; also in {}", table(&figures), file.display()));
-    Ok(())
+    decoders::judge(&figures)
+}
+
+/// Measures the decoders only.
+pub(crate) fn run_decoders() -> Result<()> {
+    let figures = decoders::figures()?;
+    say(&table(&figures));
+    decoders::judge(&figures)
 }

@@ -25,6 +25,15 @@ impl Made {
     }
 }
 
+/// How much is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// What must hold before a change lands.
+    Usual,
+    /// That, and what is large or may be missing.
+    Full,
+}
+
 /// A step: what it is called, what it is, how it is done.
 type Step = (&'static str, &'static str, fn(&mut Made) -> Result<()>);
 
@@ -58,12 +67,22 @@ const STEPS: &[Step] = &[
     ("published", "configurations of the published package", |made| published::run(made.program()?)),
 ];
 
-pub(crate) fn run() -> Result<()> {
+/// Further steps of [`Extent::Full`].
+const FULL: &[Step] =
+    &[("litellm", "the protocols against a second peer", |made| peers::litellm::run(made.program()?))];
+
+pub(crate) fn run(extent: Extent) -> Result<()> {
+    let more = match extent {
+        Extent::Usual => &[],
+        Extent::Full => FULL,
+    };
+    let steps = STEPS.iter().chain(more);
+    let count = STEPS.len() + more.len();
     let begin = Instant::now();
     let mut made = Made::default();
     let mut times = Table::new(&[("step", Align::Left), ("time", Align::Right)]);
-    for (number, (name, what, step)) in (1..).zip(STEPS) {
-        say(&format!("\n== {number}/{} {name}: {what}", STEPS.len()));
+    for (number, (name, what, step)) in (1..).zip(steps) {
+        say(&format!("\n== {number}/{count} {name}: {what}"));
         let begin = Instant::now();
         step(&mut made).with_context(|| format!("step `{name}` failed after {}", shown(begin.elapsed())))?;
         say(&format!("== {name}: ok, {}", shown(begin.elapsed())));

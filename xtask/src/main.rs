@@ -1,4 +1,4 @@
-//! Development tasks: `cargo xtask ci`, `layers`, `sizes`, `gen`, `peers`, `published`, `bench`.
+//! Development tasks: `cargo xtask ci`, `layers`, `sizes`, `gen`, `peers`, `litellm`, `published`, `bench`.
 //!
 //! What it does not hold: anything that ships, or that a test needs.
 //!
@@ -39,7 +39,11 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Task {
     /// Everything that must hold before a change lands, in order, up to the first failure.
-    Ci,
+    Ci {
+        /// Also what is large or may be missing: a second independent peer.
+        #[arg(long)]
+        full: bool,
+    },
     /// Check the crates' dependencies and the pure crates' sources against the house (xtask/src/layers/house.rs).
     Layers,
     /// Show the largest source files and the size of every crate; fail when a file is too large.
@@ -68,8 +72,17 @@ enum Task {
         #[arg(long)]
         program: Option<PathBuf>,
     },
+    /// Run the debug program against the proxy of LiteLLM; left out where that cannot be had.
+    Litellm {
+        /// This program instead of a fresh debug build.
+        #[arg(long)]
+        program: Option<PathBuf>,
+    },
     /// Measure the release program and print the figures beside what was hoped for.
     Bench {
+        /// Only what a chunk of a reply costs each decoder.
+        #[arg(long, conflicts_with = "program")]
+        decoders: bool,
         /// This program, measured by this build of the tool, instead of fresh release builds of both.
         #[arg(long)]
         program: Option<PathBuf>,
@@ -93,7 +106,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
-        Task::Ci => ci::run(),
+        Task::Ci { full } => ci::run(if full { ci::Extent::Full } else { ci::Extent::Usual }),
         Task::Layers => layers::run(),
         Task::Sizes => sizes::run(),
         Task::Gen { check, program } => {
@@ -104,7 +117,11 @@ fn main() -> ExitCode {
             given_or_built(program).and_then(|program| peers::run(&program, seed))
         }
         Task::Published { program } => given_or_built(program).and_then(|program| published::run(&program)),
-        Task::Bench { program } => bench::run(program),
+        Task::Litellm { program } => {
+            given_or_built(program).and_then(|program| peers::litellm::run(&program))
+        }
+        Task::Bench { decoders: true, program: _ } => bench::run_decoders(),
+        Task::Bench { decoders: false, program } => bench::run(program),
         Task::ModelServer { schedule } => bench::server::serve(schedule),
         Task::Measure { file, command } => bench::measure::run(&file, &command),
     };

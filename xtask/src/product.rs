@@ -18,20 +18,34 @@ const KEY_VARIABLE: &str = "XTASK_MODEL_KEY";
 #[derive(Debug, Clone)]
 pub(crate) struct Agent {
     pub(crate) id: String,
+    /// Its backend type.
+    pub(crate) kind: &'static str,
     pub(crate) model: String,
+    pub(crate) base_url: String,
 }
 
-/// A configuration in which `agents` talk to one server. It is JSON, and so it is YAML.
-pub(crate) fn configuration(agents: &[Agent], base_url: &str) -> String {
+impl Agent {
+    /// An agent whose server speaks the first protocol of all.
+    pub(crate) fn of_chat_completions(
+        id: impl Into<String>,
+        model: impl Into<String>,
+        base_url: impl Into<String>,
+    ) -> Self {
+        Self { id: id.into(), kind: "chatcompletion", model: model.into(), base_url: base_url.into() }
+    }
+}
+
+/// A configuration of `agents`. It is JSON, and so it is YAML.
+pub(crate) fn configuration(agents: &[Agent]) -> String {
     let agents: Vec<Value> = agents
         .iter()
         .map(|agent| {
             json!({
                 "id": agent.id,
                 "backend": {
-                    "type": "chatcompletion",
+                    "type": agent.kind,
                     "model": agent.model,
-                    "base_url": base_url,
+                    "base_url": agent.base_url,
                     "api_key": format!("${{{KEY_VARIABLE}}}"),
                 },
             })

@@ -51,7 +51,7 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// Runs a cargo build with `arguments` and returns the program `name` that came out of it, if one did.
+/// Runs a cargo build with `arguments` and returns the program or example `name` that came out of it, if one did.
 pub(crate) fn build(arguments: &[&str], name: &str) -> Result<Option<PathBuf>> {
     let mut command = cargo();
     command.args(arguments).arg("--message-format=json-render-diagnostics");
@@ -63,7 +63,7 @@ pub(crate) fn build(arguments: &[&str], name: &str) -> Result<Option<PathBuf>> {
         // Only the artefact matters: cargo prints diagnostics itself.
         if let Message::CompilerArtifact(artifact) = message?
             && artifact.target.name == name
-            && artifact.target.kind.contains(&TargetKind::Bin)
+            && artifact.target.kind.iter().any(|kind| matches!(kind, TargetKind::Bin | TargetKind::Example))
             && !artifact.profile.test
         {
             program = artifact.executable.map(PathBuf::from).or(program);

@@ -10,6 +10,7 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use massgen_protocol::ModelFacts;
+use massgen_protocol::spec::{KeyHeader, Protocol};
 
 use crate::check::nearest;
 use crate::endpoint::Endpoint;
@@ -20,6 +21,9 @@ pub use list::{json, table};
 
 /// The type for any service that speaks Chat Completions. It is no provider of its own.
 pub const GENERAL: &str = "chatcompletion";
+
+/// Stands in an address of the table for a region.
+pub(crate) const REGION: &str = "REGION";
 
 /// The table that is compiled in.
 const TABLE: &str = include_str!("../data/backends.yaml");
@@ -40,8 +44,14 @@ pub struct BackendType {
     pub display_name: String,
     /// Whose models it reaches, for people.
     pub provider: String,
-    /// Address when the configuration gives none.
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// The header that carries the key.
+    pub key_header: KeyHeader,
+    /// Address when the configuration gives none. `REGION` in it stands for a region.
     pub base_url: Option<String>,
+    /// Environment variables that may hold the region, in order.
+    pub region_variables: Vec<String>,
     /// Environment variable that may hold the address.
     pub base_url_variable: Option<String>,
     /// Environment variables that may hold the key, in order.
@@ -97,9 +107,9 @@ pub struct Host {
 /// Whether a backend type runs, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Support {
-    /// It speaks Chat Completions to a provider.
+    /// It reaches a provider.
     Provider,
-    /// It speaks Chat Completions to a server of the user's own; a key is sent when its variable is set.
+    /// It reaches a server of the user's own; a key is sent when its variable is set.
     OwnServer,
     /// It is the model in this process.
     Simulated,
@@ -263,9 +273,17 @@ impl BackendType {
         }
     }
 
-    /// Whether a user's file sends the keys of this type to the host of `endpoint`.
+    /// Whether the keys of this type go to the host of `endpoint`: a user's file says so, or it is the provider's in any
+    /// region.
     pub(crate) fn keys_go_to(&self, endpoint: &Endpoint) -> bool {
         let own = self.base_url.as_deref().and_then(|url| Endpoint::parse(url).ok());
+        if let Some((before, after)) = self.base_url.as_deref().and_then(|url| url.split_once(REGION)) {
+            // A host of the provider in any region.
+            let after = after.split('/').next().unwrap_or_default();
+            let before = before.rsplit('/').next().unwrap_or_default();
+            let region = endpoint.host.strip_prefix(before).and_then(|host| host.strip_suffix(after));
+            return region.is_some_and(|region| !region.is_empty() && !region.contains('.'));
+        }
         self.keys_are_named == KeysAre::Named && own.is_some_and(|own| own.host == endpoint.host)
     }
 }
@@ -344,6 +362,21 @@ impl Backends {
             .filter(|host| endpoint.is_in(&host.domain))
             .max_by_key(|host| host.domain.len())
             .map_or(&[], |host| &host.key_variables)
+    }
+
+    /// The variables whose key may go to `base_url` for the type `kind`, where nobody names one: the type's own for the
+    /// address of the built-in table, for a server of one's own and where the user's file names them, otherwise those
+    /// of the provider that the host belongs to.
+    pub fn key_variables<'a>(&'a self, kind: &'a BackendType, base_url: &str) -> &'a [String] {
+        let is_built_in =
+            Self::built_in().get(&kind.name).and_then(|own| own.base_url.as_deref()) == Some(base_url);
+        match Endpoint::parse(base_url) {
+            Ok(_) if is_built_in || kind.support == Support::OwnServer => &kind.key_variables,
+            Ok(endpoint) if kind.keys_go_to(&endpoint) => &kind.key_variables,
+            Ok(endpoint) if endpoint.is_loopback() => &[],
+            Ok(_) => self.host_key_variables(base_url),
+            Err(_) => &[],
+        }
     }
 
     /// The backend type of a well-known family of models, by the model's name.

@@ -217,8 +217,22 @@ impl Check<'_> {
                 self.value(key, &key.shape, node, path, Telling::Covered);
             }
             Effect::Active => {
-                if self.is_idle(key) {
-                    Waiting::add(&mut self.scope.idle, key.name(), path, &entry.key_origin);
+                if self.is_idle(key) && node.value != Value::Null {
+                    match self.scope.kind.as_deref().and_then(|kind| self.by.backends.get(kind)) {
+                        Some(kind) if key.is_parameter() && kind.support.runs() => {
+                            self.findings.push(
+                                Finding::error(
+                                    path,
+                                    format!("`{}` is no parameter of the type `{}`", key.name(), kind.name),
+                                )
+                                .hint(hint::for_parameter(key, self.by.backends))
+                                .at(&entry.key_origin),
+                            );
+                        }
+                        Some(_) | None => {
+                            Waiting::add(&mut self.scope.idle, key.name(), path, &entry.key_origin);
+                        }
+                    }
                 }
                 self.value(key, &key.shape, node, path, telling);
             }
@@ -284,7 +298,7 @@ impl Check<'_> {
 
     fn element(&mut self, key: &'static Key, node: &mut Node, path: &str, telling: Telling) {
         if let Value::Map(_) = node.value {
-            self.section(node, &format!("{}[]", key.path), path, telling);
+            self.section(node, &registry::element(key), path, telling);
         } else {
             self.wrong(key, &Shape::Section, node, path);
         }
@@ -312,7 +326,9 @@ impl Check<'_> {
     /// Puts the values of variables into the texts of a value that has an effect. `false` when that cannot be done,
     /// or when the text waits for a variable and so cannot be checked.
     fn variables(&mut self, key: &'static Key, shape: &Shape, node: &mut Node, path: &str) -> bool {
-        if shape.allows_section() || matches!(shape, Shape::Secret | Shape::Sections | Shape::NamedSections) {
+        if shape.allows_section()
+            || matches!(shape, Shape::Secret | Shape::Headers | Shape::Sections | Shape::NamedSections)
+        {
             // A key itself is looked up when it is needed.
             if matches!(shape, Shape::Secret)
                 && let Some(expanded) = node.text().and_then(|text| expand::expand(text, self.by.lookup))
@@ -422,10 +438,17 @@ fn typed(shape: &Shape, text: String) -> Value {
             Ok(number) if number.is_finite() => Value::Float(number),
             Ok(_) | Err(_) => Value::Text(text),
         },
-        Shape::Text | Shape::Secret | Shape::Choice(_) | Shape::List(_) | Shape::Section => Value::Text(text),
-        Shape::Sections | Shape::NamedSections | Shape::Open | Shape::Any | Shape::Either(_) => {
-            Value::Text(text)
-        }
+        Shape::Text
+        | Shape::Secret
+        | Shape::Choice(_)
+        | Shape::List(_)
+        | Shape::Section
+        | Shape::Sections
+        | Shape::NamedSections
+        | Shape::Headers
+        | Shape::Open
+        | Shape::Any
+        | Shape::Either(_) => Value::Text(text),
     }
 }
 
@@ -437,6 +460,7 @@ pub(crate) fn fits(shape: &Shape, node: &Node) -> bool {
         | (Shape::Text | Shape::Secret, Value::Text(_))
         | (Shape::Section | Shape::Open | Shape::NamedSections, Value::Map(_))
         | (Shape::Sections | Shape::NamedSections, Value::List(_)) => true,
+        (Shape::Headers, Value::Map(entries)) => entries.iter().all(|entry| entry.node.text().is_some()),
         (Shape::Int(min, max), Value::Int(value)) => (i128::from(*min)..=i128::from(*max)).contains(value),
         (Shape::Number(min, max), _) => node.number().is_some_and(|value| (*min..=*max).contains(&value)),
         (Shape::Choice(choices), Value::Text(text)) => choices.contains(&text.as_str()),

@@ -9,6 +9,9 @@ use serde_json::{Map, Value, json};
 use crate::passthrough;
 use crate::registry::{self, Effect, Key, SECTIONS, Shape};
 
+/// The map of the registry that a backend is.
+const BACKEND: &str = "agents[].backend";
+
 pub use text::{Examples, SchemaView, schema_text};
 
 /// The reference page of all keys, as markdown: one table per part.
@@ -107,7 +110,7 @@ fn section(path: &str) -> Value {
         }
         properties.insert(key.name().to_owned(), schema);
     }
-    if path == "agents[].backend" {
+    if path == BACKEND {
         for name in passthrough::all_names() {
             let types = passthrough::takers(name).join(", ");
             let description = format!("Goes to the provider as it is ({types}).");
@@ -117,7 +120,7 @@ fn section(path: &str) -> Value {
     let mut schema = json!({ "type": "object", "additionalProperties": false, "properties": properties });
     let required: &[&str] = match path {
         "agents[]" => &["id", "backend"],
-        "agents[].backend" => &["type"],
+        BACKEND => &["type"],
         _ => &[],
     };
     if !required.is_empty()
@@ -131,7 +134,10 @@ fn section(path: &str) -> Value {
 fn shape(key: &Key, wanted: &Shape) -> Value {
     // A variable may stand where a number or a truth value is wanted.
     let variable = json!({ "type": "string", "pattern": "\\$\\{[A-Za-z_][A-Za-z0-9_]*\\}" });
-    let elements = || section(&format!("{}[]", key.path));
+    let elements = || match registry::element(key) {
+        path if path == BACKEND => json!({ "$ref": "#/$defs/agent/properties/backend" }),
+        path => section(&path),
+    };
     match wanted {
         Shape::Bool => json!({ "anyOf": [{ "type": ["boolean", "null"] }, variable] }),
         Shape::Int(min, max) if *max >= registry::MAX_U32 => {
@@ -156,6 +162,9 @@ fn shape(key: &Key, wanted: &Shape) -> Value {
             { "type": ["array", "null"], "items": elements() },
             { "type": "object", "additionalProperties": elements() },
         ] }),
+        Shape::Headers => {
+            json!({ "type": ["object", "null"], "additionalProperties": { "type": "string" } })
+        }
         Shape::Open => json!({ "type": ["object", "null"] }),
         Shape::Any => json!({}),
         Shape::Either(shapes) => {

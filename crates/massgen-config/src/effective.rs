@@ -169,7 +169,7 @@ impl Listing<'_> {
             (shape, Value::Map(_)) if shape.allows_section() => self.map(node, pattern, path, kind),
             (Shape::Sections | Shape::NamedSections, Value::List(items)) => {
                 for (i, item) in items.iter().enumerate() {
-                    self.map(item, &format!("{pattern}[]"), &format!("{path}[{i}]"), kind);
+                    self.map(item, &registry::element(key), &format!("{path}[{i}]"), kind);
                 }
             }
             (Shape::NamedSections, Value::Map(entries)) => {

@@ -2,10 +2,12 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use massgen_protocol::spec::Protocol;
+
 /// An address of a service, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint {
-    /// The address as it is used: no slash at the end, no `/chat/completions`.
+    /// The address as it is used, without a slash at the end.
     pub(crate) url: String,
     /// Host in lower case, without port and brackets.
     pub(crate) host: String,
@@ -58,9 +60,32 @@ impl Endpoint {
         {
             return Err("has no valid host");
         }
-        let url = text.trim_end_matches('/');
-        let url = url.strip_suffix("/chat/completions").unwrap_or(url).trim_end_matches('/');
-        Ok(Self { url: url.to_owned(), host: host.trim_end_matches('.').to_lowercase(), transport })
+        let url = text.trim_end_matches('/').to_owned();
+        Ok(Self { url, host: host.trim_end_matches('.').to_lowercase(), transport })
+    }
+
+    /// The address without the path that `protocol` adds to it, which people copy along.
+    pub(crate) fn before_path_of(mut self, protocol: Protocol) -> Self {
+        let paths: &[&str] = match protocol {
+            Protocol::ChatCompletions => &["/chat/completions"],
+            Protocol::Responses => &["/responses"],
+            Protocol::Messages => &["/messages", "/v1"],
+            // `/v1` leads to the protocol that Ollama speaks besides its own.
+            Protocol::Ollama => &["/chat", "/api", "/v1"],
+            Protocol::Gemini => &[],
+        };
+        for path in paths {
+            if let Some(before) = self.url.strip_suffix(path) {
+                self.url.truncate(before.trim_end_matches('/').len());
+            }
+        }
+        if protocol == Protocol::Gemini
+            && let Some((before, call)) = self.url.rsplit_once("/models/")
+            && call.to_ascii_lowercase().ends_with("generatecontent")
+        {
+            self.url.truncate(before.len());
+        }
+        self
     }
 
     /// Whether the host is `domain` or in it.
@@ -116,10 +141,20 @@ mod tests {
 
     #[test]
     fn the_path_of_the_call_is_not_part_of_the_address() {
-        for text in
-            ["http://h/v1", "http://h/v1/", "http://h/v1/chat/completions", "http://h/v1/chat/completions/"]
-        {
-            assert_eq!(Endpoint::parse(text).unwrap().url, "http://h/v1");
+        use Protocol::{ChatCompletions, Gemini, Messages, Ollama, Responses};
+        for (protocol, text, url) in [
+            (ChatCompletions, "http://h/v1", "http://h/v1"),
+            (ChatCompletions, "http://h/v1/", "http://h/v1"),
+            (ChatCompletions, "http://h/v1/chat/completions/", "http://h/v1"),
+            (Responses, "http://h/v1/responses", "http://h/v1"),
+            (Messages, "http://h/anthropic/v1/messages", "http://h/anthropic"),
+            (Messages, "http://h/v1/", "http://h"),
+            (Ollama, "http://h:11434/api/chat", "http://h:11434"),
+            (Ollama, "http://h:11434/v1", "http://h:11434"),
+            (Gemini, "http://h/v1beta/models/gemini-3:streamGenerateContent", "http://h/v1beta"),
+            (Gemini, "http://h/v1beta/models/mine", "http://h/v1beta/models/mine"),
+        ] {
+            assert_eq!(Endpoint::parse(text).unwrap().before_path_of(protocol).url, url, "{text}");
         }
     }
 

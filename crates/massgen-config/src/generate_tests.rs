@@ -24,7 +24,13 @@ fn generate(plan: &Plan) -> Result<String, ConfigError> {
 fn agent(backend: &str) -> PlannedAgent {
     PlannedAgent {
         model: Some("some-model".to_owned()),
-        base_url: (backend == "poe").then(|| "https://api.poe.com/v1".to_owned()),
+        base_url: match backend {
+            "azure_openai" => Some("https://team.openai.azure.com".to_owned()),
+            "bedrock" => Some("https://bedrock-runtime.us-east-1.amazonaws.com/openai/v1".to_owned()),
+            "poe" => Some("https://api.poe.com/v1".to_owned()),
+            "zai" => Some("https://api.z.ai/api/paas/v4".to_owned()),
+            _ => None,
+        },
         ..PlannedAgent::new("agent_a", backend)
     }
 }

@@ -1,5 +1,6 @@
 //! What to do about an unknown key or a wrong value.
 
+use crate::backends::{BackendType, Backends};
 use crate::check::fits;
 use crate::node::{Node, Value};
 use crate::passthrough;
@@ -46,6 +47,18 @@ pub(crate) fn for_unknown(pattern: &str, name: &str) -> String {
         _ if names.is_empty() => "remove it".to_owned(),
         _ => format!("keys here are {}", names.join(", ")),
     }
+}
+
+/// The hint for a parameter of other types.
+pub(crate) fn for_parameter(key: &Key, backends: &Backends) -> String {
+    /// Types that a hint names at most.
+    const NAMED: usize = 4;
+    let takes = |kind: &&BackendType| kind.support.runs() && key.applies_to(&kind.name);
+    let types: Vec<String> =
+        backends.types().iter().filter(takes).map(|kind| format!("`{}`", kind.name)).collect();
+    let named = types.get(..NAMED).unwrap_or(&types).join(", ");
+    let more = if types.len() > NAMED { " and others" } else { "" };
+    format!("remove it: it is one of {named}{more}; what only the provider knows goes under `extra_body`")
 }
 
 /// The hint for a value that does not have the shape of its key.

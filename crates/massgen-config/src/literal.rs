@@ -16,9 +16,8 @@ pub struct LiteralKey {
 }
 
 impl LiteralKey {
-    /// The key of the agent at `position` (from 0).
-    pub(crate) fn new(agent: AgentId, position: usize, key: &str) -> Self {
-        Self { agent, variable: format!("MASSGEN_AGENT_{}_KEY", position + 1), key: key.to_owned() }
+    pub(crate) fn new(agent: AgentId, variable: String, key: &str) -> Self {
+        Self { agent, variable, key: key.to_owned() }
     }
 
     /// The key. Put it into a type that hides it, at once.

@@ -126,8 +126,8 @@ pub struct Loaded {
     /// All secrets that stand in the configuration or in flags: those keys, and what else is covered where it stands.
     /// They must be in no file of a run.
     pub literal_secrets: Vec<LiteralSecret>,
-    /// Where each agent's backend stands.
-    agent_origins: Vec<Origin>,
+    /// Where each agent's backends stand, its own first.
+    agent_origins: Vec<Vec<Origin>>,
     source: Option<Source>,
 }
 
@@ -139,22 +139,29 @@ impl Loaded {
         let is_set =
             |name: &String| literal(name) || lookup(name).is_some_and(|value| !value.trim().is_empty());
         let mut missing = Vec::new();
-        for (agent, origin) in self.draft.agents.iter().zip(&self.agent_origins) {
-            let Some(service) = agent.backend.service() else { continue };
+        let backends = self.draft.agents.iter().zip(&self.agent_origins).flat_map(|(agent, origins)| {
+            agent.backends().zip(origins).enumerate().map(move |(entry, place)| (agent, entry, place))
+        });
+        for (agent, entry, (backend, origin)) in backends {
+            let Some(service) = backend.service() else { continue };
             let key_variables = &service.key_variables;
-            if key_variables.is_empty() || key_variables.iter().any(is_set) {
+            if key_variables.is_empty() || service.key_command.is_some() || key_variables.iter().any(is_set) {
                 continue;
             }
             let names = key_variables.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or ");
+            let (path, whose) = match entry.checked_sub(1) {
+                None => (format!("{}.backend", agent.id), format!("agent `{}` has no key", agent.id)),
+                Some(index) => (
+                    format!("{}.fallback[{index}]", agent.id),
+                    format!("agent `{}` has no key for `{}` of its `fallback`", agent.id, backend.model),
+                ),
+            };
             missing.push(
-                Finding::error(
-                    format!("{}.backend", agent.id),
-                    format!("agent `{}` has no key: {names} is not set", agent.id),
-                )
-                .hint(format!(
-                    "looked in {searched}; set it there, or use `--backend simulated` to try without a key"
-                ))
-                .at(origin),
+                Finding::error(path, format!("{whose}: {names} is not set"))
+                    .hint(format!(
+                        "looked in {searched}; set it there, or use `--backend simulated` to try without a key"
+                    ))
+                    .at(origin),
             );
         }
         Findings::new(missing, self.source.as_ref(), &Secrets::default())

@@ -1,8 +1,13 @@
 //! From the checked tree to the run specification: what every key with an effect does.
 
 mod agents;
+mod azure;
 mod backend;
+mod calls;
+mod openrouter;
 mod orchestration;
+mod parameters;
+mod service;
 
 use massgen_protocol::spec::{AgentSpec, Budget, Orchestration, Timeouts};
 
@@ -15,7 +20,7 @@ use crate::node::{Node, Origin};
 pub(crate) struct Lowered {
     pub(crate) question: Option<String>,
     pub(crate) agents: Vec<AgentSpec>,
-    pub(crate) agent_origins: Vec<Origin>,
+    pub(crate) agent_origins: Vec<Vec<Origin>>,
     pub(crate) orchestration: Orchestration,
     pub(crate) timeouts: Timeouts,
     pub(crate) budget: Budget,

@@ -18,13 +18,14 @@ const DIALECTS: &[Dialect] = &[
     // Chat Completions, as OpenAI documents it.
     Dialect {
         types: &[
-            "azure_openai", "cerebras", "chatcompletion", "fireworks", "groq", "lmstudio", "moonshot", "nebius",
-            "nvidia_nim", "openai", "openrouter", "poe", "qwen", "sglang", "together", "vllm", "zai",
+            "azure_openai", "bedrock", "cerebras", "chatcompletion", "deepseek", "fireworks", "groq", "inference",
+            "lmstudio", "mistral", "moonshot", "nebius", "nvidia_nim", "openrouter", "poe", "qwen", "sglang",
+            "together", "vllm", "zai",
         ],
         names: &["logprobs", "metadata", "response_format", "top_logprobs", "user"],
     },
     Dialect {
-        types: &["azure_openai", "chatcompletion", "openai"],
+        types: &["azure_openai", "chatcompletion"],
         names: &[
             "audio", "modalities", "prediction", "prompt_cache_key", "prompt_cache_retention", "safety_identifier",
             "store", "web_search_options",
@@ -35,7 +36,7 @@ const DIALECTS: &[Dialect] = &[
         names: &["models", "plugins", "preset", "provider", "route", "structured_outputs", "top_a", "transforms", "usage"],
     },
     Dialect {
-        types: &["chatcompletion", "vllm"],
+        types: &["chatcompletion", "inference", "vllm"],
         names: &[
             "add_generation_prompt", "add_special_tokens", "allowed_token_ids", "bad_words", "chat_template",
             "continue_final_message", "documents", "echo", "guided_choice", "guided_decoding_backend",
@@ -46,7 +47,7 @@ const DIALECTS: &[Dialect] = &[
         ],
     },
     Dialect {
-        types: &["chatcompletion", "sglang"],
+        types: &["chatcompletion", "inference", "sglang"],
         names: &[
             "continue_final_message", "custom_logit_processor", "custom_params", "ebnf", "ignore_eos", "lora_path",
             "min_tokens", "no_stop_trim", "regex", "skip_special_tokens", "stop_regex", "stop_token_ids",
@@ -83,13 +84,32 @@ const DIALECTS: &[Dialect] = &[
     Dialect { types: &["azure_openai"], names: &["data_sources", "user_security_context"] },
     // The Responses protocol.
     Dialect {
-        types: &["grok"],
-        names: &["include", "max_tool_calls", "metadata", "prompt_cache_key", "store", "top_logprobs", "truncation", "user"],
+        types: &["grok", "openai"],
+        names: &[
+            "include", "max_tool_calls", "metadata", "prompt_cache_key", "prompt_cache_retention", "safety_identifier",
+            "store", "top_logprobs", "truncation", "user",
+        ],
     },
     // The Anthropic Messages protocol.
     Dialect {
         types: &["claude"],
-        names: &["container", "context_management", "metadata", "output_config", "stop_sequences"],
+        names: &[
+            "cache_control", "container", "context_management", "metadata", "output_config", "stop_sequences",
+            "tool_choice",
+        ],
+    },
+    Dialect {
+        types: &["chatcompletion", "mistral"],
+        names: &["prompt_mode", "random_seed", "safe_prompt"],
+    },
+    // Ollama: fields of its own, and options of the model.
+    Dialect {
+        types: &["ollama"],
+        names: &[
+            "format", "keep_alive", "logprobs", "main_gpu", "mirostat", "mirostat_eta", "mirostat_tau", "num_batch",
+            "num_ctx", "num_gpu", "num_keep", "num_thread", "repeat_last_n", "repeat_penalty", "shift", "tfs_z",
+            "think", "top_logprobs", "truncate", "typical_p", "use_mmap",
+        ],
     },
     // The Gemini protocol, names as the SDK for Python writes them.
     Dialect {
@@ -146,16 +166,7 @@ mod tests {
 
     #[test]
     fn what_massgen_sets_itself_is_in_no_list() {
-        for name in [
-            "model",
-            "messages",
-            "stream",
-            "tools",
-            "tool_choice",
-            "n",
-            "max_tokens",
-            "max_completion_tokens",
-        ] {
+        for name in ["model", "messages", "stream", "tools", "n", "max_tokens", "max_completion_tokens"] {
             assert!(takers(name).is_empty(), "{name}");
         }
     }

@@ -61,6 +61,8 @@ pub enum Shape {
     Sections,
     /// The same, or a map from name to such a map.
     NamedSections,
+    /// A map from header to text; `${NAME}` in a text stays, and is replaced when a request is made.
+    Headers,
     /// A map with free keys.
     Open,
     /// Anything.
@@ -246,6 +248,11 @@ pub fn children(parent: &str) -> &'static [&'static Key] {
     index.get(parent).map_or(&[], Vec::as_slice)
 }
 
+/// The path of the map that an element of the list under `key` is. Backends have the same keys wherever they stand.
+pub(crate) fn element(key: &Key) -> String {
+    if key.path == "agents[].fallback" { "agents[].backend".to_owned() } else { format!("{}[]", key.path) }
+}
+
 /// The key at `path`.
 pub fn key(path: &str) -> Option<&'static Key> {
     let parent = path.rsplit_once('.').map_or("", |(parent, _)| parent);
@@ -267,6 +274,7 @@ impl Shape {
             | Self::List(_)
             | Self::Sections
             | Self::NamedSections
+            | Self::Headers
             | Self::Open
             | Self::Any => false,
         }
@@ -293,6 +301,7 @@ impl Shape {
             Self::List(Self::Text) => "a list of texts".to_owned(),
             Self::List(item) => format!("a list, each element {}", item.wanted()),
             Self::Section | Self::Open => "a map".to_owned(),
+            Self::Headers => "a map from header to text".to_owned(),
             Self::Sections => "a list of maps".to_owned(),
             Self::NamedSections => "a list of maps or a map from name to map".to_owned(),
             Self::Any => "anything".to_owned(),

@@ -21,6 +21,10 @@ pub(crate) fn rules(root: &Node, backends: &Backends, findings: &mut Vec<Finding
         if let Some(backend) = agent.get("backend") {
             rules.backend(&format!("{path}.backend"), backend);
         }
+        let fallback = agent.get("fallback").and_then(Node::list).unwrap_or_default();
+        for (i, backend) in fallback.iter().enumerate() {
+            rules.backend(&format!("{path}.fallback[{i}]"), backend);
+        }
         if let Some(team) = agent.get("subagent_agents") {
             rules.team(&format!("{path}.subagent_agents"), team);
         }

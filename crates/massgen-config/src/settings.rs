@@ -43,6 +43,8 @@ pub struct Settings {
     pub max_cost: Option<f64>,
     /// `--max-tokens`.
     pub max_tokens: Option<u64>,
+    /// `--rate-limit`: every agent keeps to the rates that are known.
+    pub rate_limit: bool,
     /// `--simulate`: every model is replaced by a simulated one.
     pub simulate: bool,
     /// Paths that the question names, for agents to see beside those of the configuration.
@@ -175,21 +177,32 @@ pub(crate) fn overlay(root: &mut Node, settings: &Settings, base: Base, findings
         put("--max-tokens", &["orchestrator", "budget", "max_tokens"], Value::Int(tokens.into()));
     }
     modes::overlay(root, &settings.modes);
+    if settings.rate_limit {
+        for_each_agent(root, &mut |agent, _| {
+            if agent.get("backend").is_some() {
+                let path = ["backend", "enable_rate_limit"];
+                agent.set(&path, Value::Bool(true), &Origin::Flag("--rate-limit"));
+            }
+            for backend in fallback_of(agent) {
+                backend.set(&["enable_rate_limit"], Value::Bool(true), &Origin::Flag("--rate-limit"));
+            }
+        });
+    }
     if settings.simulate {
-        simulate(root);
+        for_each_agent(root, &mut simulate_agent);
     }
 }
 
-/// Replaces the backend of every agent by a simulated one. One that is simulated stays: it may have a script.
-fn simulate(root: &mut Node) {
+/// Changes every agent, with its position.
+fn for_each_agent(root: &mut Node, change: &mut dyn FnMut(&mut Node, i128)) {
     let Value::Map(entries) = &mut root.value else {
         return;
     };
     for entry in entries {
         match (entry.key.as_str(), &mut entry.node.value) {
-            ("agent", Value::Map(_)) => simulate_agent(&mut entry.node, 0),
+            ("agent", Value::Map(_)) => change(&mut entry.node, 0),
             ("agents", Value::List(agents)) => {
-                agents.iter_mut().zip(0..).for_each(|(agent, position)| simulate_agent(agent, position));
+                agents.iter_mut().zip(0..).for_each(|(agent, position)| change(agent, position));
             }
             // The check says what is wrong there.
             _ => {}
@@ -197,8 +210,35 @@ fn simulate(root: &mut Node) {
     }
 }
 
+/// The maps in the list of an agent's backends for when its own fails.
+fn fallback_of(agent: &mut Node) -> impl Iterator<Item = &mut Node> {
+    let entries = match &mut agent.value {
+        Value::Map(entries) => entries.as_mut_slice(),
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) | Value::List(_) => {
+            &mut []
+        }
+    };
+    let list = entries.iter_mut().filter(|entry| entry.key == "fallback").map(|entry| &mut entry.node.value);
+    list.flat_map(|value| match value {
+        Value::List(items) => items.as_mut_slice(),
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) | Value::Map(_) => {
+            &mut []
+        }
+    })
+    .filter(|node| node.entries().is_some())
+}
+
+/// Takes the list of an agent's other backends away: `flag` says which model answers.
+fn forget_fallback(agent: &mut Node, flag: &'static str) {
+    if agent.get("fallback").is_some() {
+        agent.set(&["fallback"], Value::List(Vec::new()), &Origin::Flag(flag));
+    }
+}
+
+/// Replaces the backend of an agent by a simulated one. One that is simulated stays: it may have a script.
 fn simulate_agent(agent: &mut Node, position: i128) {
     let origin = Origin::Flag("--simulate");
+    forget_fallback(agent, "--simulate");
     let written = agent.get("backend");
     let is_map = written.is_some_and(|backend| backend.entries().is_some());
     let kind = written.and_then(|backend| backend.get("type")).and_then(Node::text);
@@ -231,9 +271,17 @@ fn set_on_only_agent(
             if root.get("agent").is_some() {
                 root.set(&path, value, &origin);
             }
+            if keys.first() == Some(&"backend") && root.at(&["agent", "fallback"]).is_some() {
+                root.set(&["agent", "fallback"], Value::List(Vec::new()), &origin);
+            }
         }
         Some(Value::List(agents)) => match agents.as_mut_slice() {
-            [only] => only.set(keys, value, &origin),
+            [only] => {
+                only.set(keys, value, &origin);
+                if keys.first() == Some(&"backend") {
+                    forget_fallback(only, flag);
+                }
+            }
             [] => {}
             several => findings.push(
                 Finding::error(

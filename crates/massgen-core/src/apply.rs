@@ -63,7 +63,10 @@ impl State {
         self.now = now;
         match event {
             // The first event makes the state; see `started`. The others are for observers.
-            Event::RunStarted { .. } | Event::ModelCallRetried { .. } | Event::Degraded { .. } => {}
+            Event::RunStarted { .. }
+            | Event::ModelCallRetried { .. }
+            | Event::ServiceReported { .. }
+            | Event::Degraded { .. } => {}
             Event::RunInterrupted { .. } => self.interrupted = true,
             Event::RunResumed => self.interrupted = false,
             Event::ExecutionStarted { agent, execution, conversation, .. } => {

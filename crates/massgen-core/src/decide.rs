@@ -105,20 +105,12 @@ impl Draft<'_> {
             return self.finish_with_stored(stored, FinalSource::StoredAsFallback);
         }
         let attempts_left = attempts - refusals;
-        match refusal {
-            Some(refusal) => self.emit(Event::SubmissionRefused { agent: no, call, refusal }),
-            None => {
-                let cause = Shortfall::NoAction;
-                self.emit(Event::NoDecision {
-                    agent: no,
-                    call,
-                    attempt: refusals,
-                    max_attempts: attempts,
-                    cause,
-                });
-            }
-        }
-        let act = Directive::Act { attempts_left, cause: Shortfall::NoAction };
+        let cause = Shortfall::NoAction;
+        self.emit(match refusal {
+            Some(refusal) => Event::SubmissionRefused { agent: no, call, refusal },
+            None => Event::NoDecision { agent: no, call, attempt: refusals, max_attempts: attempts, cause },
+        });
+        let act = Directive::Act { attempts_left, cause };
         let news = News { directive: Some(act), ..News::default() };
         self.tell(no, news, Occasion::Retry);
     }

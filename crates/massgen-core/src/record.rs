@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use massgen_protocol::event::{CallOutcome, EndCause, FinalSource, RoundLimit};
 use massgen_protocol::message::{FailureKind, ModelFailure, Reply, ToolOutcome};
-use massgen_protocol::{AnswerLabel, CallId, Command, Event, NoteId, RunMillis, ToolUse, limits};
+use massgen_protocol::{
+    AnswerLabel, CallId, Command, Event, NoteId, RunMillis, ServiceReport, ToolUse, limits,
+};
 
 use crate::draft::Draft;
 use crate::effect::Open;
@@ -42,6 +44,15 @@ pub enum Input {
         message: String,
         /// Wait before the next request.
         delay: Duration,
+    },
+    /// A model call is held back, or what is known of its service changed.
+    ServiceReported {
+        /// Which call tells it.
+        call: CallId,
+        /// The model and the host, for people.
+        service: String,
+        /// What.
+        report: ServiceReport,
     },
     /// A work tool ended.
     ToolFinished {
@@ -83,7 +94,13 @@ impl Draft<'_> {
             Input::ModelRetrying { call, attempt, kind, message, delay } if self.is_calling(call) => {
                 self.emit(Event::ModelCallRetried { call, attempt, kind, message, delay });
             }
-            Input::ModelReplied { .. } | Input::ModelFailed { .. } | Input::ModelRetrying { .. } => {}
+            Input::ServiceReported { call, service, report } if self.is_calling(call) => {
+                self.emit(Event::ServiceReported { call, service, report });
+            }
+            Input::ModelReplied { .. }
+            | Input::ModelFailed { .. }
+            | Input::ModelRetrying { .. }
+            | Input::ServiceReported { .. } => {}
             Input::ToolFinished { tool_use, outcome, duration } => {
                 if self.is_running(tool_use) {
                     self.emit(Event::ToolCallFinished { tool_use, outcome, duration });

@@ -244,7 +244,11 @@ impl Runner {
                 self.running.tools.remove(tool_use);
                 self.tools.remove(tool_use);
             }
-            Input::ModelRetrying { .. } | Input::TimerFired(_) | Input::Command(_) | Input::Resumed => {}
+            Input::ModelRetrying { .. }
+            | Input::ServiceReported { .. }
+            | Input::TimerFired(_)
+            | Input::Command(_)
+            | Input::Resumed => {}
         }
     }
 

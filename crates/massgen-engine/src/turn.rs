@@ -72,6 +72,10 @@ impl ModelTurn {
                     let message = self.redactor.owned(message);
                     let _ = inputs.send(Input::ModelRetrying { call, attempt, kind, message, delay }).await;
                 }
+                ModelEvent::Service { service, report } => {
+                    let service = self.redactor.owned(service);
+                    let _ = inputs.send(Input::ServiceReported { call, service, report }).await;
+                }
                 ModelEvent::Finished(reply) => {
                     pieces.flush();
                     return Input::ModelReplied { call, reply: Arc::new(self.redactor.reply(*reply)) };

@@ -16,6 +16,7 @@ fn reply_with(provider: Value) -> Event {
         reported_cost: None,
         first_token_after: Duration::ZERO,
         duration: Duration::ZERO,
+        origin: None,
     };
     let call = CallId { agent: AgentNo::from_index(0), number: 1 };
     Event::ModelCallFinished { call, outcome: CallOutcome::Replied { reply: Arc::new(reply), cost: None } }

@@ -8,9 +8,10 @@ use reqwest::Url;
 use rig_core::catalog::{Catalog, ModelSpec, Pricing};
 
 use crate::http::is_loopback_host;
+use crate::listing::{Abilities, Ability};
 
 /// Backend types that are servers of one's own.
-const LOCAL: [&str; 3] = ["lmstudio", "vllm", "sglang"];
+const LOCAL: [&str; 5] = ["inference", "lmstudio", "ollama", "sglang", "vllm"];
 
 /// Catalog vendors by the end of an endpoint's host name.
 const VENDORS: [(&str, &str); 16] = [
@@ -41,16 +42,53 @@ pub fn lookup(backend_kind: &str, model: &str, base_url: &str) -> ModelFacts {
     if is_local(backend_kind) || url.as_ref().is_some_and(is_loopback_host) {
         return ModelFacts { price: Some(Price::FREE), ..ModelFacts::default() };
     }
-    let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
+    vendor_at(base_url).and_then(|vendor| find(vendor, model)).map(facts).unwrap_or_default()
+}
+
+/// What `model` behind `base_url` can do; nothing is known of models that the catalogue does not have.
+pub fn abilities(model: &str, base_url: &str) -> Abilities {
+    let Some(spec) = vendor_at(base_url).and_then(|vendor| find(vendor, model)) else {
+        return Abilities::default();
+    };
+    Abilities::from_iter([
+        (Ability::Tools, spec.tools),
+        (Ability::Reasoning, spec.reasoning.supported),
+        (Ability::Images, spec.input.image),
+        (Ability::Audio, spec.input.audio),
+        (Ability::Video, spec.input.video),
+        (Ability::Documents, spec.input.pdf),
+    ])
+}
+
+/// The names of the models that the catalogue knows of the vendor behind `base_url`, without deprecated ones.
+pub fn models(base_url: &str) -> Vec<&'static str> {
+    let Some(vendor) = vendor_at(base_url) else {
+        return Vec::new();
+    };
+    let known = Catalog::builtin().iter();
+    known
+        .filter(|spec| spec.provider.vendor() == vendor && !spec.deprecated)
+        .map(|spec| spec.id.as_str())
+        .collect()
+}
+
+/// The vendor whose host stands in `base_url`.
+fn vendor_at(base_url: &str) -> Option<&'static str> {
+    let url = Url::parse(base_url).ok()?;
+    let host = url.host_str()?;
     let belongs =
         |domain: &str| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    let vendor = VENDORS.iter().find(|(domain, _)| belongs(domain)).map(|(_, vendor)| *vendor);
-    vendor.and_then(|vendor| find(vendor, model)).map(facts).unwrap_or_default()
+    VENDORS.iter().find(|(domain, _)| belongs(domain)).map(|(_, vendor)| *vendor)
 }
 
 /// Whether a backend type is a server of one's own, which wants no key and no money.
 pub(crate) fn is_local(backend_kind: &str) -> bool {
     LOCAL.contains(&backend_kind)
+}
+
+/// Whether `model` of the catalogue's `vendor` reasons; `None` when nobody knows.
+pub(crate) fn reasons(vendor: &str, model: &str) -> Option<bool> {
+    find(vendor, model).map(|spec| spec.reasoning.supported)
 }
 
 /// The entry of a model, by its name or its name without the date of a snapshot.
@@ -95,6 +133,17 @@ mod tests {
         let price = known.price.unwrap();
         assert!(price.input > 0 && price.output > price.input && price.cached_input < price.input);
         assert_eq!(lookup("openai", "gpt-5.2-2025-12-11", "https://api.openai.com/v1"), known);
+    }
+
+    #[test]
+    fn the_models_of_a_vendor_are_named_with_what_they_can_do() {
+        let url = "https://api.anthropic.com";
+        let names = models(url);
+        assert!(names.contains(&"claude-sonnet-4-6"), "{names:?}");
+        let able = abilities("claude-sonnet-4-6", url);
+        assert_eq!((able.can(Ability::Tools), able.can(Ability::Images)), (Some(true), Some(true)));
+        assert_eq!(abilities("no-such-model", url), Abilities::default());
+        assert!(models("https://notanthropic.com").is_empty());
     }
 
     #[test]

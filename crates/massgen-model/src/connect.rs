@@ -3,22 +3,29 @@
 use std::sync::Arc;
 
 use massgen_ports::Model;
-use massgen_protocol::spec::{AgentSpec, KeyHeader, Protocol, Service};
+use massgen_protocol::message::ReplyOrigin;
+use massgen_protocol::spec::{AgentSpec, BackendSpec, KeyHeader, Protocol, Service};
 use reqwest::Url;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::catalog;
 use crate::chat::ChatCodec;
 use crate::error::ModelError;
+use crate::gemini::GeminiCodec;
+use crate::headers::Further;
 use crate::http::{HttpClient, is_loopback_host};
 use crate::keys::KeySource;
+use crate::messages::MessagesCodec;
+use crate::ollama::OllamaCodec;
 use crate::provider::codec::Codec;
 use crate::provider::failure::Witness;
 use crate::provider::{Endpoint, ProviderModel};
+use crate::responses::ResponsesCodec;
 use crate::retry::RetryPolicy;
 
-/// The model of `agent`, with the standard retry policy.
+/// The model of `agent`, with the retry policy that its configuration asks for. What holds calls back beyond one call
+/// (circuit breaker, rates) is kept in `http`: agents that share it share that too.
 ///
 /// # Errors
 /// The key is missing, the base URL cannot be used, or the backend speaks another protocol.
@@ -27,7 +34,20 @@ pub fn connect(
     keys: &dyn KeySource,
     http: &HttpClient,
 ) -> Result<Arc<dyn Model>, ModelError> {
-    Ok(Arc::new(connect_with(agent, keys, http, RetryPolicy::default())?))
+    connect_backend(&agent.backend, keys, http)
+}
+
+/// The model that one of an agent's backends describes, as [`connect`] makes it.
+///
+/// # Errors
+/// As [`connect`].
+pub fn connect_backend(
+    backend: &BackendSpec,
+    keys: &dyn KeySource,
+    http: &HttpClient,
+) -> Result<Arc<dyn Model>, ModelError> {
+    let policy = backend.service().map(|service| RetryPolicy::paced(&service.pacing));
+    Ok(Arc::new(provider(backend, keys, http, policy.unwrap_or_default())?))
 }
 
 /// The model of `agent`, with a retry policy.
@@ -40,66 +60,98 @@ pub fn connect_with(
     http: &HttpClient,
     policy: RetryPolicy,
 ) -> Result<ProviderModel, ModelError> {
-    let backend = &agent.backend;
+    provider(&agent.backend, keys, http, policy)
+}
+
+fn provider(
+    backend: &BackendSpec,
+    keys: &dyn KeySource,
+    http: &HttpClient,
+    policy: RetryPolicy,
+) -> Result<ProviderModel, ModelError> {
     let Some(service) = backend.service() else {
         return Err(ModelError::NoService { kind: backend.kind.clone() });
     };
     let url = endpoint(service, &backend.model)?;
-    let mut headers = HeaderMap::new();
-    let key = match found(keys, &service.key_variables) {
+    let Further { mut headers, mut secrets } = Further::read(&service.headers, keys)?;
+    match found(keys, &service.key_variables) {
+        // The configuration says itself how the service knows its user.
+        _ if headers.contains_key(key_header_name(service.key_header)) => {}
         Some((variable, key)) => {
             let (name, value) = key_header(service.key_header, variable, &key)?;
             headers.insert(name, value);
-            Some(key)
+            secrets.push(key);
         }
         // Local servers want no key; if this one does, it says so.
         None if service.key_variables.is_empty()
             || is_loopback_host(&url)
-            || catalog::is_local(&backend.kind) =>
-        {
-            None
-        }
+            || catalog::is_local(&backend.kind) => {}
         None => {
             let host = url.host_str().unwrap_or_default().to_owned();
             return Err(ModelError::MissingKey { host, variables: service.key_variables.clone() });
         }
-    };
-    let client = http.for_url(&url).map_err(|problem| bad_url(&url, problem))?;
+    }
+    let client = http.for_url(&url).map_err(|problem| ModelError::NoTrust { problem })?;
     let codec: Box<dyn Codec> = match service.protocol {
         Protocol::ChatCompletions => {
             Box::new(ChatCodec::new(&url, &backend.model, &backend.parameters, backend.max_output_tokens))
         }
-        protocol @ (Protocol::Responses | Protocol::Messages | Protocol::Gemini | Protocol::Ollama) => {
-            return Err(ModelError::NotSpoken { protocol });
+        Protocol::Gemini => Box::new(GeminiCodec::new(
+            &backend.model,
+            &backend.parameters,
+            &service.tools,
+            backend.max_output_tokens,
+        )),
+        Protocol::Ollama => {
+            Box::new(OllamaCodec::new(&backend.model, &backend.parameters, backend.max_output_tokens))
         }
+        Protocol::Responses => Box::new(ResponsesCodec::new(&url, backend)),
+        Protocol::Messages => Box::new(MessagesCodec::new(&url, backend, &service.tools)),
     };
-    let witness = Witness::new(&url, key);
-    Ok(ProviderModel::new(Endpoint { url, client, headers, witness, codec, policy }))
+    for (name, value) in &codec.headers() {
+        headers.entry(name).or_insert_with(|| value.clone());
+    }
+    let witness = Witness::new(&url, secrets);
+    let name = format!("{} at {}", backend.model, witness.host());
+    let passage = http.gates().passage(&url, &backend.model, name, &service.pacing);
+    let origin = ReplyOrigin {
+        protocol: service.protocol,
+        host: url.host_str().unwrap_or_default().to_owned(),
+        model: backend.model.clone(),
+    };
+    Ok(ProviderModel::new(Endpoint { url, client, headers, witness, codec, origin, policy, passage }))
 }
 
-fn found<'a>(keys: &dyn KeySource, variables: &'a [String]) -> Option<(&'a str, SecretString)> {
+pub(crate) fn found<'a>(keys: &dyn KeySource, variables: &'a [String]) -> Option<(&'a str, SecretString)> {
     variables.iter().find_map(|variable| Some((variable.as_str(), keys.key(variable)?)))
 }
 
-fn key_header(
+pub(crate) fn key_header(
     header: KeyHeader,
     variable: &str,
     key: &SecretString,
 ) -> Result<(HeaderName, HeaderValue), ModelError> {
     let key = key.expose_secret();
-    let (name, value) = match header {
-        KeyHeader::Bearer => (AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}"))),
-        KeyHeader::ApiKey => (HeaderName::from_static("api-key"), HeaderValue::from_str(key)),
-        KeyHeader::XApiKey => (HeaderName::from_static("x-api-key"), HeaderValue::from_str(key)),
-        KeyHeader::XGoogApiKey => (HeaderName::from_static("x-goog-api-key"), HeaderValue::from_str(key)),
+    let value = match header {
+        KeyHeader::Bearer => HeaderValue::from_str(&format!("Bearer {key}")),
+        KeyHeader::ApiKey | KeyHeader::XApiKey | KeyHeader::XGoogApiKey => HeaderValue::from_str(key),
     };
     let mut value = value.map_err(|_| ModelError::UnusableKey { variable: variable.to_owned() })?;
     value.set_sensitive(true);
-    Ok((name, value))
+    Ok((key_header_name(header), value))
+}
+
+fn key_header_name(header: KeyHeader) -> HeaderName {
+    match header {
+        KeyHeader::Bearer => AUTHORIZATION,
+        KeyHeader::ApiKey => HeaderName::from_static("api-key"),
+        KeyHeader::XApiKey => HeaderName::from_static("x-api-key"),
+        KeyHeader::XGoogApiKey => HeaderName::from_static("x-goog-api-key"),
+    }
 }
 
 /// The address that requests for `model` go to: the base URL with the path of the protocol at its end. A query stays.
-fn endpoint(service: &Service, model: &str) -> Result<Url, ModelError> {
+pub(crate) fn endpoint(service: &Service, model: &str) -> Result<Url, ModelError> {
     let base_url = service.base_url.trim();
     let unreadable = |problem: String| ModelError::BadBaseUrl { url: without_secrets(base_url), problem };
     let mut url = Url::parse(base_url).map_err(|error| unreadable(error.to_string()))?;
@@ -126,10 +178,6 @@ fn endpoint(service: &Service, model: &str) -> Result<Url, ModelError> {
     }
     url.set_path(&path);
     Ok(url)
-}
-
-fn bad_url(url: &Url, problem: String) -> ModelError {
-    ModelError::BadBaseUrl { url: without_secrets(url.as_str()), problem }
 }
 
 /// The part of an address that holds neither user nor password nor query.

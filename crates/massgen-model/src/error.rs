@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use massgen_protocol::message::FailureKind;
+
 /// Where the binary looks for keys, in order.
 const KEY_PLACES: &str = "the environment, ./.env, ~/.config/massgen/.env, ~/.massgen/.env";
 
@@ -30,17 +32,41 @@ pub enum ModelError {
         /// Why not.
         problem: String,
     },
-    /// The protocol of the service is not spoken.
-    #[error("the protocol {protocol:?} is not spoken")]
-    NotSpoken {
-        /// The protocol.
-        protocol: massgen_protocol::spec::Protocol,
+    /// A further header cannot be sent.
+    #[error("the header `{name}` cannot be sent: {problem}")]
+    BadHeader {
+        /// Its name as written.
+        name: String,
+        /// Why not.
+        problem: String,
+    },
+    /// A further header names a variable that is not set.
+    #[error("the header `{header}` needs the variable `{variable}`, which is not set")]
+    MissingVariable {
+        /// The header.
+        header: String,
+        /// The variable.
+        variable: String,
+    },
+    /// No client for encrypted connections can be made.
+    #[error("no trusted connection can be made: {problem}")]
+    NoTrust {
+        /// Why not.
+        problem: String,
     },
     /// There is no service behind the agent's backend.
     #[error("the backend `{kind}` is not a service")]
     NoService {
         /// The backend's type as written.
         kind: String,
+    },
+    /// The service did not tell which models it has.
+    #[error("{message}")]
+    NoListing {
+        /// The class of what went wrong.
+        kind: FailureKind,
+        /// What the service or the network said, one line, without secrets.
+        message: String,
     },
 }
 
@@ -57,7 +83,19 @@ impl ModelError {
             Self::BadBaseUrl { .. } => {
                 Some("give the address up to `/v1`, for example `http://localhost:8000/v1`".to_owned())
             }
-            Self::NoService { .. } | Self::NotSpoken { .. } => None,
+            Self::BadHeader { .. } => Some("mend it under `extra_headers`, or remove it".to_owned()),
+            Self::MissingVariable { variable, .. } => Some(format!(
+                "write `{variable}=…` into ./.env or ~/.massgen/.env, or export it in your shell"
+            )),
+            Self::NoTrust { .. } => Some(
+                "name files in PEM form in `SSL_CERT_FILE` (instead of the system's authorities) or \
+                 `MASSGEN_CA_BUNDLE` (beside them)"
+                    .to_owned(),
+            ),
+            Self::NoListing { kind: FailureKind::Unauthorized, .. } => {
+                Some("check the key, and that the account may use the service".to_owned())
+            }
+            Self::NoService { .. } | Self::NoListing { .. } => None,
         }
     }
 }

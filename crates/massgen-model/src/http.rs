@@ -8,7 +8,10 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use reqwest::{Client, ClientBuilder, Url, redirect};
+use reqwest::{Certificate, Client, ClientBuilder, Url, redirect};
+
+use crate::error::ModelError;
+use crate::gate::Gates;
 
 /// Time to open a connection.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -16,22 +19,31 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an unused connection is kept.
 const POOL_IDLE: Duration = Duration::from_mins(1);
 
-/// A shared client with its connections. Clones share them.
+/// A shared client with its connections, and with what is known of the services behind them: which ones are broken, and
+/// how much was asked of each. Clones share both, so a process makes one and keeps it.
 ///
-/// A client is built when the first model of its kind of address is connected. The one for TLS takes 10 to 30 ms (it
+/// A client is built when the first model of its kind of address is connected. One for TLS takes 10 to 30 ms (it
 /// reads the certificates of the system); a run against local servers never builds it.
+///
+/// Proxies are those of the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`) and of the system; this
+/// machine is never reached through one. Trusted are the authorities of the system (on Linux those of `SSL_CERT_FILE` and
+/// `SSL_CERT_DIR` instead, where they are set) and those that [`Self::trusting`] adds.
 #[derive(Debug, Clone, Default)]
 pub struct HttpClient {
     clients: Arc<Clients>,
+    gates: Gates,
 }
 
 #[derive(Debug, Default)]
 struct Clients {
+    authorities: Vec<Certificate>,
     /// For this machine: no proxy, no certificates.
     loopback: OnceLock<Result<Client, String>>,
+    /// For this machine with TLS: no proxy.
+    loopback_tls: OnceLock<Result<Client, String>>,
     /// For other hosts without TLS.
     plain: OnceLock<Result<Client, String>>,
-    /// For everything else.
+    /// For other hosts with TLS.
     tls: OnceLock<Result<Client, String>>,
 }
 
@@ -41,35 +53,53 @@ impl HttpClient {
         Self::default()
     }
 
+    /// A client that also trusts the authorities in `bundle`, certificates in PEM form.
+    ///
+    /// # Errors
+    /// There is no certificate in it, or one that cannot be read.
+    pub fn trusting(bundle: &[u8]) -> Result<Self, ModelError> {
+        let no_trust = |problem: &str| ModelError::NoTrust { problem: problem.to_owned() };
+        let authorities = Certificate::from_pem_bundle(bundle)
+            .map_err(|_| no_trust("the additional certificates cannot be read"))?;
+        if authorities.is_empty() {
+            return Err(no_trust("the additional certificates hold none"));
+        }
+        Ok(Self { clients: Arc::new(Clients { authorities, ..Clients::default() }), ..Self::default() })
+    }
+
+    /// The gates in front of the services.
+    pub(crate) fn gates(&self) -> &Gates {
+        &self.gates
+    }
+
     /// The client to use for `url`, or why none can be built.
     pub(crate) fn for_url(&self, url: &Url) -> Result<Client, String> {
-        let (slot, build): (_, fn(ClientBuilder) -> ClientBuilder) = if is_loopback(url) {
-            (&self.clients.loopback, |builder| builder.no_proxy().tls_certs_only([]))
-        } else if url.scheme() == "http" {
-            (&self.clients.plain, |builder| builder.tls_certs_only([]))
-        } else {
-            (&self.clients.tls, |builder| builder)
-        };
-        slot.get_or_init(|| {
+        let clients = &self.clients;
+        let base = || {
             // Another part of the process may have chosen a provider before; then that one stays.
             let _ = rustls::crypto::ring::default_provider().install_default();
-            let base = Client::builder()
+            Client::builder()
                 .http1_only()
                 .gzip(false)
                 .referer(false)
                 .redirect(redirect::Policy::none())
                 .connect_timeout(CONNECT_TIMEOUT)
                 .pool_idle_timeout(POOL_IDLE)
-                .user_agent(concat!("massgen/", env!("CARGO_PKG_VERSION")));
-            build(base).build().map_err(|error| crate::provider::failure::root_cause(&error))
-        })
+                .user_agent(concat!("massgen/", env!("CARGO_PKG_VERSION")))
+        };
+        let trusting = || base().tls_certs_merge(clients.authorities.iter().cloned());
+        let build = |builder: ClientBuilder| {
+            builder.build().map_err(|error| crate::provider::failure::root_cause(&error))
+        };
+        let is_plain = url.scheme() == "http";
+        match (is_loopback_host(url), is_plain) {
+            (true, true) => clients.loopback.get_or_init(|| build(base().no_proxy().tls_certs_only([]))),
+            (true, false) => clients.loopback_tls.get_or_init(|| build(trusting().no_proxy())),
+            (false, true) => clients.plain.get_or_init(|| build(base().tls_certs_only([]))),
+            (false, false) => clients.tls.get_or_init(|| build(trusting())),
+        }
         .clone()
     }
-}
-
-/// Whether `url` is plain HTTP to this machine.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    url.scheme() == "http" && is_loopback_host(url)
 }
 
 /// Whether the host of `url` is this machine.

@@ -2,7 +2,8 @@
 //! simulated model, recordings and their replay.
 //!
 //! What it holds: [`ProviderModel`], the model behind a service, one retry policy for every call ([`retry`]), the keys ([`keys`]), the
-//! HTTP client that all agents share ([`http`]) and what is known about models ([`catalog`]); the models without a
+//! HTTP client that all agents share ([`http`]), what is known about models ([`catalog`]) and which a service
+//! has ([`listing`]); the models without a
 //! provider: the simulated one ([`simulated`]), and recordings with their replay ([`cassette`]).
 //!
 //! What it does not hold: when a model is called and what becomes of its reply (`massgen-engine`, `massgen-core`),
@@ -22,20 +23,35 @@
 //! 20 µs for everything, and it re-reads the arguments so far for every fragment of a call without an index. The
 //! decoder in [`chat`] parses once, and never looks back.
 
+pub mod breaker;
 pub mod cassette;
 pub mod catalog;
 mod chat;
 pub mod connect;
 mod error;
+mod gate;
+mod gemini;
+mod headers;
 pub mod http;
 pub mod keys;
+mod ladder;
+pub mod listing;
+mod messages;
+mod ollama;
 pub mod provider;
+pub mod rate;
+mod responses;
 pub mod retry;
 pub mod simulated;
 
-pub use connect::{connect, connect_with};
+pub use connect::{connect, connect_backend, connect_with};
 pub use error::ModelError;
+pub use headers::variables_in;
 pub use http::HttpClient;
 pub use keys::{KeySource, Keys};
+pub use ladder::Ladder;
 pub use provider::ProviderModel;
+#[cfg(any(test, feature = "measuring"))]
+#[doc(hidden)]
+pub use provider::measuring;
 pub use retry::RetryPolicy;

@@ -8,20 +8,28 @@ pub(crate) mod codec;
 pub(crate) mod conversation;
 pub(crate) mod draft;
 pub(crate) mod failure;
+mod intake;
+#[cfg(any(test, feature = "measuring"))]
+#[doc(hidden)]
+pub mod measuring;
+mod origin;
 mod reading;
 mod sse;
 #[cfg(test)]
 pub(crate) mod testing;
 pub(crate) mod usage;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use massgen_ports::{Model, ModelEvent, ModelStream};
-use massgen_protocol::{CallId, ModelFailure, ModelRequest};
+use massgen_protocol::message::ReplyOrigin;
+use massgen_protocol::{CallId, ModelFailure, ModelRequest, ServiceReport};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Url};
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -29,10 +37,20 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use self::codec::{Codec, Framing};
 use self::failure::Witness;
 use self::reading::{Progress, Reading};
+use crate::breaker::{self, Verdict};
+use crate::gate::{Pass, Passage};
 use crate::retry::{Decision, Failure, GiveUp, RetryPolicy};
 
 /// The header that names the call, so that a server's log can tell calls and their repetitions apart.
 pub const CALL_HEADER: &str = "x-massgen-call";
+
+/// Output tokens that a request is counted with under a rate limit until its usage is known. Its input is estimated from
+/// its bytes.
+const EXPECTED_OUTPUT_TOKENS: u64 = 1_000;
+
+/// Longest wait for the next place in a window of a rate. Only the limit of a day makes a call wait longer; such a call
+/// fails, because a run does not last that long.
+const LONGEST_TURN_WAIT: Duration = Duration::from_mins(2);
 
 /// A model behind a service.
 #[derive(Clone)]
@@ -50,7 +68,11 @@ pub(crate) struct Endpoint {
     /// What failures say of the service.
     pub(crate) witness: Witness,
     pub(crate) codec: Box<dyn Codec>,
+    /// Who makes the replies; the items of others do not go there.
+    pub(crate) origin: ReplyOrigin,
     pub(crate) policy: RetryPolicy,
+    /// The way through the gate that all agents share.
+    pub(crate) passage: Passage,
 }
 
 impl ProviderModel {
@@ -58,6 +80,7 @@ impl ProviderModel {
         endpoint.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let accepted = match endpoint.codec.framing() {
             Framing::Events => "text/event-stream",
+            Framing::Lines => "application/x-ndjson",
         };
         endpoint.headers.insert(ACCEPT, HeaderValue::from_static(accepted));
         Self { endpoint: Arc::new(endpoint) }
@@ -79,13 +102,19 @@ impl Model for ProviderModel {
             started: None,
             attempt: 0,
             phase: Phase::Sending { not_before: None },
+            pass: None,
+            told: VecDeque::new(),
+            has_told_of_turn: false,
+            has_told_of_stop: false,
         };
         let events = stream::unfold(Some(call), |call| async move {
             let mut call = call?;
             let event = call.next().await;
             let rest = match &event {
                 ModelEvent::Finished(_) | ModelEvent::Failed(_) => None,
-                ModelEvent::Delta { .. } | ModelEvent::Retrying { .. } => Some(call),
+                ModelEvent::Delta { .. } | ModelEvent::Retrying { .. } | ModelEvent::Service { .. } => {
+                    Some(call)
+                }
             };
             Some((event, rest))
         });
@@ -98,10 +127,18 @@ struct Call {
     endpoint: Arc<Endpoint>,
     id: CallId,
     input: Input,
+    /// When it began, moved on by the time that it has waited for its turn under a rate limit.
     started: Option<Instant>,
     /// Requests sent so far.
     attempt: u32,
     phase: Phase,
+    /// The request under way, as the gate knows it.
+    pass: Option<Pass>,
+    /// What is to be told next, in order.
+    told: VecDeque<ModelEvent>,
+    has_told_of_turn: bool,
+    /// Since the last request.
+    has_told_of_stop: bool,
 }
 
 /// What is sent.
@@ -111,6 +148,13 @@ enum Input {
     /// The body, written once and the same for all attempts. The request itself is not kept beside it: conversations
     /// are long, and hundreds of calls may be under way.
     Written(Bytes),
+}
+
+/// Whether a request may go out.
+enum Admitted {
+    Yes,
+    /// Once this is told, ask again.
+    AfterTelling(ServiceReport),
 }
 
 enum Phase {
@@ -123,15 +167,27 @@ enum Phase {
 impl Call {
     /// The next event. It ends the call if it is [`ModelEvent::Finished`] or [`ModelEvent::Failed`].
     async fn next(&mut self) -> ModelEvent {
-        let started = *self.started.get_or_insert_with(Instant::now);
-        let deadline = started + self.endpoint.policy.deadline;
+        self.started.get_or_insert_with(Instant::now);
         loop {
+            if let Some(event) = self.told.pop_front() {
+                return event;
+            }
+            let deadline = self.deadline();
             let outcome = match &mut self.phase {
                 Phase::Sending { not_before } => {
-                    if let Some(moment) = *not_before {
+                    if let Some(moment) = not_before.take() {
                         sleep_until(moment).await;
                     }
-                    match timeout_at(deadline, self.send()).await {
+                    match self.admitted().await {
+                        Ok(Admitted::Yes) => {}
+                        Ok(Admitted::AfterTelling(report)) => return self.report(report),
+                        Err(failure) => {
+                            let event = self.failed(failure);
+                            self.told.push_back(event);
+                            continue;
+                        }
+                    }
+                    match timeout_at(self.deadline(), self.send()).await {
                         Ok(Ok(reading)) => {
                             self.phase = Phase::Reading(Box::new(reading));
                             continue;
@@ -153,25 +209,95 @@ impl Call {
                 (Ok(()), Phase::Sending { .. }) => continue,
                 (Err(failure), _) => Err(failure),
             };
-            return match reply {
-                Ok(reply) => ModelEvent::Finished(Box::new(reply)),
-                Err(failure) => self.failed(failure, started),
+            let event = match reply {
+                Ok(reply) => {
+                    self.settle(Verdict::Works, Some(reply.usage.total()));
+                    ModelEvent::Finished(Box::new(reply))
+                }
+                Err(failure) => self.failed(failure),
             };
+            self.told.push_back(event);
         }
+    }
+
+    /// Until when requests may be sent and answers read.
+    fn deadline(&self) -> Instant {
+        self.started.unwrap_or_else(Instant::now) + self.endpoint.policy.deadline
+    }
+
+    /// Waits at the gate until the next request may go out.
+    async fn admitted(&mut self) -> Result<Admitted, Failure> {
+        let endpoint = Arc::clone(&self.endpoint);
+        let tokens = usage::estimated_tokens(self.written()?.len()).saturating_add(EXPECTED_OUTPUT_TOKENS);
+        let passage = &endpoint.passage;
+        loop {
+            if let Some(wait) = passage.stop() {
+                if Instant::now() + wait >= self.deadline() {
+                    return Err(passage.stopped(wait));
+                }
+                if !std::mem::replace(&mut self.has_told_of_stop, true) {
+                    return Ok(Admitted::AfterTelling(ServiceReport::Held { wait }));
+                }
+                if !passage.reopened(self.deadline()).await {
+                    return Err(passage.stopped(Duration::ZERO));
+                }
+                continue;
+            }
+            let limited = passage.limited(tokens);
+            if let Some(limited) = limited.filter(|limited| limited.wait > LONGEST_TURN_WAIT) {
+                return Err(passage.used_up(&limited));
+            }
+            if let Some(limited) = limited
+                && !std::mem::replace(&mut self.has_told_of_turn, true)
+            {
+                let report = ServiceReport::Limited { limit: limited.limit, wait: limited.wait };
+                return Ok(Admitted::AfterTelling(report));
+            }
+            let queued = Instant::now();
+            let turn = passage.turn(tokens, LONGEST_TURN_WAIT).await;
+            // The time of the run goes on; that of the call stands still, because nothing was asked of the service.
+            self.started = self.started.map(|started| started + queued.elapsed());
+            let reservation = turn.map_err(|wait| passage.used_up(&wait))?;
+            if let Some(pass) = passage.enter(reservation) {
+                if Instant::now() >= self.deadline() {
+                    return Err(self.late());
+                }
+                self.pass = Some(pass);
+                return Ok(Admitted::Yes);
+            }
+        }
+    }
+
+    /// Tells the gate what became of the request under way, and a person what changes by it.
+    fn settle(&mut self, verdict: Verdict, tokens: Option<u64>) {
+        self.has_told_of_stop = false;
+        if let Some(report) = self.pass.take().and_then(|pass| pass.settle(verdict, tokens)) {
+            let event = self.report(report);
+            self.told.push_back(event);
+        }
+    }
+
+    fn report(&self, report: ServiceReport) -> ModelEvent {
+        ModelEvent::Service { service: self.endpoint.passage.service().to_owned(), report }
+    }
+
+    /// The body, written once.
+    fn written(&mut self) -> Result<Bytes, Failure> {
+        let body = match &self.input {
+            Input::Written(body) => body.clone(),
+            Input::Unwritten(request) => {
+                let body = self.endpoint.codec.body(&origin::understood(request, &self.endpoint.origin));
+                body.map_err(|problem| self.endpoint.witness.unwritable(problem))?
+            }
+        };
+        self.input = Input::Written(body.clone());
+        Ok(body)
     }
 
     /// Sends the request and waits for the head of the answer.
     async fn send(&mut self) -> Result<Reading, Failure> {
         let endpoint = Arc::clone(&self.endpoint);
-        let body = match &self.input {
-            Input::Written(body) => body.clone(),
-            Input::Unwritten(request) => {
-                let body = endpoint.codec.body(request);
-                let body = body.map_err(|problem| endpoint.witness.unwritable(problem))?;
-                self.input = Input::Written(body.clone());
-                body
-            }
-        };
+        let body = self.written()?;
         self.attempt += 1;
         let call = self.id;
         let sent_at = Instant::now();
@@ -198,12 +324,21 @@ impl Call {
     }
 
     /// Sends again or gives up.
-    fn failed(&mut self, failure: Failure, started: Instant) -> ModelEvent {
+    fn failed(&mut self, mut failure: Failure) -> ModelEvent {
+        if let Some(settings) = self.endpoint.passage.breaker() {
+            failure = breaker::repeatable(failure, settings);
+            let verdict = Verdict::of(&failure, settings);
+            // What was refused was not read; what broke off may have been.
+            self.settle(verdict, failure.status.map(|_| 0));
+        } else {
+            self.settle(Verdict::Aside, failure.status.map(|_| 0));
+        }
         let attempt = self.attempt;
         let mut hasher = DefaultHasher::new();
         (self.id, attempt).hash(&mut hasher);
         let now = Instant::now();
-        match self.endpoint.policy.decide(attempt, now - started, &failure, hasher.finish()) {
+        let elapsed = self.started.map_or(Duration::ZERO, |started| now.saturating_duration_since(started));
+        match self.endpoint.policy.decide(attempt, elapsed, &failure, hasher.finish()) {
             Decision::Retry { delay } => {
                 self.phase = Phase::Sending { not_before: Some(now + delay) };
                 ModelEvent::Retrying { attempt, kind: failure.kind, message: failure.message, delay }

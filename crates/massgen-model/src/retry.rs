@@ -3,22 +3,28 @@
 //! Nothing below this layer retries, so attempts do not multiply. The decision is a pure function of what happened;
 //! the caller does the waiting.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use massgen_protocol::message::FailureKind;
+use massgen_protocol::pacing::Pacing;
 
 /// How often and how patiently one model call is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// Requests that one call may send, the first included.
     pub attempts: u32,
-    /// Time that a call may take, waits included.
+    /// Time that a call may take, waits included, except those for a turn under a rate limit. No request is sent past it.
     pub deadline: Duration,
     /// Longest silence of a server: before its answer begins, and between two pieces of it.
     pub idle_timeout: Duration,
-    /// Wait after the first failure; it doubles with every further one, plus up to as much again by chance.
+    /// Wait after the first failure, before the part that is left to chance.
     pub first_delay: Duration,
+    /// Each further wait in percent of the one before; from 100.
+    pub growth_percent: u32,
+    /// How much of a wait is added to it by chance at most, in percent.
+    pub jitter_percent: u32,
     /// Bound on the wait, before the part that is left to chance.
     pub max_delay: Duration,
     /// Longest wait that a server may ask for; when it asks for more, the call fails.
@@ -32,6 +38,8 @@ impl Default for RetryPolicy {
             deadline: Duration::from_mins(10),
             idle_timeout: Duration::from_mins(2),
             first_delay: Duration::from_millis(500),
+            growth_percent: 200,
+            jitter_percent: 100,
             max_delay: Duration::from_secs(30),
             max_retry_after: Duration::from_mins(2),
         }
@@ -45,6 +53,8 @@ pub struct Failure {
     pub kind: FailureKind,
     /// What was said, one line, without secrets.
     pub message: String,
+    /// The status that the server answered with, if it has answered.
+    pub status: Option<u16>,
     /// Wait that the server asks for.
     pub retry_after: Option<Duration>,
     /// Whether it may be sent again at all.
@@ -56,6 +66,8 @@ pub struct Failure {
 pub enum Repeat {
     /// When failures of its kind may.
     ByKind,
+    /// Whatever its kind: the server, or the configuration, says so.
+    Always,
     /// In no case: it would fail again, at a price.
     Never,
 }
@@ -63,7 +75,7 @@ pub enum Repeat {
 impl Failure {
     /// A failure whose kind says whether it is sent again.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), retry_after: None, repeat: Repeat::ByKind }
+        Self { kind, message: message.into(), status: None, retry_after: None, repeat: Repeat::ByKind }
     }
 
     /// The same, never to be sent again.
@@ -100,11 +112,30 @@ pub enum GiveUp {
 }
 
 impl RetryPolicy {
+    /// The standard policy with what the configuration of a service asks for.
+    pub fn paced(pacing: &Pacing) -> Self {
+        let mut policy = Self::default();
+        if let Some(breaker) = &pacing.breaker {
+            policy.growth_percent = breaker.growth_percent;
+            policy.max_delay = breaker.max_pause;
+            policy.max_retry_after = breaker.max_retry_after;
+        }
+        if let Some(backoff) = pacing.backoff {
+            policy.attempts = backoff.attempts.get();
+            policy.first_delay = backoff.first_delay;
+            policy.growth_percent = backoff.growth_percent;
+            policy.jitter_percent = backoff.jitter_percent;
+            policy.max_delay = backoff.max_delay;
+        }
+        policy
+    }
+
     /// What to do after the `attempt`-th request (from 1) failed, `elapsed` after the call began. `seed` takes the
     /// place of chance, so that many callers do not come back at the same moment.
     pub fn decide(&self, attempt: u32, elapsed: Duration, failure: &Failure, seed: u64) -> Decision {
         let repeatable = match failure.repeat {
             Repeat::ByKind => failure.kind.is_retryable(),
+            Repeat::Always => true,
             Repeat::Never => false,
         };
         if !repeatable {
@@ -125,15 +156,20 @@ impl RetryPolicy {
     }
 
     fn backoff(&self, attempt: u32, seed: u64) -> Duration {
+        #[expect(clippy::cast_precision_loss, reason = "a few hundred percent")]
+        let factor = self.growth_percent.max(100) as f32 / 100.0;
         let mut delays = ExponentialBuilder::new()
             .with_min_delay(self.first_delay)
             .with_max_delay(self.max_delay)
-            .with_jitter()
-            .with_jitter_seed(seed)
+            .with_factor(factor)
             .without_max_times()
             .build();
         // The iterator has no end without a bound on the times.
-        delays.nth(attempt.saturating_sub(1) as usize).unwrap_or(self.max_delay)
+        let delay = delays.nth(attempt.saturating_sub(1) as usize).unwrap_or(self.max_delay);
+        let mut hasher = DefaultHasher::new();
+        (seed, attempt).hash(&mut hasher);
+        let per_mille = u32::try_from(hasher.finish() % 1001).unwrap_or_default();
+        delay.saturating_add(delay.saturating_mul(self.jitter_percent).saturating_mul(per_mille) / 100_000)
     }
 }
 

@@ -57,3 +57,38 @@ fn no_attempt_begins_after_the_deadline() {
     assert!(matches!(policy.decide(1, elapsed, &asking(SECOND * 4), 7), Decision::Retry { .. }));
     assert_eq!(policy.decide(1, elapsed, &asking(SECOND * 5), 7), Decision::GiveUp(GiveUp::Deadline));
 }
+
+#[test]
+fn what_the_server_says_of_a_repetition_counts_within_attempts_and_deadline() {
+    let told = |repeat| Failure { repeat, ..Failure::new(FailureKind::Rejected, "x") };
+    assert!(matches!(after(1, &told(Repeat::Always)), Decision::Retry { .. }));
+    assert_eq!(after(5, &told(Repeat::Always)), Decision::GiveUp(GiveUp::AttemptsUsed));
+    assert_eq!(after(1, &told(Repeat::ByKind)), Decision::GiveUp(GiveUp::NotRetryable));
+    let passing = Failure { repeat: Repeat::Never, ..Failure::new(FailureKind::Server, "x") };
+    assert_eq!(after(1, &passing), Decision::GiveUp(GiveUp::NotRetryable));
+}
+
+#[test]
+fn the_configuration_of_a_service_changes_the_standard_policy() {
+    use massgen_protocol::pacing::{BackoffSettings, BreakerSettings};
+
+    assert_eq!(RetryPolicy::paced(&Pacing::default()), RetryPolicy::default());
+    let breaker =
+        BreakerSettings { max_retry_after: SECOND * 5, growth_percent: 300, ..BreakerSettings::default() };
+    let policy = RetryPolicy::paced(&Pacing { breaker: Some(breaker), ..Pacing::default() });
+    let standard = RetryPolicy::default();
+    assert_eq!(
+        policy,
+        RetryPolicy { max_retry_after: SECOND * 5, growth_percent: 300, max_delay: SECOND * 300, ..standard }
+    );
+    let backoff = BackoffSettings {
+        attempts: std::num::NonZeroU32::MIN.saturating_add(1),
+        first_delay: SECOND * 2,
+        growth_percent: 300,
+        max_delay: SECOND * 10,
+        jitter_percent: 0,
+    };
+    let policy = RetryPolicy::paced(&Pacing { backoff: Some(backoff), ..Pacing::default() });
+    let waits: Vec<_> = (1..=3).map(|attempt| policy.backoff(attempt, 7).as_secs()).collect();
+    assert_eq!((policy.attempts, waits), (2, vec![2, 6, 10]));
+}

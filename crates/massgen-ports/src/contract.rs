@@ -16,7 +16,7 @@ pub async fn model_ends_once(model: &dyn Model, request: ModelRequest) -> Result
     let events: Vec<ModelEvent> = model.call(request).collect().await;
     let ends = |event: &ModelEvent| match event {
         ModelEvent::Finished(_) | ModelEvent::Failed(_) => true,
-        ModelEvent::Delta { .. } | ModelEvent::Retrying { .. } => false,
+        ModelEvent::Delta { .. } | ModelEvent::Retrying { .. } | ModelEvent::Service { .. } => false,
     };
     match events.iter().filter(|event| ends(event)).count() {
         1 if events.last().is_some_and(ends) => Ok(()),

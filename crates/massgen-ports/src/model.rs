@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use futures::stream::BoxStream;
-use massgen_protocol::{DeltaKind, ModelFailure, ModelRequest, Reply, message::FailureKind};
+use massgen_protocol::{DeltaKind, ModelFailure, ModelRequest, Reply, ServiceReport, message::FailureKind};
 
-/// What comes out of one model call, in order: any number of deltas and retries, then exactly one end.
+/// What comes out of one model call, in order: any number of deltas, retries and reports, then exactly one end.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ModelEvent {
     /// A piece of the reply.
@@ -25,6 +25,13 @@ pub enum ModelEvent {
         message: String,
         /// Wait before the next request.
         delay: Duration,
+    },
+    /// The call is held back before its next request, or what is known of its service changed.
+    Service {
+        /// The model and the host, for people.
+        service: String,
+        /// What.
+        report: ServiceReport,
     },
     /// The complete reply. Nothing follows.
     Finished(Box<Reply>),

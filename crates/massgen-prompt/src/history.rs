@@ -105,6 +105,7 @@ pub(crate) fn messages(turn: &PastTurn) -> [Message; 2] {
         reported_cost: None,
         first_token_after: Duration::ZERO,
         duration: Duration::ZERO,
+        origin: None,
     };
     [Message::User { text: turn.question.clone() }, Message::Assistant { reply: Arc::new(reply) }]
 }

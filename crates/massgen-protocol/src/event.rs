@@ -12,6 +12,7 @@ use crate::command::{Note, NoteId};
 use crate::ids::{AgentNo, AnswerLabel, CallId, RevisionSet, Seq, ToolUse};
 use crate::message::{FailureKind, ModelFailure, Purpose, Reply, ToolCall, ToolOutcome};
 use crate::money::{TokenUsage, Usd};
+use crate::pacing::ServiceReport;
 use crate::spec::{FinalAnswerStrategy, RunMeta, RunSpec};
 use crate::time::{RunMillis, Timestamp, millis};
 use crate::turn::{News, Refusal, Shortfall, TallyRow, Turn};
@@ -98,6 +99,15 @@ pub enum Event {
         #[serde(with = "millis")]
         #[schemars(with = "u64")]
         delay: Duration,
+    },
+    /// A call is held back before a request, or what is known of its service changed.
+    ServiceReported {
+        /// The call that tells it.
+        call: CallId,
+        /// The model and the host, for people.
+        service: String,
+        /// What.
+        report: ServiceReport,
     },
     /// A model call ended.
     ModelCallFinished {
@@ -280,6 +290,7 @@ impl Event {
             | Self::FinalAnswerReady { agent, .. } => Some(*agent),
             Self::ModelCallStarted { call, .. }
             | Self::ModelCallRetried { call, .. }
+            | Self::ServiceReported { call, .. }
             | Self::ModelCallFinished { call, .. } => Some(call.agent),
             Self::ToolCallStarted { tool_use, .. } | Self::ToolCallFinished { tool_use, .. } => {
                 Some(tool_use.call.agent)
@@ -302,6 +313,7 @@ impl Event {
             Self::PromptExtended { .. } => "prompt_extended",
             Self::ModelCallStarted { .. } => "model_call_started",
             Self::ModelCallRetried { .. } => "model_call_retried",
+            Self::ServiceReported { .. } => "service_reported",
             Self::ModelCallFinished { .. } => "model_call_finished",
             Self::ToolCallStarted { .. } => "tool_call_started",
             Self::ToolCallFinished { .. } => "tool_call_finished",

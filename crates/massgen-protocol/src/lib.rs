@@ -18,6 +18,7 @@ pub mod ids;
 pub mod limits;
 pub mod message;
 pub mod money;
+pub mod pacing;
 pub mod spec;
 pub mod time;
 pub mod turn;
@@ -31,6 +32,7 @@ pub use message::{
     ToolOutcome, ToolSchema,
 };
 pub use money::{Price, TokenUsage, UsageSource, Usd};
+pub use pacing::ServiceReport;
 pub use spec::{AgentSpec, PastTurn, RunSpec};
 pub use time::{RunMillis, Timestamp};
 pub use turn::Turn;

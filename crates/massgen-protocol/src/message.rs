@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{AgentId, AgentNo, CallId};
 use crate::money::{TokenUsage, Usd};
+use crate::spec::Protocol;
 use crate::time::millis;
 
 /// One request to a model: everything that the provider sees, and for whom it is made.
@@ -116,6 +117,20 @@ pub struct Reply {
     #[serde(with = "millis")]
     #[schemars(with = "u64")]
     pub duration: Duration,
+    /// Who made it; `None` for replies without a provider and those of runs before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<ReplyOrigin>,
+}
+
+/// Who made a reply. Only the same one understands the providers' items in it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct ReplyOrigin {
+    /// The protocol that it came in.
+    pub protocol: Protocol,
+    /// The host that it came from, without port.
+    pub host: String,
+    /// The model, as the configuration names it.
+    pub model: String,
 }
 
 impl Reply {

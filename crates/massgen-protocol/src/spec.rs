@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{AgentId, AgentNo};
 use crate::limits;
 use crate::money::{Price, Usd};
+use crate::pacing::Pacing;
 use crate::time::{millis, optional_millis};
 
 /// Everything that decides how a run goes. No default is left open.
@@ -90,6 +91,18 @@ pub struct AgentSpec {
     pub voting_sensitivity: VotingSensitivity,
 }
 
+impl AgentSpec {
+    /// Its own model and those that may take its place, in this order.
+    pub fn backends(&self) -> impl Iterator<Item = &BackendSpec> {
+        std::iter::once(&self.backend).chain(&self.fallback)
+    }
+
+    /// As [`backends`](Self::backends), to be changed.
+    pub fn backends_mut(&mut self) -> impl Iterator<Item = &mut BackendSpec> {
+        std::iter::once(&mut self.backend).chain(&mut self.fallback)
+    }
+}
+
 /// The model of an agent and how to reach it. Holds names of keys, never keys.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BackendSpec {
@@ -158,9 +171,26 @@ pub struct Service {
     /// Tools that the provider runs itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<ProviderTool>,
-    /// Further headers of every request (`extra_headers`); they hold no secrets.
+    /// A command that prints the key (`api_key_command`). What it prints stands for the first of `key_variables`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_command: Option<KeyCommand>,
+    /// Further headers of every request (`extra_headers`). `${NAME}` in a value stands for a variable, which is looked
+    /// up when the service is connected: values of secrets are never here.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
+    /// How calls are held back.
+    #[serde(default, skip_serializing_if = "Pacing::is_standard")]
+    pub pacing: Box<Pacing>,
+}
+
+/// A command that prints a key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyCommand {
+    /// A program and its arguments; no shell looks at them.
+    Program(Vec<String>),
+    /// A line for `sh -c`.
+    Shell(String),
 }
 
 impl Service {
@@ -172,7 +202,9 @@ impl Service {
             key_variables,
             key_header: KeyHeader::Bearer,
             tools: Vec::new(),
+            key_command: None,
             headers: BTreeMap::new(),
+            pacing: Box::default(),
         }
     }
 }

@@ -221,6 +221,7 @@ pub fn reply(items: impl IntoIterator<Item = ItemContent>) -> Reply {
         reported_cost: None,
         first_token_after: Duration::from_millis(1),
         duration: Duration::from_millis(2),
+        origin: None,
     }
 }
 

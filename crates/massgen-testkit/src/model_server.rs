@@ -32,6 +32,11 @@ use self::log::{Log, Ticket};
 /// The header by which clients name the call that a request belongs to.
 pub const CALL_HEADER: &str = "x-massgen-call";
 
+/// Ends of the paths that are answered. Those of other protocols than chat completions are for replies that are written
+/// out: [`ScriptedReply::Raw`] and [`ScriptedReply::Refuse`].
+const ENDPOINTS: [&str; 5] =
+    ["/chat/completions", "/responses", "/v1/messages", ":streamGenerateContent", "/api/chat"];
+
 type Script = Box<dyn Fn(&ReceivedRequest) -> ScriptedReply + Send + Sync>;
 
 /// A running server. Dropping it ends all streams.
@@ -154,7 +159,7 @@ async fn answer(
     if method == Method::GET && uri.path().ends_with("/models") {
         return respond(StatusCode::OK, &[], "application/json", r#"{"object":"list","data":[]}"#.into());
     }
-    if method != Method::POST || !uri.path().ends_with("/chat/completions") {
+    if method != Method::POST || !ENDPOINTS.iter().any(|end| uri.path().ends_with(end)) {
         let body = r#"{"error":{"message":"no such endpoint","type":"invalid_request_error"}}"#;
         return respond(StatusCode::NOT_FOUND, &[], "application/json", body.into());
     }

@@ -2,7 +2,7 @@
 
 use massgen_protocol::event::{AgentStatus, CallOutcome, Conversation, OutCause, WaitCause, WinnerBasis};
 use massgen_protocol::turn::{News, TallyRow, Turn};
-use massgen_protocol::{AgentNo, AnswerLabel, Envelope, Event, ToolOutcome};
+use massgen_protocol::{AgentNo, AnswerLabel, Envelope, Event, ServiceReport, ToolOutcome};
 
 use crate::agent::AgentView;
 use crate::amount::{clock, counted};
@@ -36,6 +36,10 @@ pub fn weight(event: &Event) -> Weight {
         Event::ModelCallFinished { outcome, .. } => match outcome {
             CallOutcome::Failed { .. } => Weight::Milestone,
             CallOutcome::Replied { .. } | CallOutcome::Cancelled { .. } => Weight::Silent,
+        },
+        Event::ServiceReported { report, .. } => match report {
+            ServiceReport::Stopped { .. } | ServiceReport::Restored => Weight::Milestone,
+            ServiceReport::Limited { .. } | ServiceReport::Held { .. } => Weight::Step,
         },
         Event::PromptExtended { turn, .. } => match turn {
             Turn::Results { news, .. } | Turn::Update(news) if !news.answers.is_empty() => Weight::Step,
@@ -172,6 +176,14 @@ fn describe(view: &RunView, event: &Event) -> Option<Said> {
             ),
             Look::YELLOW,
         ),
+        Event::ServiceReported { service, report, .. } => {
+            let look = match report {
+                ServiceReport::Restored => Look::GREEN,
+                ServiceReport::Limited { .. } => Look::PLAIN,
+                ServiceReport::Stopped { .. } | ServiceReport::Held { .. } => Look::YELLOW,
+            };
+            said(report.line(&clean_line(service)), look)
+        }
         Event::ModelCallFinished { outcome, .. } => match outcome {
             CallOutcome::Failed { failure } => said(format!("model call failed: {failure}"), Look::RED),
             CallOutcome::Replied { .. } | CallOutcome::Cancelled { .. } => return None,

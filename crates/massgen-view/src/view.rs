@@ -309,6 +309,9 @@ impl RunView {
                     agent.say(&format!("{kind}: {message}"));
                 });
             }
+            Event::ServiceReported { call, service, report } => {
+                self.of_agent(call.agent, |agent| agent.say(&report.line(&clean_line(service))));
+            }
             Event::ToolCallStarted { tool_use, tool_call } => {
                 self.of_agent(tool_use.call.agent, |agent| {
                     agent.say(&format!("runs {}", tool_call.name));

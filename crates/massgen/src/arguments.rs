@@ -21,7 +21,7 @@ use unavailable::{UnavailableFlags, unavailable};
 use crate::failure::Failure;
 
 /// What says how a new run is to be, and so says nothing to one that goes on.
-const OF_NEW_RUNS: [&str; 24] = [
+const OF_NEW_RUNS: [&str; 25] = [
     "question",
     "config",
     "backend",
@@ -40,6 +40,7 @@ const OF_NEW_RUNS: [&str; 24] = [
     "orchestrator_timeout",
     "max_cost",
     "max_tokens",
+    "rate_limit",
     "session_id",
     "continue_session",
     "no_session_registry",
@@ -143,6 +144,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", help_heading = "Limits", allow_negative_numbers = true,
         value_parser = numbers::tokens)]
     pub(crate) max_tokens: Option<u64>,
+    /// Keep to the rate limits that are known for the models, beside those of `rate_limits` in the configuration
+    #[arg(long, help_heading = "Limits")]
+    pub(crate) rate_limit: bool,
 
     /// No display; `KEY: value` lines for scripts on stdout
     #[arg(long, help_heading = "Output")]

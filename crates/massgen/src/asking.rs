@@ -16,6 +16,7 @@ use crate::closing::Closing;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::output::Told;
+use crate::reach::{Reach, Secrets};
 use crate::remarks::Remarks;
 use crate::run::{self, Manner, OnInterrupt, Prepared, TurnEnd};
 use crate::sessions::{OpenSession, Registration, Remembered};
@@ -29,6 +30,7 @@ pub(crate) struct Asking<'a> {
     layer: &'a JournalLayer,
     on_interrupt: OnInterrupt,
     session: OpenSession,
+    reach: Reach,
     /// Remarks about the configuration that were told: nobody wants to read them at every question.
     told: BTreeSet<String>,
 }
@@ -37,7 +39,7 @@ impl<'a> Asking<'a> {
     /// A new session, or the one that `arguments` go on with.
     ///
     /// # Errors
-    /// When there is no such session.
+    /// When there is no such session, or services cannot be reached as the environment says.
     pub(crate) fn begin(
         arguments: &'a mut Arguments,
         environment: &'a Environment,
@@ -56,7 +58,8 @@ impl<'a> Asking<'a> {
             }
             None => OpenSession::new(environment, registration(arguments)),
         };
-        Ok(Self { arguments, environment, layer, on_interrupt, session, told: BTreeSet::new() })
+        let reach = Reach::of(environment)?;
+        Ok(Self { arguments, environment, layer, on_interrupt, session, reach, told: BTreeSet::new() })
     }
 
     /// Runs `question` (`None`: the one of the command line or the configuration) and shows it, to its end. The first
@@ -71,7 +74,7 @@ impl<'a> Asking<'a> {
             self.arguments.question = Some(question.to_owned());
         }
         let paths = run::paths(self.arguments, self.environment)?;
-        let (prepared, folder) = self.start()?;
+        let (prepared, folder) = self.start().await?;
         let followed = run::follow(prepared, paths, self.environment, self.on_interrupt).await;
         self.session.end(folder.turn, &followed.record, SystemClock::start().now());
         followed.end
@@ -92,7 +95,7 @@ impl<'a> Asking<'a> {
         self.arguments
     }
 
-    fn start(&mut self) -> Result<(Prepared, RunFolder), Failure> {
+    async fn start(&mut self) -> Result<(Prepared, RunFolder), Failure> {
         let environment = self.environment;
         let mut setup = setup::prepare(self.arguments, environment)?;
         for remark in &setup.remarks {
@@ -104,14 +107,20 @@ impl<'a> Asking<'a> {
                 "warning: simulated agents answered so far in this session; from here on models are asked",
             );
         }
-        let redactor = environment.redactor(std::mem::take(&mut setup.literal_secrets));
+        let secrets = match &self.arguments.replay {
+            Some(_) => Secrets::default(),
+            None => self.reach.secrets(&setup.spec, environment).await?,
+        };
+        let literal = std::mem::take(&mut setup.literal_secrets).into_iter();
+        let redactor = environment.redactor(literal.chain(secrets.values()));
         let history = self.session.history(&|text| redactor.text(text).into_owned());
         if history.left_out > 0 {
             self.tell_once("the oldest turns of the session are left out: a prompt does not hold them all");
         }
         setup.spec.history = history.turns;
-        let keys = environment.keys(setup.literal_keys);
-        let wired = wire(&setup.spec, &[], &keys, &redactor, &run::tape(self.arguments, environment))?;
+        let keys = environment.keys(secrets.keys.into_iter().chain(setup.literal_keys));
+        let tape = run::tape(self.arguments, environment);
+        let wired = wire(&setup.spec, &[], &keys, self.reach.http(), &redactor, &tape)?;
         // Nothing is left behind in the logs by a run that cannot begin.
         let now = SystemClock::start().now();
         let folder = self.session.next_run(now, setup.meta.utc_offset_seconds, environment)?;

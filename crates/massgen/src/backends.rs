@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use massgen_config::Source;
 use massgen_config::backends::Backends;
 use massgen_model::catalog;
-use massgen_protocol::spec::{RunSpec, Wire};
+use massgen_protocol::spec::{AgentSpec, RunSpec, Wire};
 use massgen_protocol::{ModelFacts, Price, limits};
 
 use crate::environment::{Environment, is_there, read_text};
@@ -71,8 +71,7 @@ pub(crate) fn facts(backends: &Backends, kind: &str, model: &str, base_url: &str
 /// lowered to what the model can write, because providers refuse a call that asks for more.
 pub(crate) fn add_facts(spec: &mut RunSpec, backends: &Backends) {
     let budgeted = spec.budget.is_limited();
-    for agent in &mut spec.agents {
-        let backend = &mut agent.backend;
+    for backend in spec.agents.iter_mut().flat_map(AgentSpec::backends_mut) {
         let facts = match &backend.wire {
             Wire::Simulated(_) => {
                 backend.price = Some(Price::FREE);

@@ -188,8 +188,14 @@ impl Environment {
     }
 }
 
-/// The text of a file that a person wrote, or what is wrong with it. A device or a pipe is not read: it may have no end.
+/// The text of a file that a person wrote, or what is wrong with it.
 pub(crate) fn read_text(path: &Path, most_bytes: u64) -> Result<String, String> {
+    let bytes = read_bytes(path, most_bytes)?;
+    String::from_utf8(bytes).map_err(|_| "it is not text in UTF-8".to_owned())
+}
+
+/// The bytes of a file, or what is wrong with it. A device or a pipe is not read: it may have no end.
+pub(crate) fn read_bytes(path: &Path, most_bytes: u64) -> Result<Vec<u8>, String> {
     let metadata = fs_err::metadata(path).map_err(|error| why(&error))?;
     if metadata.is_dir() {
         return Err("it is a folder".to_owned());
@@ -200,8 +206,7 @@ pub(crate) fn read_text(path: &Path, most_bytes: u64) -> Result<String, String> 
     if metadata.len() > most_bytes {
         return Err(format!("it has {} bytes; at most {most_bytes} are read", metadata.len()));
     }
-    let bytes = fs_err::read(path).map_err(|error| why(&error))?;
-    String::from_utf8(bytes).map_err(|_| "it is not text in UTF-8".to_owned())
+    fs_err::read(path).map_err(|error| why(&error))
 }
 
 /// Whether there is something at `path`.

@@ -131,7 +131,8 @@ fn every_example_loads_strictly_and_its_head_tells_the_keys_that_it_needs() {
             .draft
             .agents
             .iter()
-            .filter_map(|agent| agent.backend.service())
+            .flat_map(massgen_protocol::AgentSpec::backends)
+            .filter_map(|backend| backend.service())
             .flat_map(|service| service.key_variables.clone())
             .collect();
         assert!(!told("Needs").is_empty(), "{}", example.name);

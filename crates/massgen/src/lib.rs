@@ -27,9 +27,12 @@ mod git;
 mod inbox;
 mod information;
 mod interactive;
+mod key_command;
 mod logs;
+mod models;
 mod output;
 mod pages;
+mod reach;
 mod remarks;
 mod run;
 mod sessions;
@@ -162,6 +165,7 @@ fn perform_command(command: &Subcommand) -> Result<u8, Failure> {
             let form = if doctor.json { Form::Json } else { Form::Text };
             doctor::perform(form, &Environment::of_process()?)
         }
+        Subcommand::Models(options) => models::perform(options, &Environment::for_telling()?),
         Subcommand::Viewer(_) => Err(unavailable::VIEWER.command_failure()),
         Subcommand::Export(_) => Err(unavailable::EXPORT.command_failure()),
         Subcommand::Shares(_) => Err(unavailable::SHARES.command_failure()),

@@ -27,6 +27,7 @@ use crate::environment::Environment;
 use crate::failure::{CONFIGURATION, Failure, INTERRUPTED, SUCCESS, code_of};
 use crate::interactive::terminal_mode::Unseen;
 use crate::output::{Lines, Output, Told, Written};
+use crate::reach::{Reach, Secrets};
 use crate::remarks::Remarks;
 use crate::sessions::OpenSession;
 use crate::shell::quoted;
@@ -132,12 +133,18 @@ async fn resume(
             .hint("it was killed before it began; ask the question again")
     })?;
     let is_over = matches!(state.phase(), Phase::Finished { .. });
-    let redactor = environment.redactor([]);
-    let keys = environment.keys([]);
+    let mut reach = Reach::of(environment)?;
+    let secrets = if is_over || arguments.replay.is_some() {
+        Secrets::default()
+    } else {
+        reach.secrets(state.spec(), environment).await?
+    };
+    let redactor = environment.redactor(secrets.values());
+    let keys = environment.keys(secrets.keys);
     let wired = if is_over {
         Wired::default()
     } else {
-        wire(state.spec(), &past, &keys, &redactor, &tape(arguments, environment))?
+        wire(state.spec(), &past, &keys, reach.http(), &redactor, &tape(arguments, environment))?
     };
     let mut kept = meta_of(&past).and_then(|meta| OpenSession::of_run(meta, &folder, environment));
     let (journal, closing) = Closing::watch(layer.around(Arc::new(journal)));

@@ -237,6 +237,7 @@ pub(crate) fn settings(arguments: &Arguments, environment: &Environment) -> Resu
         }),
         max_cost: arguments.max_cost,
         max_tokens: arguments.max_tokens,
+        rate_limit: arguments.rate_limit,
         simulate: arguments.simulate,
         context_paths: arguments.context_paths.clone(),
     })
@@ -385,8 +386,9 @@ fn unconfigured(environment: &Environment, backends: &Backends) -> Result<String
 /// A cost limit that cannot be held, said before the run.
 fn unpriced(spec: &RunSpec) -> Option<String> {
     spec.budget.max_cost?;
-    let unknown = spec.agents.iter().filter(|agent| agent.backend.price.is_none());
-    let models: Vec<String> = unknown.map(|agent| format!("`{}`", agent.backend.model)).collect();
+    let backends = spec.agents.iter().flat_map(AgentSpec::backends);
+    let unknown = backends.filter(|backend| backend.price.is_none());
+    let models: Vec<String> = unknown.map(|backend| format!("`{}`", backend.model)).collect();
     if models.is_empty() {
         return None;
     }

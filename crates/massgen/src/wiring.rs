@@ -9,10 +9,10 @@ use massgen_model::cassette::{
     Cassette, CassetteWriter, Header, Pace, Recorder, Redaction, Replay, Replayer,
 };
 use massgen_model::simulated::SimulatedTeam;
-use massgen_model::{HttpClient, KeySource, connect};
+use massgen_model::{HttpClient, KeySource, Ladder, connect_backend};
 use massgen_ports::tools::NoTools;
 use massgen_ports::{Journal, Model, ToolHost};
-use massgen_protocol::spec::{RunSpec, Wire};
+use massgen_protocol::spec::{BackendSpec, RunSpec, Wire};
 use massgen_protocol::{AgentId, AgentNo, Envelope, Event};
 
 use crate::environment::SEARCHED;
@@ -51,6 +51,7 @@ pub(crate) fn wire(
     spec: &RunSpec,
     past: &[Envelope],
     keys: &dyn KeySource,
+    http: &HttpClient,
     redactor: &Redactor,
     tape: &Tape,
 ) -> Result<Wired, Failure> {
@@ -61,7 +62,7 @@ pub(crate) fn wire(
     };
     let mut models = match &tape.replay {
         Some(path) => replayed(spec, past, path, &redaction)?,
-        None => connected(spec, keys, &team)?,
+        None => connected(spec, keys, http, &team)?,
     };
     let recording = match &tape.record {
         Some(path) => {
@@ -81,9 +82,9 @@ pub(crate) fn wire(
 fn connected(
     spec: &RunSpec,
     keys: &dyn KeySource,
+    http: &HttpClient,
     team: &SimulatedTeam,
 ) -> Result<BTreeMap<AgentId, Arc<dyn Model>>, Failure> {
-    let http = HttpClient::new();
     let mut models: BTreeMap<AgentId, Arc<dyn Model>> = BTreeMap::new();
     for agent in &spec.agents {
         let model: Arc<dyn Model> = match &agent.backend.wire {
@@ -96,17 +97,30 @@ fn connected(
                     )));
                 }
             },
-            Wire::Service(_) => connect(agent, keys, &http).map_err(|error| {
-                let failure = Failure::configuration(format!("agent `{}`: {error}", agent.id));
-                match error.hint() {
-                    Some(hint) => failure.hint(hint),
-                    None => failure.hint(format!("keys are looked for in {SEARCHED}")),
-                }
-            })?,
+            Wire::Service(_) => reached(&agent.id, &agent.backend, keys, http)?,
         };
+        let others = agent.fallback.iter().map(|backend| reached(&agent.id, backend, keys, http));
+        let others: Vec<_> = others.collect::<Result<_, _>>()?;
+        let model = if others.is_empty() { model } else { Arc::new(Ladder::new(model, others)) };
         models.insert(agent.id.clone(), model);
     }
     Ok(models)
+}
+
+/// The model of a service.
+fn reached(
+    agent: &AgentId,
+    backend: &BackendSpec,
+    keys: &dyn KeySource,
+    http: &HttpClient,
+) -> Result<Arc<dyn Model>, Failure> {
+    connect_backend(backend, keys, http).map_err(|error| {
+        let failure = Failure::configuration(format!("agent `{agent}`: {error}"));
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure.hint(format!("keys are looked for in {SEARCHED}")),
+        }
+    })
 }
 
 fn replayed(

@@ -40,7 +40,7 @@ pub(crate) fn figures(program: &Path) -> Result<Vec<Figure>> {
 /// request took and how many finished ones came again.
 fn run(program: &Path) -> Result<(f64, usize)> {
     let mut server = ModelServer::start(Schedule::default())?;
-    let stage = Stage::new(program, &configuration(&agents(AGENTS), &server.base_url), super::KEY)?;
+    let stage = Stage::new(program, &configuration(&agents(AGENTS, &server.base_url)), super::KEY)?;
     let mut child = stage.spawn(stage.ask(super::QUESTION))?;
     let begin = Instant::now();
     while server.begun()? < 2 * AGENTS {

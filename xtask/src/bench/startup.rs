@@ -17,8 +17,8 @@ const MOST_MB: f64 = 15.0;
 const MOST_FILE_MB: f64 = 40.0;
 
 pub(crate) fn figures(program: &Path) -> Result<Vec<Figure>> {
-    let agents = ["a", "b", "c"].map(|id| Agent { id: id.to_owned(), model: id.to_owned() });
-    let stage = Stage::new(program, &configuration(&agents, "http://127.0.0.1:9/v1"), super::KEY)?;
+    let agents = ["a", "b", "c"].map(|id| Agent::of_chat_completions(id, id, "http://127.0.0.1:9/v1"));
+    let stage = Stage::new(program, &configuration(&agents), super::KEY)?;
     let help = read(Command::new(program).arg("--help").env_clear())?;
     let floor = repeat(&stage, &Command::new("/bin/true"))?;
     let mut figures = Vec::new();

@@ -46,7 +46,7 @@ pub(crate) fn figures(program: &Path) -> Result<Vec<Figure>> {
 fn run(program: &Path, chunks: u32) -> Result<(Usage, usize)> {
     let schedule = Schedule { first_token_ms: 0, chunks, chunk_ms: 0, answer_bytes: ANSWER_BYTES };
     let mut server = ModelServer::start(schedule)?;
-    let stage = Stage::new(program, &configuration(&agents(1), &server.base_url), super::KEY)?;
+    let stage = Stage::new(program, &configuration(&agents(1, &server.base_url)), super::KEY)?;
     let file = stage.folder().join("usage.json");
     let mut child = stage.spawn(measure::measured(&stage.ask(super::QUESTION), &file)?)?;
     wait(&mut child, LONGEST)?

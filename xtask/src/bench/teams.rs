@@ -63,16 +63,18 @@ pub(crate) fn figures(program: &Path) -> Result<Vec<Figure>> {
 }
 
 /// The models of a team, each with a name of its own.
-pub(crate) fn agents(count: usize) -> Vec<Agent> {
+pub(crate) fn agents(count: usize, base_url: &str) -> Vec<Agent> {
     (1..=count)
-        .map(|number| Agent { id: format!("agent{number:03}"), model: format!("model-{number:03}") })
+        .map(|number| {
+            Agent::of_chat_completions(format!("agent{number:03}"), format!("model-{number:03}"), base_url)
+        })
         .collect()
 }
 
 fn run(program: &Path, team: &Team) -> Result<Run> {
     let count = team.agents;
     let mut server = ModelServer::start(Schedule::default())?;
-    let stage = Stage::new(program, &configuration(&agents(count), &server.base_url), super::KEY)?;
+    let stage = Stage::new(program, &configuration(&agents(count, &server.base_url)), super::KEY)?;
     let file = stage.folder().join("usage.json");
     let mut child = stage.spawn(measure::measured(&stage.ask(super::QUESTION), &file)?)?;
     wait(&mut child, LONGEST)?

@@ -108,9 +108,12 @@ pub(crate) const CONFINED: &[Confined] = &[
     // The wire.
     confined("rig-core", &["massgen-model"], "one crate knows the providers' protocols"),
     confined("reqwest", &["massgen-model"], "one crate opens connections to providers"),
-    confined("rustls", &["massgen-model"], "goes with the connections"),
+    confined(
+        "rustls",
+        &["massgen-model", "massgen-testkit"],
+        "goes with the connections, and with the server of the tests that has a certificate",
+    ),
     confined("backon", &["massgen-model"], "one retry policy"),
-    confined("governor", &["massgen-model"], "one rate limit"),
     // Storage.
     confined("rusqlite", &["massgen-journal"], "one owner of the database"),
     // Texts.
@@ -185,6 +188,8 @@ pub(crate) const CONFINED: &[Confined] = &[
     ),
     // Development.
     confined("axum", &["massgen-testkit"], "the model server of the tests"),
+    confined("rcgen", &["massgen-testkit"], "certificates of the tests"),
+    confined("tokio-rustls", &["massgen-testkit"], "the server of the tests that has a certificate"),
     confined("cargo_metadata", &["xtask"], "development tasks"),
     confined("anstyle", &["xtask"], "the picture of a run"),
     confined("anstyle-svg", &["xtask"], "the picture of a run"),

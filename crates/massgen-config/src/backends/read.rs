@@ -1,9 +1,10 @@
 //! From the text of a table of backend types to the table: the one that is compiled in, and what a user's file changes
 //! in it.
 
+use massgen_protocol::spec::{KeyHeader, Protocol};
 use massgen_protocol::{ModelFacts, Price, Usd};
 
-use super::{BackendType, Backends, Capability, FileAccess, GENERAL, Host, KeysAre, Model, Support};
+use super::{BackendType, Backends, Capability, FileAccess, GENERAL, Host, KeysAre, Model, REGION, Support};
 use crate::check::{join, nearest, shortened};
 use crate::endpoint::Endpoint;
 use crate::finding::{Finding, Findings};
@@ -16,7 +17,7 @@ use crate::source::Source;
 const TOP: &[&str] = &["backends", "hosts"];
 
 /// Keys of a type that a user may change.
-const USERS: &[&str] = &["default_model", "base_url", "key_variables", "models"];
+const USERS: &[&str] = &["default_model", "base_url", "key_variables", "models", "protocol", "key_header"];
 
 /// Keys of a type in the table itself.
 const OURS: &[&str] = &[
@@ -24,6 +25,9 @@ const OURS: &[&str] = &[
     "base_url",
     "key_variables",
     "models",
+    "protocol",
+    "key_header",
+    "region_variables",
     "display_name",
     "provider",
     "base_url_variable",
@@ -60,7 +64,27 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("files", "mcp"),
     ("capabilities", "[web_search]"),
     ("support", "provider"),
-    ("speaks", "the Gemini protocol"),
+    ("speaks", "the protocol of an agent program"),
+    ("protocol", "chat_completions"),
+    ("key_header", "bearer"),
+    ("region_variables", "[AWS_REGION]"),
+];
+
+/// The protocols by their names.
+const PROTOCOLS: [(&str, Protocol); 5] = [
+    ("chat_completions", Protocol::ChatCompletions),
+    ("responses", Protocol::Responses),
+    ("messages", Protocol::Messages),
+    ("gemini", Protocol::Gemini),
+    ("ollama", Protocol::Ollama),
+];
+
+/// The headers for keys by their names.
+const KEY_HEADERS: [(&str, KeyHeader); 4] = [
+    ("bearer", KeyHeader::Bearer),
+    ("api_key", KeyHeader::ApiKey),
+    ("x_api_key", KeyHeader::XApiKey),
+    ("x_goog_api_key", KeyHeader::XGoogApiKey),
 ];
 
 /// Most tokens that are believed of a context window or of an output.
@@ -195,7 +219,10 @@ impl Reader {
             name: entry.key.clone(),
             display_name,
             provider,
+            protocol: Protocol::ChatCompletions,
+            key_header: KeyHeader::Bearer,
             base_url: None,
+            region_variables: self.texts(node, path, "region_variables").unwrap_or_default(),
             base_url_variable,
             key_variables: Vec::new(),
             other_auth,
@@ -215,10 +242,20 @@ impl Reader {
             backend.default_model = Some(model.to_owned());
         }
         if self.author == Author::User && matches!(backend.support, Support::Simulated | Support::Never) {
-            for key in ["base_url", "key_variables"].into_iter().filter(|key| node.get(key).is_some()) {
+            for key in ["base_url", "key_variables", "protocol", "key_header"]
+                .into_iter()
+                .filter(|key| node.get(key).is_some())
+            {
                 let message = format!("`{key}` has no effect on the type `{}`", backend.name);
                 self.at_key(node, path, key, message, "remove it");
             }
+        }
+        if let Some(protocol) = self.named(node, path, "protocol", &PROTOCOLS) {
+            backend.protocol = protocol;
+            backend.key_header = usual_key_header(protocol);
+        }
+        if let Some(header) = self.named(node, path, "key_header", &KEY_HEADERS) {
+            backend.key_header = header;
         }
         if let Some(url) = self.text(node, path, "base_url") {
             match Endpoint::parse(url) {
@@ -392,6 +429,17 @@ impl Reader {
         text
     }
 
+    /// One of the things that have a name in `table`.
+    fn named<T: Copy>(&mut self, node: &Node, path: &str, key: &str, table: &[(&str, T)]) -> Option<T> {
+        let name = self.text(node, path, key)?;
+        let found = table.iter().find(|(known, _)| *known == name).map(|(_, thing)| *thing);
+        if found.is_none() {
+            let names: Vec<String> = table.iter().map(|(known, _)| format!("`{known}`")).collect();
+            self.wrong(node, path, key, &format!("one of {}", names.join(", ")));
+        }
+        found
+    }
+
     fn texts(&mut self, node: &Node, path: &str, key: &str) -> Option<Vec<String>> {
         let items = node.get(key)?.list();
         let texts = items.and_then(|items| items.iter().map(|item| item.text().map(str::to_owned)).collect());
@@ -483,6 +531,15 @@ impl Reader {
     }
 }
 
+/// The header that the inventor of a protocol wants the key in.
+fn usual_key_header(protocol: Protocol) -> KeyHeader {
+    match protocol {
+        Protocol::ChatCompletions | Protocol::Responses | Protocol::Ollama => KeyHeader::Bearer,
+        Protocol::Messages => KeyHeader::XApiKey,
+        Protocol::Gemini => KeyHeader::XGoogApiKey,
+    }
+}
+
 impl Backends {
     /// Where a user's file moves a type or a host, the keys of the type follow, unless it names them: a key goes to
     /// the host of the provider that gave it.
@@ -491,7 +548,9 @@ impl Backends {
             let Some(backend) = self.types.get(at) else { break };
             let follows =
                 backend.support == Support::Provider && backend.keys_are_named == KeysAre::OfTheHost;
-            let Some(url) = backend.base_url.clone().filter(|_| follows) else { continue };
+            // An address with a region in it is the provider's own.
+            let moved = backend.base_url.clone().filter(|url| follows && !url.contains(REGION));
+            let Some(url) = moved else { continue };
             let variables = self.host_key_variables(&url).to_vec();
             if let Some(backend) = self.types.get_mut(at) {
                 backend.key_variables = variables;

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use massgen_protocol::AgentId;
 use massgen_protocol::limits;
-use massgen_protocol::spec::{AgentSpec, VotingSensitivity};
+use massgen_protocol::spec::{AgentSpec, BackendSpec, VotingSensitivity};
 
 use super::Lower;
+use super::backend::Slot;
+use super::calls::RateTable;
 use crate::finding::{Finding, Severity};
 use crate::literal::LiteralKey;
 use crate::node::{Node, Origin, Value};
@@ -15,7 +17,8 @@ use crate::node::{Node, Origin, Value};
 #[derive(Default)]
 pub(super) struct Team {
     pub(super) agents: Vec<AgentSpec>,
-    pub(super) origins: Vec<Origin>,
+    /// Where the backends of each agent stand, its own first.
+    pub(super) origins: Vec<Vec<Origin>>,
     pub(super) literal_keys: Vec<LiteralKey>,
 }
 
@@ -28,10 +31,6 @@ pub(super) struct Place<'a> {
 }
 
 const EXAMPLE: &str = "for example `agents: [{id: a, backend: {type: openai, model: gpt-5.4}}]`";
-
-/// Flags of tools that OpenAI runs itself.
-const OPENAI_TOOLS: &[&str] =
-    &["enable_web_search", "enable_code_interpreter", "enable_code_execution", "enable_computer_use"];
 
 impl Lower<'_> {
     pub(super) fn team(&mut self, root: &Node) -> Team {
@@ -73,7 +72,7 @@ impl Lower<'_> {
                 list.iter().enumerate().map(|(i, agent)| (format!("agents[{i}]"), agent)).collect()
             }
         };
-        self.note_openai(&written);
+        let rates = self.rates(root);
         let mut seen: BTreeMap<AgentId, (String, Origin)> = BTreeMap::new();
         for (position, (path, node)) in written.iter().enumerate() {
             let Value::Map(_) = node.value else { continue };
@@ -82,10 +81,27 @@ impl Lower<'_> {
             let sensitivity = self
                 .sensitivity(node.get("voting_sensitivity"), &format!("{path}.voting_sensitivity"))
                 .unwrap_or(default);
-            let backend = self.backend(node, &place, id.as_ref(), &mut team.literal_keys);
+            let mut slot = Slot { path: format!("{path}.backend"), position, entry: 0, agent: id.as_ref() };
+            let mut origins = vec![node.get("backend").unwrap_or(node).origin.clone()];
+            let own = node.get("backend");
+            if own.is_none() {
+                let hint = "for example `backend: {type: openai, model: gpt-5.4}`";
+                let message = "the agent has no `backend`";
+                self.report(Finding::error(&slot.path, message).hint(hint).at(&node.origin));
+            }
+            let backend = own.and_then(|own| self.reached(own, &slot, &rates, &mut team.literal_keys));
+            let mut fallback = Vec::new();
+            for (i, node) in node.get("fallback").and_then(Node::list).unwrap_or_default().iter().enumerate()
+            {
+                slot.path = format!("{path}.fallback[{i}]");
+                slot.entry = i + 1;
+                if let Some(backend) = self.reached(node, &slot, &rates, &mut team.literal_keys) {
+                    fallback.push(backend);
+                    origins.push(node.origin.clone());
+                }
+            }
             if let (Some(id), Some(backend)) = (id, backend) {
                 let system_message = node.get("system_message").and_then(Node::text).map(str::to_owned);
-                let fallback = Vec::new();
                 team.agents.push(AgentSpec {
                     id,
                     backend,
@@ -93,48 +109,23 @@ impl Lower<'_> {
                     system_message,
                     voting_sensitivity: sensitivity,
                 });
-                team.origins.push(node.get("backend").unwrap_or(node).origin.clone());
+                team.origins.push(origins);
             }
         }
         team
     }
 
-    /// Says once that OpenAI is not reached over its own protocol: as a warning at the first built-in tool that is asked
-    /// for, else as a notice at the first agent.
-    fn note_openai(&mut self, agents: &[(String, &Node)]) {
-        let mut note: Option<Finding> = None;
-        for (path, agent) in agents {
-            let Some(backend) = agent.get("backend") else {
-                continue;
-            };
-            let Some(kind) = backend.get("type").filter(|kind| kind.text() == Some("openai")) else {
-                continue;
-            };
-            let asked = OPENAI_TOOLS
-                .iter()
-                .filter_map(|key| backend.entry(key))
-                .find(|entry| entry.node.bool() == Some(true));
-            let message =
-                "`openai` is reached over Chat Completions in this version, without OpenAI's built-in tools";
-            match asked {
-                Some(entry) => {
-                    let path = format!("{path}.backend.{}", entry.key);
-                    let hint = "the agents answer from what they know";
-                    let severity = self.limit(Severity::Warning);
-                    return self
-                        .report(Finding::new(severity, path, message).hint(hint).at(&entry.key_origin));
-                }
-                None if note.is_none() => {
-                    let path = format!("{path}.backend.type");
-                    note =
-                        Some(Finding::notice(path, message).hint("answers come as usual").at(&kind.origin));
-                }
-                None => {}
-            }
-        }
-        if let Some(note) = note {
-            self.report(note);
-        }
+    /// A backend with all that is said about its calls.
+    fn reached(
+        &mut self,
+        node: &Node,
+        slot: &Slot<'_>,
+        rates: &RateTable,
+        literal_keys: &mut Vec<LiteralKey>,
+    ) -> Option<BackendSpec> {
+        let mut backend = self.backend(node, slot, literal_keys)?;
+        self.calls(node, &slot.path, &mut backend, rates);
+        Some(backend)
     }
 
     fn agent_id(

@@ -8,15 +8,10 @@ use massgen_protocol::spec::{BackendSpec, Service, SimulatedSpec, Wire};
 use massgen_protocol::{AgentId, Price};
 
 use super::Lower;
-use super::agents::Place;
 use crate::backends::{BackendType, Support};
-use crate::check::join;
-use crate::endpoint::{Endpoint, Transport};
-use crate::expand::only_reference;
 use crate::finding::{Finding, Severity};
 use crate::literal::LiteralKey;
-use crate::node::{Entry, Node, Origin, Value};
-use crate::{passthrough, secrets};
+use crate::node::{Node, Origin, Value};
 
 /// From a request to the first part of the reply of the simulated model, when nothing is written.
 const SIMULATED_LATENCY_MS: u64 = 300;
@@ -24,13 +19,12 @@ const SIMULATED_LATENCY_MS: u64 = 300;
 /// Speed of the simulated model, in tokens per second, when nothing is written.
 const SIMULATED_SPEED: u32 = 200;
 
-/// Parameters of Chat Completions that go to the provider under their own name.
-const PARAMETERS: &[&str] = &[
+/// Keys that mean something to a provider and nothing to the simulated model.
+const PROVIDER_ONLY: &[&str] = &[
     "temperature",
     "top_p",
     "top_k",
     "min_p",
-    "seed",
     "stop",
     "presence_penalty",
     "frequency_penalty",
@@ -42,32 +36,66 @@ const PARAMETERS: &[&str] = &[
     "service_tier",
     "chat_template_kwargs",
     "separate_reasoning",
+    "base_url",
+    "api_key",
+    "api_key_command",
+    "reasoning",
+    "text",
+    "extra_body",
+    "extra_headers",
+    "organization",
+    "region",
+    "azure_endpoint",
+    "api_version",
+    "enable_web_search",
+    "enable_x_search",
+    "enable_code_execution",
+    "enable_code_interpreter",
+    "thinking",
+    "thinking_config",
+    "betas",
+    "output_schema",
 ];
-
-/// Further keys that mean something to a provider and nothing to the simulated model.
-const PROVIDER_ONLY: &[&str] = &["base_url", "api_key", "reasoning", "text", "extra_body"];
 
 /// Keys that only the simulated model has.
 const SIMULATED_ONLY: &[&str] = &["latency_ms", "tokens_per_second", "script"];
 
-/// Fields of a request that massgen sets itself.
-const OWN_FIELDS: &[&str] = &["model", "messages", "stream", "stream_options", "tools", "tool_choice", "n"];
+/// Where a backend stands, and whose it is.
+pub(super) struct Slot<'a> {
+    /// Its path, for findings.
+    pub(super) path: String,
+    /// The position of its agent, from 0.
+    pub(super) position: usize,
+    /// Which backend of the agent it is: 0 is its own, others are entries of its fallback list, from 1.
+    pub(super) entry: usize,
+    /// Its agent, when that has a name.
+    pub(super) agent: Option<&'a AgentId>,
+}
+
+impl Slot<'_> {
+    /// The name that stands for a key that is in no variable.
+    pub(super) fn key_variable(&self) -> String {
+        match self.entry {
+            0 => format!("MASSGEN_AGENT_{}_KEY", self.position + 1),
+            entry => format!("MASSGEN_AGENT_{}_FALLBACK_{entry}_KEY", self.position + 1),
+        }
+    }
+}
 
 /// A backend on its way to the specification.
-struct Draft<'a> {
-    node: &'a Node,
-    path: String,
-    kind: &'a BackendType,
-    place: &'a Place<'a>,
+pub(super) struct Draft<'a> {
+    pub(super) node: &'a Node,
+    pub(super) kind: &'a BackendType,
+    pub(super) slot: &'a Slot<'a>,
 }
 
 impl Draft<'_> {
-    fn at(&self, key: &str) -> String {
-        format!("{}.{key}", self.path)
+    pub(super) fn at(&self, key: &str) -> String {
+        format!("{}.{key}", self.slot.path)
     }
 
     /// What to do, said for where the backend was named: by a flag, or in a file.
-    fn advice(&self, for_a_flag: &'static str, for_a_file: &'static str) -> &'static str {
+    pub(super) fn advice(&self, for_a_flag: &'static str, for_a_file: &'static str) -> &'static str {
         match self.node.origin {
             Origin::Flag(_) => for_a_flag,
             Origin::File(_) | Origin::Environment { .. } | Origin::BuiltIn => for_a_file,
@@ -76,39 +104,38 @@ impl Draft<'_> {
 }
 
 impl<'a> Lower<'a> {
+    /// The backend that `node` describes. Keys that stand in it go into `literal_keys`.
     pub(super) fn backend(
         &mut self,
-        agent: &Node,
-        place: &Place<'_>,
-        id: Option<&AgentId>,
+        node: &Node,
+        slot: &Slot<'_>,
         literal_keys: &mut Vec<LiteralKey>,
     ) -> Option<BackendSpec> {
-        let path = format!("{}.backend", place.path);
-        let Some(node) = agent.get("backend") else {
-            let hint = "for example `backend: {type: openai, model: gpt-5.4}`";
-            self.report(Finding::error(path, "the agent has no `backend`").hint(hint).at(&agent.origin));
-            return None;
-        };
         let Value::Map(_) = node.value else { return None };
-        let kind = self.backend_type(node, &path)?;
-        let draft = Draft { node, path, kind, place };
+        let kind = self.backend_type(node, &slot.path)?;
+        let draft = Draft { node, kind, slot };
         if !kind.support.runs() {
-            self.judge_only(&draft, id, literal_keys);
+            self.judge_only(&draft, literal_keys);
             return None;
         }
         let model = self.model(&draft)?;
         let max_output_tokens = node.get("max_tokens").and_then(Node::int);
-        let spec = |wire, parameters, price| BackendSpec {
-            kind: kind.name.clone(),
-            wire,
-            model,
-            max_output_tokens,
-            context_window: None,
-            price,
-            parameters,
-        };
         if kind.support == Support::Simulated {
-            return Some(spec(Wire::Simulated(self.simulated(&draft)), BTreeMap::new(), Some(Price::FREE)));
+            if slot.entry > 0 {
+                let message = "a simulated model cannot take the place of a real one";
+                let hint = "name a model that answers, or remove the entry";
+                self.report(Finding::error(draft.at("type"), message).hint(hint).at(&node.origin));
+                return None;
+            }
+            return Some(BackendSpec {
+                kind: kind.name.clone(),
+                wire: Wire::Simulated(self.simulated(&draft)),
+                model,
+                max_output_tokens,
+                context_window: None,
+                price: Some(Price::FREE),
+                parameters: BTreeMap::new(),
+            });
         }
         for key in SIMULATED_ONLY {
             if let Some(entry) = node.entry(key) {
@@ -116,15 +143,23 @@ impl<'a> Lower<'a> {
                 self.report(Finding::error(draft.at(key), message).hint("remove it").at(&entry.key_origin));
             }
         }
-        let endpoint = self.endpoint(&draft)?;
-        let key_variables = self.key_variables(&draft, &endpoint, id, literal_keys);
-        let parameters = self.parameters(&draft, &endpoint);
-        let service = Service::chat_completions(endpoint.url, key_variables);
-        Some(spec(Wire::Service(service), parameters, None))
+        let found = self.endpoint(&draft);
+        let parameters = self.parameters(&draft, found.as_ref().map(|found| &found.endpoint));
+        let tools = self.provider_tools(&draft, &model, found.as_ref().map(|found| &found.endpoint));
+        let service = self.service(&draft, found?, &model, literal_keys)?;
+        Some(BackendSpec {
+            kind: kind.name.clone(),
+            wire: Wire::Service(Service { tools, ..service }),
+            model,
+            max_output_tokens,
+            context_window: None,
+            price: None,
+            parameters,
+        })
     }
 
     /// What can be said of a backend whose protocol is not there yet.
-    fn judge_only(&mut self, draft: &Draft<'_>, id: Option<&AgentId>, literal_keys: &mut Vec<LiteralKey>) {
+    fn judge_only(&mut self, draft: &Draft<'_>, literal_keys: &mut Vec<LiteralKey>) {
         // An agent of a framework names its model in the framework's own settings.
         if draft.node.get("agent_config").or_else(|| draft.node.get("group_config")).is_none() {
             self.model(draft);
@@ -133,7 +168,7 @@ impl<'a> Lower<'a> {
             self.endpoint(draft);
         }
         if let Some(node) = draft.node.get("api_key") {
-            self.written_key(draft, node, id, literal_keys);
+            self.written_key(draft, node, literal_keys);
         }
         self.free_parameters(draft, &mut BTreeMap::new());
     }
@@ -199,21 +234,20 @@ impl<'a> Lower<'a> {
 
     fn simulated(&mut self, draft: &Draft<'_>) -> SimulatedSpec {
         let node = draft.node;
-        let idle: Vec<_> = PARAMETERS
+        let idle: Vec<_> = PROVIDER_ONLY
             .iter()
-            .chain(PROVIDER_ONLY)
-            .filter(|key| **key != "seed" && node.get(key).is_some())
+            .filter(|key| node.get(key).is_some())
             .map(|key| format!("`{key}`"))
             .collect();
         if !idle.is_empty() {
             let message = format!("without effect on a simulated model: {}", idle.join(", "));
             self.report(
-                Finding::notice(&draft.path, message)
+                Finding::notice(&draft.slot.path, message)
                     .hint("remove it, or choose a real type")
                     .at(&node.origin),
             );
         }
-        let position = u64::try_from(draft.place.position).unwrap_or_default();
+        let position = u64::try_from(draft.slot.position).unwrap_or_default();
         let speed = node.get("tokens_per_second").and_then(Node::int).unwrap_or(SIMULATED_SPEED);
         let script = node.get("script").and_then(Node::text);
         SimulatedSpec {
@@ -224,221 +258,6 @@ impl<'a> Lower<'a> {
             tokens_per_second: NonZeroU32::new(speed),
             script: script
                 .map(|script| self.by.working_directory.join(script).to_string_lossy().into_owned()),
-        }
-    }
-
-    fn endpoint(&mut self, draft: &Draft<'_>) -> Option<Endpoint> {
-        let path = draft.at("base_url");
-        let Some(node) = draft.node.get("base_url") else {
-            let parsed = draft.kind.base_url.as_deref().and_then(|url| Endpoint::parse(url).ok());
-            if parsed.is_none() {
-                self.report(
-                    Finding::error(path, format!("the type `{}` needs a `base_url`", draft.kind.name))
-                        .hint(draft.advice(
-                            "add `--base-url` with the address, up to and without `/chat/completions`",
-                            "write the address of the service, up to and without `/chat/completions`",
-                        ))
-                        .at(&draft.node.origin),
-                );
-            }
-            return parsed;
-        };
-        match Endpoint::parse(node.text().filter(|text| !self.waits(text))?) {
-            Ok(endpoint) => Some(endpoint),
-            Err(why) => {
-                self.report(
-                    Finding::error(path, format!("`base_url` is no address: it {why}"))
-                        .hint("for example `base_url: http://localhost:8080/v1`")
-                        .at(&node.origin),
-                );
-                None
-            }
-        }
-    }
-
-    /// The names of the variables that may hold the key. A key goes to the host of the provider that gave it, to a
-    /// server of the user's own whose variable is set, or where the configuration sends it by name; nowhere else.
-    fn key_variables(
-        &mut self,
-        draft: &Draft<'_>,
-        endpoint: &Endpoint,
-        id: Option<&AgentId>,
-        literal_keys: &mut Vec<LiteralKey>,
-    ) -> Vec<String> {
-        let variables = match draft.node.get("api_key") {
-            Some(node) => self.written_key(draft, node, id, literal_keys),
-            None if draft.kind.support == Support::OwnServer => {
-                let set = |name: &&String| (self.by.lookup)(name).is_some_and(|value| !value.is_empty());
-                draft.kind.key_variables.iter().filter(set).cloned().collect()
-            }
-            None if draft.kind.keys_go_to(endpoint) => draft.kind.key_variables.clone(),
-            None if endpoint.is_loopback() => Vec::new(),
-            None => {
-                let known = self.by.backends.host_key_variables(&endpoint.url);
-                if known.is_empty() {
-                    self.tell_no_key(draft, endpoint);
-                }
-                known.to_vec()
-            }
-        };
-        if endpoint.transport == Transport::Open && !endpoint.is_loopback() && !variables.is_empty() {
-            let origin = &draft.node.get("base_url").unwrap_or(draft.node).origin;
-            self.report(
-                Finding::warning(
-                    draft.at("base_url"),
-                    format!("the key travels readable to `{}`", endpoint.host),
-                )
-                .hint("use `https://`")
-                .at(origin),
-            );
-        }
-        variables
-    }
-
-    fn tell_no_key(&mut self, draft: &Draft<'_>, endpoint: &Endpoint) {
-        // A readable address is almost always a server of one's own, which wants no key.
-        let severity = match endpoint.transport {
-            Transport::Secure => Severity::Warning,
-            Transport::Open => Severity::Notice,
-        };
-        let variable = draft.kind.key_variables.first().map_or("MY_API_KEY", String::as_str);
-        let origin = &draft.node.get("base_url").unwrap_or(draft.node).origin;
-        self.report(
-            Finding::new(
-                severity,
-                draft.at("base_url"),
-                format!("no key is sent to `{}`: its provider is not known", endpoint.host),
-            )
-            .hint(format!("if it wants one, name its variable: `api_key: ${{{variable}}}`"))
-            .at(origin),
-        );
-    }
-
-    fn written_key(
-        &mut self,
-        draft: &Draft<'_>,
-        node: &Node,
-        id: Option<&AgentId>,
-        literal_keys: &mut Vec<LiteralKey>,
-    ) -> Vec<String> {
-        let path = draft.at("api_key");
-        let Some(text) = node.text() else {
-            return Vec::new();
-        };
-        if let Some(variable) = only_reference(text) {
-            return vec![variable.to_owned()];
-        }
-        if text.contains("${") {
-            self.report(
-                Finding::error(path, "`api_key` mixes a variable with other text")
-                    .hint("put the whole key into one variable and write `api_key: ${MY_API_KEY}`")
-                    .at(&node.origin),
-            );
-            return Vec::new();
-        }
-        let (Some(id), false) = (id, text.trim().is_empty()) else {
-            return Vec::new();
-        };
-        self.report(
-            Finding::warning(path, "a key is written into the configuration itself")
-                .hint("put it into an environment variable and write `api_key: ${MY_API_KEY}`")
-                .at(&node.origin),
-        );
-        let key = LiteralKey::new(id.clone(), draft.place.position, text.trim());
-        let variable = key.variable.clone();
-        literal_keys.push(key);
-        vec![variable]
-    }
-
-    fn parameters(&mut self, draft: &Draft<'_>, endpoint: &Endpoint) -> BTreeMap<String, serde_json::Value> {
-        let node = draft.node;
-        let mut parameters = BTreeMap::new();
-        for key in PARAMETERS {
-            if let Some(entry) = node.entry(key).filter(|entry| entry.node.value != Value::Null) {
-                self.refuse_secrets(entry, &draft.at(key));
-                parameters.insert((*key).to_owned(), entry.node.to_json());
-            }
-        }
-        if let Some(verbosity) = node.at(&["text", "verbosity"]) {
-            parameters.entry("verbosity".to_owned()).or_insert_with(|| verbosity.to_json());
-        }
-        self.reasoning(draft, endpoint, &mut parameters);
-        self.free_parameters(draft, &mut parameters);
-        parameters
-    }
-
-    /// The parameters that have no key of their own: those that the provider documents, and those of `extra_body`.
-    fn free_parameters(&mut self, draft: &Draft<'_>, parameters: &mut BTreeMap<String, serde_json::Value>) {
-        let node = draft.node;
-        for entry in node.entries().unwrap_or_default() {
-            let is_free = passthrough::accepts(&draft.kind.name, &entry.key);
-            if is_free && entry.node.value != Value::Null {
-                self.refuse_secrets(entry, &draft.at(&entry.key));
-                parameters.insert(entry.key.clone(), entry.node.to_json());
-            }
-        }
-        for entry in node.get("extra_body").and_then(Node::entries).unwrap_or_default() {
-            let path = join(&draft.at("extra_body"), &entry.key);
-            if OWN_FIELDS.contains(&entry.key.as_str()) {
-                let message = format!("`{}` in `extra_body` would replace what massgen sends", entry.key);
-                self.report(Finding::error(path, message).hint("remove it").at(&entry.key_origin));
-            } else if matches!(entry.key.as_str(), "max_tokens" | "max_completion_tokens") {
-                let message = format!("`{}` in `extra_body` would escape the budget", entry.key);
-                let hint = "write `max_tokens` into `backend`";
-                self.report(Finding::error(path, message).hint(hint).at(&entry.key_origin));
-            } else {
-                self.refuse_secrets(entry, &path);
-                parameters.insert(entry.key.clone(), entry.node.to_json());
-            }
-        }
-    }
-
-    fn reasoning(
-        &mut self,
-        draft: &Draft<'_>,
-        endpoint: &Endpoint,
-        parameters: &mut BTreeMap<String, serde_json::Value>,
-    ) {
-        const OPENROUTER: &[&str] = &["effort", "max_tokens", "exclude", "enabled"];
-        let Some(node) = draft.node.get("reasoning") else {
-            return;
-        };
-        if endpoint.is_in("openrouter.ai") {
-            let wanted = match node.bool() {
-                Some(enabled) => serde_json::json!({ "enabled": enabled }),
-                None => OPENROUTER
-                    .iter()
-                    .filter_map(|key| node.get(key).map(|value| ((*key).to_owned(), value.to_json())))
-                    .collect::<serde_json::Map<_, _>>()
-                    .into(),
-            };
-            parameters.insert("reasoning".to_owned(), wanted);
-            return;
-        }
-        if let Some(effort) = node.get("effort") {
-            parameters.entry("reasoning_effort".to_owned()).or_insert_with(|| effort.to_json());
-        }
-        let idle: Vec<_> =
-            OPENROUTER.iter().filter(|key| **key != "effort" && node.get(key).is_some()).collect();
-        if node.bool().is_some() || !idle.is_empty() {
-            self.report(
-                Finding::notice(
-                    draft.at("reasoning"),
-                    "of `reasoning` only `effort` has an effect with this service",
-                )
-                .hint("the other settings are OpenRouter's")
-                .at(&node.origin),
-            );
-        }
-    }
-
-    fn refuse_secrets(&mut self, entry: &Entry, path: &str) {
-        for origin in secrets::places(entry) {
-            self.report(
-                Finding::error(path, "a key or token cannot stand in the parameters of a request")
-                    .hint("keys are read only through `api_key`; everything else is kept in the run's files")
-                    .at(&origin),
-            );
         }
     }
 }

@@ -27,6 +27,8 @@ pub(crate) const KEYS: &[Key] = table! {
     "agents[].id": Shape::Text, "", "analyst", Active;
     /// The model and how to reach it.
     "agents[].backend": Shape::Section, "", "{type: simulated, seed: 7}", Active;
+    /// Models that take its place, one after the other, when its own fails for good; each with the keys of `backend`.
+    "agents[].fallback": Shape::Sections, "[]", "[{type: groq, model: llama-3.3-70b-versatile}]", Active;
     /// Text in front of the system text of this agent.
     "agents[].system_message": Shape::Text, "", "You check every number.", Active;
     /// How readily this agent votes instead of improving; overrides `orchestrator.voting_sensitivity`.

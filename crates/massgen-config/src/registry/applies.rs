@@ -5,16 +5,18 @@ use super::Key;
 /// Types that speak Chat Completions.
 const CHAT: &[&str] = &[
     "azure_openai",
+    "bedrock",
     "cerebras",
     "chatcompletion",
+    "deepseek",
     "fireworks",
     "groq",
     "inference",
     "lmstudio",
+    "mistral",
     "moonshot",
     "nebius",
     "nvidia_nim",
-    "openai",
     "openrouter",
     "poe",
     "qwen",
@@ -24,6 +26,9 @@ const CHAT: &[&str] = &[
     "zai",
 ];
 
+/// Types that speak Responses.
+const RESPONSES: &[&str] = &["grok", "openai"];
+
 /// Agent programs.
 const PROGRAMS: &[&str] = &["antigravity_cli", "claude_code", "codex", "copilot", "gemini_cli"];
 
@@ -31,18 +36,23 @@ const PROGRAMS: &[&str] = &["antigravity_cli", "claude_code", "codex", "copilot"
 #[rustfmt::skip]
 const ONLY: &[(&[&str], &[&[&str]])] = &[
     (&["latency_ms", "tokens_per_second", "script"], &[&["simulated"]]),
-    (&["temperature", "top_p"], &[CHAT, &["claude", "gemini", "grok"]]),
-    (&["seed"], &[CHAT, &["gemini", "grok", "simulated"]]),
-    (&["top_k"], &[CHAT, &["claude", "gemini"]]),
-    (&["stop", "parallel_tool_calls"], &[CHAT, &["grok"]]),
-    (&["presence_penalty", "frequency_penalty"], &[CHAT, &["gemini"]]),
-    (&["min_p", "repetition_penalty", "logit_bias", "reasoning_effort", "verbosity"], &[CHAT]),
-    (&["service_tier"], &[CHAT, &["claude"]]),
+    (&["temperature", "top_p"], &[CHAT, RESPONSES, &["claude", "gemini", "ollama"]]),
+    (&["seed"], &[CHAT, &["gemini", "ollama", "simulated"]]),
+    (&["top_k"], &[CHAT, &["claude", "gemini", "ollama"]]),
+    (&["stop"], &[CHAT, &["claude", "gemini", "ollama"]]),
+    (&["parallel_tool_calls"], &[CHAT, RESPONSES]),
+    (&["presence_penalty", "frequency_penalty"], &[CHAT, &["gemini", "ollama"]]),
+    (&["min_p", "repetition_penalty"], &[CHAT, &["ollama"]]),
+    (&["logit_bias"], &[CHAT]),
+    (&["reasoning_effort"], &[CHAT, RESPONSES, &["claude", "ollama"]]),
+    (&["verbosity", "text"], &[CHAT, RESPONSES]),
+    (&["text.format"], &[RESPONSES]),
+    (&["service_tier"], &[CHAT, RESPONSES, &["claude"]]),
     (&["chat_template_kwargs", "separate_reasoning"], &[CHAT]),
-    (&["text"], &[CHAT]),
     (&["background", "organization", "websocket_mode"], &[&["openai"]]),
-    (&["extra_body"], &[CHAT, &["claude", "gemini", "grok"]]),
-    (&["reasoning.max_tokens", "reasoning.exclude", "reasoning.enabled"], &[CHAT]),
+    (&["extra_body"], &[CHAT, RESPONSES, &["claude", "gemini", "ollama"]]),
+    (&["reasoning.max_tokens", "reasoning.exclude"], &[CHAT]),
+    (&["reasoning.enabled"], &[CHAT, &["ollama"]]),
     (&["engine", "max_results", "search_prompt", "search_context_size"], &[&["chatcompletion", "openrouter"]]),
     (&["reasoning.type", "reasoning.budget_tokens"], &[&["claude", "claude_code"]]),
     (&["enable_x_search"], &[&["grok"]]),
@@ -53,6 +63,7 @@ const ONLY: &[(&[&str], &[&[&str]])] = &[
     (&["gemini_backoff_max_attempts", "gemini_backoff_initial_delay", "gemini_backoff_multiplier"], &[&["gemini"]]),
     (&["gemini_backoff_max_delay", "gemini_backoff_jitter"], &[&["gemini"]]),
     (&["azure_endpoint", "api_version"], &[&["azure_openai"]]),
+    (&["region"], &[&["bedrock"]]),
     (&["model_reasoning_effort"], &[&["codex"]]),
     (&["permission_mode", "max_thinking_tokens", "setting_sources", "use_default_prompt"], &[&["claude_code"]]),
     (&["disallowed_tools"], &[PROGRAMS]),
@@ -63,7 +74,42 @@ const ONLY: &[(&[&str], &[&[&str]])] = &[
     (&["agent_config", "group_config"], &[&["ag2"]]),
 ];
 
+/// Keys that go into requests. One that the protocol of a type does not have would be lost.
+const PARAMETERS: &[&str] = &[
+    "betas",
+    "chat_template_kwargs",
+    "disable_parallel_tool_use",
+    "enable_strict_tool_use",
+    "frequency_penalty",
+    "function_calling_mode",
+    "include_thoughts",
+    "logit_bias",
+    "min_p",
+    "output_schema",
+    "parallel_tool_calls",
+    "presence_penalty",
+    "reasoning_effort",
+    "repetition_penalty",
+    "safety_settings",
+    "seed",
+    "separate_reasoning",
+    "service_tier",
+    "stop",
+    "temperature",
+    "text",
+    "thinking",
+    "thinking_config",
+    "top_k",
+    "top_p",
+    "verbosity",
+];
+
 impl Key {
+    /// Whether the key goes into requests.
+    pub(crate) fn is_parameter(&self) -> bool {
+        self.path.strip_prefix("agents[].backend.").is_some_and(|name| PARAMETERS.contains(&name))
+    }
+
     /// Whether the key means something to anything but the simulated model.
     pub(crate) fn applies_to_a_provider(&self) -> bool {
         !matches!(self.name(), "latency_ms" | "tokens_per_second" | "script")

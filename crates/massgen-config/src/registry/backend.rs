@@ -12,8 +12,10 @@ pub(crate) const KEYS: &[Key] = table! {
     "agents[].backend.type": Shape::Text, "", "openrouter", Active;
     /// Name of the model.
     "agents[].backend.model": Shape::Text, "the type's default", "llama-3.3-70b", Active;
-    /// Address of the service, up to and without `/chat/completions`.
+    /// Address of the service, up to and without the path of the protocol, such as `/chat/completions`.
     "agents[].backend.base_url": Shape::Text, "the type's address", "http://localhost:8080/v1", Active;
+    /// Command that prints the key, run once: a line for `sh -c`, or a program and its arguments as a list.
+    "agents[].backend.api_key_command": Shape::Either(&[Shape::Text, TEXTS]), "", "pass show team/openai", Active;
     /// Variable that holds the key, as `${NAME}`, when it is not the one of the type.
     "agents[].backend.api_key": Shape::Secret, "the type's variable", "${TEAM_API_KEY}", Active;
     /// How freely the model picks words.
@@ -53,15 +55,17 @@ pub(crate) const KEYS: &[Key] = table! {
     /// Switches thinking on or off (OpenRouter).
     "agents[].backend.reasoning.enabled": Shape::Bool, "", "true", Active;
     /// Kind of summary of the thinking.
-    "agents[].backend.reasoning.summary": Shape::Text, "", "auto", feature::PROVIDER_API;
+    "agents[].backend.reasoning.summary": Shape::Text, "", "auto", Active;
     /// Kind of thinking (Claude).
-    "agents[].backend.reasoning.type": Shape::Choice(&["adaptive", "enabled", "disabled"]), "", "adaptive", feature::PROVIDER_API;
+    "agents[].backend.reasoning.type": Shape::Choice(&["adaptive", "enabled", "disabled"]), "", "adaptive", Active;
     /// Bound on the thinking, in tokens (Claude).
-    "agents[].backend.reasoning.budget_tokens": POSITIVE, "", "2000", feature::PROVIDER_API;
+    "agents[].backend.reasoning.budget_tokens": POSITIVE, "", "2000", Active;
     /// Settings of the text output.
     "agents[].backend.text": Shape::Section, "", "{verbosity: low}", Active;
     /// How long the answers are.
     "agents[].backend.text.verbosity": Shape::Text, "the provider's", "low", Active;
+    /// Form of the text, such as a JSON schema (OpenAI).
+    "agents[].backend.text.format": Shape::Open, "", "{type: json_object}", Active;
     /// How long the answers are.
     "agents[].backend.verbosity": Shape::Text, "the provider's", "low", Active;
     /// Processing class (OpenAI).
@@ -72,6 +76,8 @@ pub(crate) const KEYS: &[Key] = table! {
     "agents[].backend.separate_reasoning": Shape::Bool, "the provider's", "true", Active;
     /// Fields put into the request as they are, for what has no key here.
     "agents[].backend.extra_body": Shape::Open, "{}", "{provider: {sort: price}}", Active;
+    /// Further headers of every request; keys in them only as `${NAME}`.
+    "agents[].backend.extra_headers": Shape::Headers, "{}", "{X-Title: My team}", Active;
     /// Time from the request to the first part of the reply (`simulated`).
     "agents[].backend.latency_ms": Shape::Int(0, 3_600_000), "300", "50", Active;
     /// Speed of the reply; 0 is at once (`simulated`).
@@ -84,22 +90,22 @@ pub(crate) const KEYS: &[Key] = table! {
     "agents[].backend.append_system_prompt": Shape::Any, "", "text", Refused { use_instead: "`system_message` of the agent" };
     /// Label of the provider in summaries.
     "agents[].backend.provider_name": Shape::Text, "", "My gateway", feature::PROVIDER_API;
-    /// Whether requests are held to the provider's rate.
-    "agents[].backend.enable_rate_limit": Shape::Bool, "false", "true", feature::RETRIES;
-    /// Whether calls stop for a while after repeated failures.
-    "agents[].backend.llm_circuit_breaker_enabled": Shape::Bool, "false", "true", feature::RETRIES;
+    /// Whether requests keep to a rate: `true` adds the limits that are known (Gemini) to those of `rate_limits`.
+    "agents[].backend.enable_rate_limit": Shape::Bool, "what `rate_limits` names", "false", Active;
+    /// Whether calls to a service stop for a while, for all agents, after repeated failures.
+    "agents[].backend.llm_circuit_breaker_enabled": Shape::Bool, "false", "true", Active;
     /// Failures in a row before calls stop.
-    "agents[].backend.llm_circuit_breaker_max_failures": POSITIVE, "5", "3", feature::RETRIES;
-    /// How long calls stop.
-    "agents[].backend.llm_circuit_breaker_reset_time_seconds": SECONDS, "60", "30", feature::RETRIES;
-    /// Factor between two waits.
-    "agents[].backend.llm_circuit_breaker_backoff_multiplier": Shape::Number(1.0, 100.0), "2.0", "3.0", feature::RETRIES;
-    /// Longest wait.
-    "agents[].backend.llm_circuit_breaker_max_backoff_seconds": SECONDS, "300", "60", feature::RETRIES;
-    /// Longest `Retry-After` that is waited for.
-    "agents[].backend.llm_circuit_breaker_retry_after_threshold_seconds": SECONDS, "120", "60", feature::RETRIES;
-    /// Status codes that are tried again.
-    "agents[].backend.llm_circuit_breaker_retryable_status_codes": Shape::List(&Shape::Int(400, 599)), "[500, 502, 503, 529]", "[503]", feature::RETRIES;
+    "agents[].backend.llm_circuit_breaker_max_failures": POSITIVE, "5", "3", Active;
+    /// How long calls stop; then one tries the service.
+    "agents[].backend.llm_circuit_breaker_reset_time_seconds": SECONDS, "60", "30", Active;
+    /// Factor between two stops in a row, and between two waits of a call.
+    "agents[].backend.llm_circuit_breaker_backoff_multiplier": Shape::Number(1.0, 100.0), "2.0", "3.0", Active;
+    /// Longest stop, and longest wait of a call.
+    "agents[].backend.llm_circuit_breaker_max_backoff_seconds": SECONDS, "300", "60", Active;
+    /// Longest `Retry-After` that a call waits for; a longer one stops all calls for that time.
+    "agents[].backend.llm_circuit_breaker_retry_after_threshold_seconds": SECONDS, "120", "60", Active;
+    /// Status codes that are tried again and count as failures; others that are always tried again do not count.
+    "agents[].backend.llm_circuit_breaker_retryable_status_codes": Shape::List(&Shape::Int(400, 599)), "[500, 502, 503, 529]", "[503]", Active;
     /// Wait before replies, to test displays.
     "agents[].backend.debug_delay_seconds": SECONDS_OR_NONE, "0", "1", feature::DEBUG;
     /// Tool calls after which the wait begins.
@@ -108,13 +114,13 @@ pub(crate) const KEYS: &[Key] = table! {
 
 pub(crate) const PROVIDER_KEYS: &[Key] = table! {
     /// The provider's own web search.
-    "agents[].backend.enable_web_search": Shape::Bool, "false", "true", feature::PROVIDER_TOOLS;
+    "agents[].backend.enable_web_search": Shape::Bool, "false", "true", Active;
     /// The provider's own code interpreter (OpenAI).
-    "agents[].backend.enable_code_interpreter": Shape::Bool, "false", "true", feature::PROVIDER_TOOLS;
+    "agents[].backend.enable_code_interpreter": Shape::Bool, "false", "true", Active;
     /// The provider's own code execution (Claude, Gemini, Grok).
-    "agents[].backend.enable_code_execution": Shape::Bool, "false", "true", feature::PROVIDER_TOOLS;
+    "agents[].backend.enable_code_execution": Shape::Bool, "false", "true", Active;
     /// Search in posts on X (Grok).
-    "agents[].backend.enable_x_search": Shape::Bool, "false", "true", feature::PROVIDER_TOOLS;
+    "agents[].backend.enable_x_search": Shape::Bool, "false", "true", Active;
     /// The provider's own computer use (OpenAI).
     "agents[].backend.enable_computer_use": Shape::Bool, "false", "true", feature::PROVIDER_TOOLS;
     /// Calls of tools from code (Claude).
@@ -124,23 +130,23 @@ pub(crate) const PROVIDER_KEYS: &[Key] = table! {
     /// How tools are searched (Claude).
     "agents[].backend.tool_search_variant": Shape::Choice(&["regex", "bm25"]), "regex", "bm25", feature::PROVIDER_TOOLS;
     /// Tool arguments keep to their schema (Claude).
-    "agents[].backend.enable_strict_tool_use": Shape::Bool, "false", "true", feature::PROVIDER_TOOLS;
+    "agents[].backend.enable_strict_tool_use": Shape::Bool, "false", "true", Active;
     /// One tool call per reply (Claude).
-    "agents[].backend.disable_parallel_tool_use": Shape::Bool, "false", "true", feature::PROVIDER_API;
+    "agents[].backend.disable_parallel_tool_use": Shape::Bool, "false", "true", Active;
     /// Beta features by name (Claude).
-    "agents[].backend.betas": TEXTS, "[]", "[files-api-2025-04-14]", feature::PROVIDER_API;
+    "agents[].backend.betas": TEXTS, "[]", "[files-api-2025-04-14]", Active;
     /// JSON schema that answers keep to.
-    "agents[].backend.output_schema": Shape::Open, "", "{type: object}", feature::PROVIDER_API;
+    "agents[].backend.output_schema": Shape::Open, "", "{type: object}", Active;
     /// Thinking settings (Claude, Gemini).
-    "agents[].backend.thinking": Shape::Any, "", "{type: adaptive}", feature::PROVIDER_API;
+    "agents[].backend.thinking": Shape::Any, "", "{type: adaptive}", Active;
     /// Thinking settings (Gemini).
-    "agents[].backend.thinking_config": Shape::Any, "", "{include_thoughts: true}", feature::PROVIDER_API;
+    "agents[].backend.thinking_config": Shape::Any, "", "{include_thoughts: true}", Active;
     /// Whether thoughts come with the reply (Gemini).
-    "agents[].backend.include_thoughts": Shape::Bool, "", "true", feature::PROVIDER_API;
+    "agents[].backend.include_thoughts": Shape::Bool, "", "true", Active;
     /// When tools are called (Gemini).
-    "agents[].backend.function_calling_mode": Shape::Choice(&["AUTO", "ANY", "NONE"]), "AUTO", "ANY", feature::PROVIDER_API;
+    "agents[].backend.function_calling_mode": Shape::Choice(&["AUTO", "ANY", "NONE"]), "AUTO", "ANY", Active;
     /// Safety settings (Gemini).
-    "agents[].backend.safety_settings": Shape::Any, "", "[{category: HARM_CATEGORY_HARASSMENT}]", feature::PROVIDER_API;
+    "agents[].backend.safety_settings": Shape::Any, "", "[{category: HARM_CATEGORY_HARASSMENT}]", Active;
     /// Attempts of a call (Gemini).
     "agents[].backend.gemini_backoff_max_attempts": POSITIVE, "5", "3", feature::RETRIES;
     /// First wait between attempts (Gemini).
@@ -154,21 +160,23 @@ pub(crate) const PROVIDER_KEYS: &[Key] = table! {
     /// Whether requests run in the background (OpenAI).
     "agents[].backend.background": Shape::Bool, "false", "true", feature::PROVIDER_API;
     /// Organisation that pays (OpenAI).
-    "agents[].backend.organization": Shape::Text, "", "org-1", feature::PROVIDER_API;
+    "agents[].backend.organization": Shape::Text, "", "org-1", Active;
     /// Transport over a WebSocket (OpenAI).
     "agents[].backend.websocket_mode": Shape::Bool, "false", "true", feature::PROVIDER_API;
     /// Address of the resource (Azure).
-    "agents[].backend.azure_endpoint": Shape::Text, "", "${AZURE_OPENAI_ENDPOINT}", feature::PROVIDER_API;
+    "agents[].backend.azure_endpoint": Shape::Text, "", "${AZURE_OPENAI_ENDPOINT}", Active;
+    /// Region of the service (Bedrock).
+    "agents[].backend.region": Shape::Text, "the variable `AWS_REGION`", "us-east-1", Active;
     /// Version of the interface (Azure).
-    "agents[].backend.api_version": Shape::Text, "2024-12-01-preview", "2025-03-01-preview", feature::PROVIDER_API;
+    "agents[].backend.api_version": Shape::Text, "2024-12-01-preview", "2025-03-01-preview", Active;
     /// Search engine of the web plugin (OpenRouter).
-    "agents[].backend.engine": Shape::Choice(&["exa", "native"]), "exa", "native", feature::PROVIDER_TOOLS;
+    "agents[].backend.engine": Shape::Choice(&["exa", "native"]), "exa", "native", Active;
     /// Results of one web search (OpenRouter).
-    "agents[].backend.max_results": POSITIVE, "5", "3", feature::PROVIDER_TOOLS;
+    "agents[].backend.max_results": POSITIVE, "5", "3", Active;
     /// Text that goes with search results (OpenRouter).
-    "agents[].backend.search_prompt": Shape::Text, "", "Recent results follow.", feature::PROVIDER_TOOLS;
+    "agents[].backend.search_prompt": Shape::Text, "", "Recent results follow.", Active;
     /// How much of the results is read (OpenRouter).
-    "agents[].backend.search_context_size": Shape::Choice(&["low", "medium", "high"]), "", "low", feature::PROVIDER_TOOLS;
+    "agents[].backend.search_context_size": Shape::Choice(&["low", "medium", "high"]), "", "low", Active;
     /// Effort of the Codex program.
     "agents[].backend.model_reasoning_effort": Shape::Text, "high", "medium", feature::CLI_AGENTS;
     /// What an agent program may do unasked.

@@ -20,6 +20,8 @@ pub(crate) const KEYS: &[Key] = table! {
     "ui": Shape::Section, "{}", "{display_type: simple}", Active;
     /// The question, when the command line gives none.
     "prompt": Shape::Text, "", "Which of the two designs is safer?", Active;
+    /// Most requests (`rpm`) and tokens (`tpm`) a minute and requests a day (`rpd`) of all agents, by type and model.
+    "rate_limits": Shape::Open, "{}", "{chatcompletion: {some-model: {rpm: 60, tpm: 200000}, default: {rpm: 10}}}", Active;
     /// What agents remember beyond a run.
     "memory": Shape::Section, "{}", "{enabled: true}", feature::MEMORY;
     /// Session to go on with.

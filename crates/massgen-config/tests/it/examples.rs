@@ -10,15 +10,33 @@ use crate::{load_with, told};
 const ENVIRONMENT: &[(&str, &str)] = &[("TOKEN", "t"), ("AZURE_OPENAI_ENDPOINT", "https://example.org")];
 
 /// Configurations that keys are tried in: a key of one provider means nothing to another.
-fn contexts() -> [Value; 2] {
-    let simulated = json!({ "type": "simulated" });
-    let real = json!({ "type": "chatcompletion", "model": "m", "base_url": "https://openrouter.ai/api/v1" });
-    [simulated, real].map(|backend| {
+fn contexts() -> Vec<Value> {
+    let openrouter = "https://openrouter.ai/api/v1";
+    let backends = [
+        json!({ "type": "simulated" }),
+        json!({ "type": "chatcompletion", "model": "m", "base_url": openrouter }),
         json!({
+            "type": "chatcompletion",
+            "model": "n",
+            "base_url": openrouter,
+            "llm_circuit_breaker_enabled": true,
+        }),
+        json!({ "type": "openai" }),
+        json!({ "type": "claude" }),
+        json!({ "type": "gemini", "enable_rate_limit": true }),
+        json!({ "type": "grok" }),
+        json!({ "type": "azure_openai", "base_url": "https://a.openai.azure.com" }),
+        json!({ "type": "bedrock", "region": "eu-west-1" }),
+        json!({ "type": "openrouter", "model": "m", "enable_web_search": true }),
+    ];
+    let team = |backend| {
+        json!({
+            "rate_limits": { "chatcompletion": { "n": { "rpm": 1 } } },
             "agents": [{ "id": "a", "backend": backend }, { "id": "b", "backend": { "type": "simulated" } }],
             "prompt": "why?",
         })
-    })
+    };
+    backends.into_iter().map(team).collect()
 }
 
 /// Puts `value` at a path of the registry; `[]` is the first element.
@@ -62,8 +80,10 @@ fn what_runs(loaded: &Loaded) -> String {
 
 #[test]
 fn every_active_key_changes_what_runs() {
-    let before =
-        contexts().map(|root| what_runs(&load_with(&root.to_string(), &Settings::default(), &[]).unwrap()));
+    let before: Vec<_> = contexts()
+        .iter()
+        .map(|root| what_runs(&load_with(&root.to_string(), &Settings::default(), &[]).unwrap()))
+        .collect();
     for key in registry::keys().filter(|key| key.effect == Effect::Active) {
         let changes = contexts().into_iter().zip(&before).any(|(root, before)| {
             load_with(&with_example(root, key), &Settings::default(), ENVIRONMENT)
@@ -143,7 +163,7 @@ fn every_key_without_effect_is_understood_and_told() {
 
 #[test]
 fn a_key_without_effect_that_asks_for_nothing_is_not_told() {
-    let text = "agent:\n  id: a\n  backend: {type: simulated, enable_web_search: false, mcp_servers: [], max_concurrent_tools: 10}\n\
+    let text = "agent:\n  id: a\n  backend: {type: simulated, enable_tool_search: false, mcp_servers: [], max_concurrent_tools: 10}\n\
                 orchestrator:\n  context_paths: []\n  enable_multimodal_tools: false\n  coordination:\n    \
                 persona_generator: {enabled: false, diversity_mode: methodology}\n    enable_changedoc: true\n\
                 ui: {logging_enabled: true, display_type: simple}\n";

@@ -70,13 +70,14 @@ fn variables_keys_and_paths_of_the_machine_are_no_findings() {
 
 #[test]
 fn a_type_that_does_not_run_yet_is_right_all_the_same() {
-    let text = "agent:\n  id: a\n  backend:\n    type: claude\n    api_key: sk-written-here\n    extra_body: {max_tokens: 1}\n    \
+    let text = "agent:\n  id: a\n  backend:\n    type: copilot\n    api_key: sk-written-here\n    extra_body: {max_tokens: 1}\n    \
                 base_url: nowhere\n    tempreature: 1\n";
     assert_eq!(
         judge(text),
         [
-            "4 notice: the type `claude` is not in this version yet: it needs the Anthropic Messages protocol",
+            "4 notice: the type `copilot` is not in this version yet: it needs the protocol of an agent program",
             "5 warning: a key is written into the configuration itself",
+            "6 notice: without effect on the type `copilot`: `extra_body`",
             "6 error: `max_tokens` in `extra_body` would escape the budget",
             "7 error: `base_url` is no address: it does not begin with `https://` or `http://`",
             "8 error: unknown key `tempreature` in `agent.backend`",
@@ -86,8 +87,11 @@ fn a_type_that_does_not_run_yet_is_right_all_the_same() {
         render(&validate(&Source::new("c.yaml", text), Backends::built_in()), Style::Plain { width: 80 });
     assert!(!shown.contains("written-here"), "{shown}");
     assert!(
-        !validate(&Source::new("c.yaml", "agent: {id: a, backend: {type: gemini}}"), Backends::built_in())
-            .has_errors()
+        !validate(
+            &Source::new("c.yaml", "agent: {id: a, backend: {type: codex, cwd: w}}"),
+            Backends::built_in()
+        )
+        .has_errors()
     );
 }
 
@@ -127,16 +131,19 @@ fn a_parameter_passes_to_the_provider_that_documents_it() {
     );
     assert_eq!(
         findings.items()[0].hint.as_deref(),
-        Some("it is a parameter of `chatcompletion`, `vllm`; for others put it under `extra_body`")
+        Some(
+            "it is a parameter of `chatcompletion`, `inference`, `vllm`; for others put it under `extra_body`"
+        )
     );
 }
 
 #[test]
 fn a_key_of_another_provider_is_told_once() {
-    let text = "agent: {id: a, backend: {type: groq, permission_mode: plan, gemini_backoff_jitter: 0.5, betas: [x]}}";
+    let text =
+        "agent: {id: a, backend: {type: groq, permission_mode: plan, gemini_backoff_jitter: 0.5, region: x}}";
     assert_eq!(
         judge(text),
-        ["1 notice: without effect on the type `groq`: `permission_mode`, `gemini_backoff_jitter`, `betas`"]
+        ["1 notice: without effect on the type `groq`: `permission_mode`, `gemini_backoff_jitter`, `region`"]
     );
 }
 

@@ -1,6 +1,8 @@
 //! Loads configurations as the binary does and looks at what would run.
 
 #[cfg(test)]
+mod calls;
+#[cfg(test)]
 mod effects;
 #[cfg(test)]
 mod examples;
@@ -20,6 +22,8 @@ mod models_file;
 mod pages;
 #[cfg(test)]
 mod reading;
+#[cfg(test)]
+mod services;
 #[cfg(test)]
 mod teams;
 

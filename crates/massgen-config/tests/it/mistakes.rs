@@ -141,13 +141,13 @@ fn a_known_type_that_does_not_run_yet_is_told_from_an_unknown_one() {
         let finding = findings.items()[0].clone();
         (finding.message, finding.hint.unwrap())
     };
-    let (claude, hint) = message("claude");
+    let (copilot, hint) = message("copilot");
     assert_eq!(
-        claude,
-        "the type `claude` is not in this version yet: it needs the Anthropic Messages protocol"
+        copilot,
+        "the type `copilot` is not in this version yet: it needs the protocol of an agent program"
     );
     assert!(
-        hint.contains("`openrouter`") && hint.contains("`simulated`") && !hint.contains("`gemini`"),
+        hint.contains("`openrouter`") && hint.contains("`simulated`") && !hint.contains("`codex`"),
         "{hint}"
     );
     assert_eq!(message("uitars").0, "the type `uitars` is a name without a program behind it");

@@ -97,5 +97,8 @@ fn the_schema_of_one_type_has_its_own_keys_only() {
     let claude = schema_text(Some("claude"), docs::Examples::Hidden);
     assert!(claude.contains("agents[].backend.betas") && !claude.contains("gemini_backoff"));
     let (_, free) = claude.split_once("GO TO THE PROVIDER AS THEY ARE").unwrap();
-    assert_eq!(free.trim(), "container, context_management, metadata, output_config, stop_sequences");
+    assert_eq!(
+        free.trim(),
+        "cache_control, container, context_management, metadata, output_config,\nstop_sequences, tool_choice"
+    );
 }

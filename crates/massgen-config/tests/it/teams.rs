@@ -197,12 +197,12 @@ fn simulated_agents_differ_and_take_their_settings() {
 #[test]
 fn parameters_keep_their_documented_names_and_extra_body_wins() {
     let text = "agent:\n  id: a\n  backend:\n    type: openai\n    text: {verbosity: low}\n    reasoning: {effort: medium, summary: auto}\n    \
-                temperature: 1\n    stop: [a, b]\n    parallel_tool_calls: no\n    extra_body: {temperature: 0.5, metadata: {run: \"${RUN}\"}}\n";
+                temperature: 1\n    parallel_tool_calls: no\n    extra_body: {temperature: 0.5, metadata: {run: \"${RUN}\"}}\n";
     let loaded = load_with(text, &Settings::default(), &[("RUN", "7")]).unwrap();
     let parameters = serde_json::to_value(&loaded.draft.agents[0].backend.parameters).unwrap();
     let wanted = serde_json::json!({
-        "metadata": { "run": "7" }, "parallel_tool_calls": false, "reasoning_effort": "medium", "stop": ["a", "b"],
-        "temperature": 0.5, "verbosity": "low",
+        "metadata": { "run": "7" }, "parallel_tool_calls": false,
+        "reasoning": { "effort": "medium", "summary": "auto" }, "temperature": 0.5, "text": { "verbosity": "low" },
     });
     assert_eq!(parameters, wanted);
     assert_eq!(loaded.draft.agents[0].backend.model, "gpt-5.4");
@@ -218,18 +218,4 @@ fn extra_body_cannot_replace_what_massgen_sends() {
         assert!(refused(field).contains("would replace what massgen sends"), "{field}");
     }
     assert!(refused("max_tokens: 1").contains("would escape the budget"));
-}
-
-#[test]
-fn openai_is_told_once_to_come_without_its_tools() {
-    let team = |tools: &str| {
-        let text = format!(
-            "agents:\n  - {{id: a, backend: {{type: openai}}}}\n  - {{id: b, backend: {{type: openai{tools}}}}}\n"
-        );
-        told(&load_text(&text).unwrap().findings)
-    };
-    let message =
-        "`openai` is reached over Chat Completions in this version, without OpenAI's built-in tools";
-    assert_eq!(team(""), [format!("2 notice: {message}")]);
-    assert!(team(", enable_web_search: true").contains(&format!("3 warning: {message}")));
 }

@@ -113,6 +113,7 @@ impl AutomationLines {
             | Event::PromptExtended { .. }
             | Event::ModelCallStarted { .. }
             | Event::ModelCallRetried { .. }
+            | Event::ServiceReported { .. }
             | Event::ModelCallFinished { .. }
             | Event::ToolCallStarted { .. }
             | Event::ToolCallFinished { .. }

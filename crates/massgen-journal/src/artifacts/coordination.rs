@@ -134,6 +134,7 @@ impl Entries<'_> {
             Event::RunFinished { .. } => self.run("session_end", "Session completed", Map::new()),
             Event::ModelCallStarted { .. }
             | Event::ModelCallRetried { .. }
+            | Event::ServiceReported { .. }
             | Event::ToolCallStarted { .. }
             | Event::ToolCallFinished { .. }
             | Event::SubmissionRefused { .. }

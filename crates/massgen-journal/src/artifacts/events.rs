@@ -118,6 +118,9 @@ impl Lines<'_> {
                 let text = format!("request {attempt} failed ({kind}): {message}; next in {seconds:.1}s");
                 self.status(Some(call.agent), Level::Warning, &text);
             }
+            Event::ServiceReported { call, service, report } => {
+                self.status(Some(call.agent), Level::Warning, &report.line(service));
+            }
             Event::ModelCallFinished { call, outcome } => self.call_finished(call.agent, outcome, folded),
             Event::ToolCallStarted { tool_use, tool_call } => {
                 let arguments: Value = serde_json::from_str(&tool_call.arguments)

@@ -60,7 +60,10 @@ impl RunState {
                 };
                 self.calls.insert(*call, open);
             }
-            Event::ModelCallRetried { .. } | Event::Degraded { .. } | Event::RoundLimitReached { .. } => {}
+            Event::ModelCallRetried { .. }
+            | Event::ServiceReported { .. }
+            | Event::Degraded { .. }
+            | Event::RoundLimitReached { .. } => {}
             Event::ModelCallFinished { call, outcome } => self.finish_call(*call, outcome, folded)?,
             Event::ToolCallStarted { tool_use, tool_call } => {
                 let agent = self.agent_mut(tool_use.call.agent)?;

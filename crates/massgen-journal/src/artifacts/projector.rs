@@ -194,6 +194,7 @@ impl Projector {
             | Event::PromptExtended { .. }
             | Event::ModelCallStarted { .. }
             | Event::ModelCallRetried { .. }
+            | Event::ServiceReported { .. }
             | Event::ModelCallFinished { .. }
             | Event::ToolCallStarted { .. }
             | Event::ToolCallFinished { .. }
@@ -375,6 +376,7 @@ fn due(state: &RunState, event: &Event) -> Due {
         | Event::PromptExtended { .. }
         | Event::ModelCallStarted { .. }
         | Event::ModelCallRetried { .. }
+        | Event::ServiceReported { .. }
         | Event::ModelCallFinished { .. }
         | Event::ToolCallStarted { .. }
         | Event::ToolCallFinished { .. }

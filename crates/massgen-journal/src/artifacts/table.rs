@@ -178,6 +178,7 @@ impl Rows {
             Event::RunStarted { .. }
             | Event::ModelCallStarted { .. }
             | Event::ModelCallRetried { .. }
+            | Event::ServiceReported { .. }
             | Event::ToolCallStarted { .. }
             | Event::ToolCallFinished { .. }
             | Event::NoteReceived { .. }

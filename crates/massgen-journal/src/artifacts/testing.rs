@@ -150,6 +150,7 @@ impl History {
             reported_cost: None,
             first_token_after: Duration::from_millis(120),
             duration: Duration::from_millis(400),
+            origin: None,
         };
         let cost = price.map(|price| price.cost(&usage));
         self.push(Event::ModelCallFinished {

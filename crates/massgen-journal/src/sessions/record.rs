@@ -122,6 +122,7 @@ impl TurnRecord {
             | Event::PromptExtended { .. }
             | Event::ModelCallStarted { .. }
             | Event::ModelCallRetried { .. }
+            | Event::ServiceReported { .. }
             | Event::ModelCallFinished { .. }
             | Event::ToolCallStarted { .. }
             | Event::ToolCallFinished { .. }

@@ -62,6 +62,7 @@ fn event() -> impl Strategy<Value = Event> {
                 reported_cost: Some(Usd::from_nanos(nanos)),
                 first_token_after: Duration::from_millis(7),
                 duration: Duration::from_millis(9),
+                origin: None,
             };
             let outcome = CallOutcome::Replied { reply: Arc::new(reply), cost: None };
             Event::ModelCallFinished { call, outcome }

@@ -36,6 +36,7 @@ fn replied(text: &str, cost: Option<Usd>) -> CallOutcome {
         reported_cost: None,
         first_token_after: Duration::ZERO,
         duration: Duration::ZERO,
+        origin: None,
     };
     CallOutcome::Replied { reply: Arc::new(reply), cost }
 }

@@ -101,6 +101,8 @@ impl Take {
                 line.first_token_ms.get_or_insert(elapsed);
                 return;
             }
+            // A call that is replayed waits for nobody.
+            ModelEvent::Service { .. } => return,
             ModelEvent::Retrying { .. } => {
                 // The pieces up to here are void.
                 line.first_token_ms = None;

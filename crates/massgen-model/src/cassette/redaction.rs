@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use massgen_protocol::message::{FinishReason, ItemContent};
+use massgen_protocol::message::{FinishReason, ItemContent, ReplyOrigin};
 use massgen_protocol::{ModelFailure, Reply, ReplyItem, ToolCall};
 use serde_json::Value;
 
@@ -67,7 +67,12 @@ impl Redaction {
             | FinishReason::Paused
             | FinishReason::WindowFull) => known.clone(),
         };
-        Reply { items: items.collect(), finish, ..reply.clone() }
+        let origin = reply.origin.as_ref().map(|origin| ReplyOrigin {
+            protocol: origin.protocol,
+            host: self.text(&origin.host),
+            model: self.text(&origin.model),
+        });
+        Reply { items: items.collect(), finish, origin, ..reply.clone() }
     }
 
     fn content(&self, content: &ItemContent) -> ItemContent {

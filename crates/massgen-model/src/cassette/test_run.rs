@@ -61,6 +61,7 @@ pub(super) fn reply(text: &str) -> Reply {
         reported_cost: None,
         first_token_after: Duration::from_millis(10),
         duration: Duration::from_millis(30),
+        origin: None,
     }
 }
 
@@ -85,7 +86,7 @@ impl<F: Fn(&ModelRequest) -> ModelEvent + Send + Sync> Model for Fixed<F> {
 pub(super) async fn end(call: &mut ModelStream) -> ModelEvent {
     loop {
         match call.next().await.unwrap() {
-            ModelEvent::Delta { .. } | ModelEvent::Retrying { .. } => {}
+            ModelEvent::Delta { .. } | ModelEvent::Retrying { .. } | ModelEvent::Service { .. } => {}
             end @ (ModelEvent::Finished(_) | ModelEvent::Failed(_)) => return end,
         }
     }

@@ -50,6 +50,7 @@ fn reply(items: Vec<ReplyItem>) -> Message {
         reported_cost: None,
         first_token_after: Duration::ZERO,
         duration: Duration::ZERO,
+        origin: None,
     };
     Message::Assistant { reply: Arc::new(reply) }
 }

@@ -23,22 +23,50 @@ where
     }
 }
 
+/// As [`arrange`], with fields of `body` that get another value or, for `None`, are left out.
+pub(crate) fn arrange_changed(
+    body: &[u8],
+    changes: &[(&str, Option<Box<RawValue>>)],
+    fixed: &[&str],
+    growing: &str,
+    each: impl Fn(&RawValue) -> Result<Vec<Cow<'_, str>>, serde_json::Error>,
+) -> Result<Bytes, serde_json::Error> {
+    let mut fields: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_slice(body)?;
+    for (key, value) in changes {
+        match value {
+            Some(value) => fields.insert(Cow::Borrowed(*key), value),
+            None => fields.remove(*key),
+        };
+    }
+    arranged(fields, body.len(), fixed, growing, each)
+}
+
 /// Puts the fields of `body` into order: the settings by name, then the fields `fixed` in their order, then the list
-/// `growing`, each entry of which goes through `each`.
+/// `growing`, each entry of which goes through `each`. Fields that are null say nothing and are left out.
 pub(crate) fn arrange(
     body: &[u8],
     fixed: &[&str],
     growing: &str,
     each: impl Fn(&RawValue) -> Result<Vec<Cow<'_, str>>, serde_json::Error>,
 ) -> Result<Bytes, serde_json::Error> {
-    let mut fields: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_slice(body)?;
+    arranged(serde_json::from_slice(body)?, body.len(), fixed, growing, each)
+}
+
+fn arranged<'a>(
+    mut fields: BTreeMap<Cow<'a, str>, &'a RawValue>,
+    size: usize,
+    fixed: &[&'a str],
+    growing: &str,
+    each: impl Fn(&RawValue) -> Result<Vec<Cow<'_, str>>, serde_json::Error>,
+) -> Result<Bytes, serde_json::Error> {
+    fields.retain(|_, value| value.get() != "null");
     let entries: Vec<&RawValue> = match fields.remove(growing) {
         Some(entries) => serde_json::from_str(entries.get())?,
         None => Vec::new(),
     };
     let fixed: Vec<_> =
         fixed.iter().filter_map(|key| Some((Cow::Borrowed(*key), fields.remove(*key)?))).collect();
-    let mut out = String::with_capacity(body.len());
+    let mut out = String::with_capacity(size);
     out.push('{');
     for (key, value) in fields.into_iter().chain(fixed) {
         out.push_str(&serde_json::to_string(&key)?);

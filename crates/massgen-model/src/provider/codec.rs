@@ -5,6 +5,7 @@ use std::fmt::Display;
 use bytes::Bytes;
 use massgen_protocol::message::ReplyItem;
 use massgen_protocol::{CallId, ModelRequest};
+use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use super::draft::Draft;
@@ -14,6 +15,11 @@ pub(crate) trait Codec: Send + Sync {
     /// The body of `request`, or why there is none. Equal requests give equal bytes, and the bytes of a longer
     /// conversation begin with those of a shorter one, closing brackets aside.
     fn body(&self, request: &ModelRequest) -> Result<Bytes, String>;
+
+    /// Headers of every request besides those that all protocols have. A configuration may name others in their place.
+    fn headers(&self) -> HeaderMap {
+        HeaderMap::new()
+    }
 
     /// A reader for one reply.
     fn decoder(&self) -> Box<dyn Decode>;
@@ -27,6 +33,8 @@ pub(crate) trait Codec: Send + Sync {
 pub(crate) enum Framing {
     /// Server-sent events.
     Events,
+    /// JSON documents, one a line.
+    Lines,
 }
 
 /// Reads one reply of a protocol. What all replies have goes into the [`Draft`]; the parts stay here until the end.

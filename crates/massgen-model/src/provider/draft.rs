@@ -14,6 +14,9 @@ use super::usage::{Reported, estimated_tokens};
 pub(crate) struct Draft {
     /// Why the model stopped, once it has said so; only the usage may follow.
     pub(crate) finish: Option<FinishReason>,
+    /// A reason to stop that counts only once the stream has come to a proper end: of protocols without an end mark,
+    /// which may go on after one.
+    pub(crate) finish_at_end: Option<FinishReason>,
     /// Tokens and cost as reported so far.
     pub(crate) reported: Reported,
     /// Whether the service said that nothing follows.
@@ -99,7 +102,8 @@ impl Draft {
     /// The reply with the parts that `decoder` holds. Who does not say why it stopped stopped for its tool calls, if it
     /// made any. Tokens that nobody reported are estimated.
     pub(crate) fn complete(self, decoder: Box<dyn Decode>, measured: Measured) -> Result<Reply, Incomplete> {
-        if self.finish.is_none() && !self.is_over {
+        let finish = self.finish.or(self.finish_at_end);
+        if finish.is_none() && !self.is_over {
             return Err(Incomplete::Cut);
         }
         if !self.has_begun {
@@ -110,11 +114,12 @@ impl Draft {
         let unsaid = if calls { FinishReason::ToolCalls } else { FinishReason::Stop };
         let mut reply = Reply {
             items,
-            finish: self.finish.unwrap_or(unsaid),
+            finish: finish.unwrap_or(unsaid),
             usage: TokenUsage::default(),
             reported_cost: self.reported.cost,
             first_token_after: measured.first_token_after,
             duration: measured.duration,
+            origin: None,
         };
         reply.usage = self.reported.tokens.unwrap_or_else(|| TokenUsage {
             input: estimated_tokens(measured.request_bytes),

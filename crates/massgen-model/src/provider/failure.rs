@@ -3,13 +3,14 @@
 use std::error::Error;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use massgen_protocol::message::FailureKind;
-use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use crate::retry::Failure;
+use crate::retry::{Failure, Repeat};
 
 /// Longest message of a provider that is kept, in characters.
 const MESSAGE_CHARS: usize = 300;
@@ -19,26 +20,26 @@ const MESSAGE_CHARS: usize = 300;
 pub(crate) struct Witness {
     /// Host and, if unusual, port.
     host: String,
-    key: Option<SecretString>,
+    secrets: Vec<SecretString>,
 }
 
 impl Witness {
-    pub(crate) fn new(url: &Url, key: Option<SecretString>) -> Self {
+    pub(crate) fn new(url: &Url, secrets: Vec<SecretString>) -> Self {
         let host = url.host_str().unwrap_or("unknown host");
         let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        Self { host, key }
+        Self { host, secrets }
     }
 
     pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
-    /// `text` on one line, cut, without the key.
+    /// `text` on one line, cut, without the keys.
     fn clean(&self, text: &str) -> String {
-        let text = match &self.key {
-            Some(key) => text.replace(key.expose_secret(), "[key]"),
-            None => text.to_owned(),
-        };
+        let mut text = text.to_owned();
+        for secret in &self.secrets {
+            text = text.replace(secret.expose_secret(), "[key]");
+        }
         let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
         if let Some((cut, _)) = line.char_indices().nth(MESSAGE_CHARS) {
             line.truncate(cut);
@@ -47,14 +48,22 @@ impl Witness {
         line
     }
 
-    /// The answer has another status than 200.
-    pub(crate) fn status(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
+    /// The answer has another status than 200. `now` takes the place of the server's clock where it does not tell it.
+    pub(crate) fn status(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Failure {
         let said = Said::read(&serde_json::from_slice(body).unwrap_or(Value::Null));
         let kind = said.kind().unwrap_or_else(|| kind_of(status));
         let kind = match (status, kind) {
-            // The status decides whether waiting helps; the code only tells quota and window apart.
+            // The status decides whether waiting helps; the code only tells quota, window and key apart.
             (StatusCode::PAYLOAD_TOO_LARGE, _) => FailureKind::ContextOverflow,
-            (_, FailureKind::ContextOverflow | FailureKind::QuotaExhausted) => kind,
+            // xAI answers 400 to a wrong key.
+            (_, FailureKind::ContextOverflow | FailureKind::QuotaExhausted)
+            | (StatusCode::BAD_REQUEST, FailureKind::Unauthorized) => kind,
             _ => kind_of(status),
         };
         let told = said.message.as_deref().map_or_else(String::new, |text| format!(": {}", self.clean(text)));
@@ -63,7 +72,12 @@ impl Witness {
             None => String::new(),
         };
         let message = format!("`{}` answered {status}{aside}{told}", self.host);
-        Failure { retry_after: retry_after(headers), ..Failure::new(kind, message) }
+        Failure {
+            status: Some(status.as_u16()),
+            retry_after: retry_after(headers, now).or(said.retry_after),
+            repeat: should_retry(headers),
+            ..Failure::new(kind, message)
+        }
     }
 
     /// The stream carries an error object.
@@ -71,7 +85,8 @@ impl Witness {
         let said = Said::read(error);
         let kind = said.kind().unwrap_or(FailureKind::Server);
         let told = said.message.as_deref().unwrap_or("an error without a message");
-        Failure::new(kind, format!("`{}` broke off with an error: {}", self.host, self.clean(told)))
+        let message = format!("`{}` broke off with an error: {}", self.host, self.clean(told));
+        Failure { retry_after: said.retry_after, ..Failure::new(kind, message) }
     }
 
     /// No answer, or it broke off.
@@ -79,6 +94,11 @@ impl Witness {
         let cause = self.clean(&root_cause(error));
         if error.is_builder() {
             return Failure::new(FailureKind::Rejected, format!("cannot write to `{}`: {cause}", self.host));
+        }
+        if is_distrust(error) {
+            let advice = "name the file of your own authority in `MASSGEN_CA_BUNDLE`";
+            let message = format!("no trusted connection to `{}`: {cause}; {advice}", self.host);
+            return Failure::new(FailureKind::Network, message).for_good();
         }
         let (kind, what) = if error.is_timeout() {
             (FailureKind::Timeout, "no connection in time to")
@@ -141,6 +161,8 @@ struct Said {
     message: Option<String>,
     codes: Vec<String>,
     status: Option<u16>,
+    /// Wait that the error asks for.
+    retry_after: Option<Duration>,
 }
 
 impl Said {
@@ -157,30 +179,90 @@ impl Said {
             .or_else(|| text(error.get("message")))
             .or_else(|| text(body.get("message")))
             .or_else(|| text(body.get("detail")));
-        let codes = ["code", "type", "status"].iter().filter_map(|key| text(error.get(key))).collect();
+        // xAI writes its codes as sentences, and the facts into the message.
+        let sentence = message.as_deref().and_then(xai_code).map(str::to_owned);
+        // Google says the particulars in a list beside its code: they are more exact than the code.
+        let particulars = || error.get("details").and_then(Value::as_array).into_iter().flatten();
+        let violations = particulars().filter_map(|one| one.get("violations")?.as_array()).flatten();
+        let codes = particulars().filter_map(|one| text(one.get("reason")));
+        let codes = codes.chain(violations.filter_map(|one| text(one.get("quotaId"))));
+        let codes = sentence.into_iter().chain(codes);
+        let codes =
+            codes.chain(["code", "type", "status"].iter().filter_map(|key| text(error.get(key)))).collect();
         let status = error.get("code").or_else(|| error.get("status")).and_then(Value::as_u64);
-        Self { message, codes, status: status.and_then(|status| u16::try_from(status).ok()) }
+        Self {
+            message,
+            codes,
+            status: status.and_then(|status| u16::try_from(status).ok()),
+            retry_after: particulars().find_map(|one| protobuf_seconds(one.get("retryDelay")?.as_str()?)),
+        }
     }
 
     /// The kind that the error names itself, by code first and by a status in the code's place second.
     fn kind(&self) -> Option<FailureKind> {
+        let told = self.message.as_deref().unwrap_or_default();
         let by_code = self.codes.iter().find_map(|code| match code.as_str() {
-            "context_length_exceeded" => Some(FailureKind::ContextOverflow),
-            "insufficient_quota" | "billing_error" => Some(FailureKind::QuotaExhausted),
-            "invalid_api_key" | "authentication_error" | "permission_error" => {
-                Some(FailureKind::Unauthorized)
+            // Google has no code of its own for it.
+            "INVALID_ARGUMENT" if told.contains("exceeds the maximum number of tokens") => {
+                Some(FailureKind::ContextOverflow)
             }
+            day if day.contains("PerDay") => Some(FailureKind::QuotaExhausted),
+            "context_length_exceeded" | "request_too_large" => Some(FailureKind::ContextOverflow),
+            "insufficient_quota" | "billing_error" => Some(FailureKind::QuotaExhausted),
+            "invalid_api_key"
+            | "authentication_error"
+            | "permission_error"
+            | "API_KEY_INVALID"
+            | "API_KEY_EXPIRED" => Some(FailureKind::Unauthorized),
             "rate_limit_exceeded" | "rate_limit_error" | "RESOURCE_EXHAUSTED" => {
                 Some(FailureKind::RateLimited)
             }
-            "invalid_request_error" | "model_not_found" | "INVALID_ARGUMENT" => Some(FailureKind::Rejected),
+            "overloaded_error" | "api_error" => Some(FailureKind::Server),
+            "timeout_error" => Some(FailureKind::Timeout),
+            "invalid_request_error" => Some(self.invalid_request()),
+            "model_not_found" | "not_found_error" | "INVALID_ARGUMENT" | "invalid_prompt" => {
+                Some(FailureKind::Rejected)
+            }
+            // A dozen codes of OpenAI for pictures that cannot be used.
+            code if code.contains("image") => Some(FailureKind::Rejected),
             _ => None,
         });
-        by_code.or_else(|| {
+        let by_text = || {
+            // Ollama's errors are a text and nothing else.
+            let overflows = ["exceeds the context length", "longer than the context length"];
+            let is_text_only = self.codes.is_empty() && self.status.is_none();
+            (is_text_only && overflows.iter().any(|words| told.contains(words)))
+                .then_some(FailureKind::ContextOverflow)
+        };
+        by_code.or_else(by_text).or_else(|| {
             let status = StatusCode::from_u16(self.status?).ok()?;
             (!status.is_success()).then(|| kind_of(status))
         })
     }
+
+    /// What an invalid request means. Anthropic has no codes for a full window and an empty account, only sentences.
+    fn invalid_request(&self) -> FailureKind {
+        let said = self.message.as_deref().unwrap_or_default().to_lowercase();
+        let tells = |sentences: &[&str]| sentences.iter().any(|sentence| said.contains(sentence));
+        if tells(&["prompt is too long", "exceed context limit"]) {
+            FailureKind::ContextOverflow
+        } else if tells(&["credit balance is too low"]) {
+            FailureKind::QuotaExhausted
+        } else {
+            FailureKind::Rejected
+        }
+    }
+}
+
+/// The code that a message of xAI amounts to.
+fn xai_code(message: &str) -> Option<&'static str> {
+    let told = [
+        ("maximum prompt length is", "context_length_exceeded"),
+        ("[input_too_large]", "context_length_exceeded"),
+        ("Incorrect API key provided", "invalid_api_key"),
+        ("used all available credits or reached its monthly spending limit", "insufficient_quota"),
+    ];
+    told.iter().find_map(|(words, code)| message.contains(words).then_some(*code))
 }
 
 fn kind_of(status: StatusCode) -> FailureKind {
@@ -202,9 +284,18 @@ fn location(status: StatusCode, headers: &HeaderMap) -> Option<String> {
     url.host_str().map(str::to_owned)
 }
 
+/// What `x-should-retry` says.
+fn should_retry(headers: &HeaderMap) -> Repeat {
+    match headers.get("x-should-retry").map(HeaderValue::as_bytes) {
+        Some(b"true") => Repeat::Always,
+        Some(b"false") => Repeat::Never,
+        Some(_) | None => Repeat::ByKind,
+    }
+}
+
 /// The wait that the headers ask for: `retry-after-ms`, else `retry-after` in seconds or as a date. A date counts from
-/// the server's own `date`, so clocks need not agree.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+/// the server's own `date`, so clocks need not agree; from `now` where it tells none.
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
     if let Some(millis) = text("retry-after-ms").and_then(number) {
@@ -215,8 +306,24 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         return Duration::try_from_secs_f64(seconds).ok();
     }
     let moment = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp());
-    let wait = moment(wait)?.duration_since(moment(text(DATE.as_str())?)?);
+    let from = text(DATE.as_str()).and_then(moment).unwrap_or(now);
+    let wait = moment(wait)?.duration_since(from);
     Some(Duration::try_from(wait).unwrap_or(Duration::ZERO))
+}
+
+/// A span as `google.protobuf.Duration` writes it: `12.5s`.
+fn protobuf_seconds(text: &str) -> Option<Duration> {
+    Duration::try_from_secs_f64(text.strip_suffix('s')?.parse().ok()?).ok()
+}
+
+/// Whether `error` says that the server's certificate is not trusted; that does not pass.
+fn is_distrust(error: &(dyn Error + 'static)) -> bool {
+    if let Some(error) = error.downcast_ref::<rustls::Error>() {
+        return matches!(error, rustls::Error::InvalidCertificate(_));
+    }
+    // An I/O error hides what it is made of from its chain of causes.
+    let hidden = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    hidden.is_some_and(|error| is_distrust(error)) || error.source().is_some_and(is_distrust)
 }
 
 /// The last cause of `error`, which names no URL.

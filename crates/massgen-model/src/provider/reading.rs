@@ -8,14 +8,12 @@ use massgen_protocol::message::Reply;
 use massgen_protocol::{CallId, DeltaKind, limits};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Response, StatusCode};
-use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
 use super::Endpoint;
-use super::codec::{Decode, Fault, Framing};
-use super::draft::{Draft, Incomplete, Measured};
+use super::draft::{Incomplete, Measured};
 use super::failure::Witness;
-use super::sse::{SseEvent, SseReader};
+use super::intake::{Intake, Refusal};
 use crate::retry::Failure;
 
 /// How long the usage may follow the end of the reply.
@@ -44,9 +42,7 @@ pub(super) struct Reading {
     start: Start,
     endpoint: Arc<Endpoint>,
     response: Option<Response>,
-    sse: SseReader,
-    decoder: Box<dyn Decode>,
-    draft: Draft,
+    intake: Intake,
     pieces: VecDeque<(DeltaKind, String)>,
     first_token_after: Option<Duration>,
 }
@@ -73,17 +69,13 @@ impl Reading {
             // The status alone tells enough when the body breaks off.
             let body = body(response, REFUSAL_BYTES, start.idle, witness).await;
             let body = body.unwrap_or_else(|(_, begun)| begun);
-            return Err(witness.status(status, &headers, &body));
+            return Err(witness.status(status, &headers, &body, jiff::Timestamp::now()));
         }
         let mut reading = Self {
             start,
             response: None,
-            sse: match endpoint.codec.framing() {
-                Framing::Events => SseReader::default(),
-            },
-            decoder: endpoint.codec.decoder(),
+            intake: Intake::new(&*endpoint.codec),
             endpoint,
-            draft: Draft::default(),
             pieces: VecDeque::new(),
             first_token_after: None,
         };
@@ -93,7 +85,8 @@ impl Reading {
                 let witness = &reading.endpoint.witness;
                 let body = body(response, DOCUMENT_BYTES, reading.start.idle, witness).await;
                 let body = body.map_err(|(failure, _)| failure)?;
-                reading.document(&body)?;
+                let taken = reading.intake.document(&body);
+                taken.map_err(|refusal| reading.refused(refusal))?;
                 reading.collect();
             }
             Content::Other(name) => return Err(reading.endpoint.witness.wrong_content(&name)),
@@ -107,77 +100,45 @@ impl Reading {
             if let Some((kind, text)) = self.pieces.pop_front() {
                 return Ok(Progress::Piece(kind, text));
             }
-            let finished = self.draft.is_finished();
-            let Some(response) = self.response.as_mut().filter(|_| !self.draft.is_over()) else {
+            let finished = self.intake.draft().is_finished();
+            let is_over = self.intake.draft().is_over();
+            let Some(response) = self.response.as_mut().filter(|_| !is_over) else {
                 return Ok(Progress::Over);
             };
             let patience = if finished { LINGER.min(self.start.idle) } else { self.start.idle };
-            match timeout(patience, response.chunk()).await {
-                Ok(Ok(Some(bytes))) => {
-                    self.sse.push(&bytes);
-                    while let Some(event) = self.sse.next() {
-                        self.event(&event)?;
-                        if self.draft.is_over() {
-                            break;
-                        }
-                    }
-                    if self.sse.pending() > limits::REPLY_BYTES {
-                        return Err(self.endpoint.witness.malformed("an event without an end").for_good());
-                    }
-                }
+            let taken = match timeout(patience, response.chunk()).await {
+                Ok(Ok(Some(bytes))) => self.intake.push(&bytes),
                 Ok(Ok(None)) => {
                     self.response = None;
-                    if let Some(event) = self.sse.finish() {
-                        self.event(&event)?;
-                    }
+                    self.intake.finish()
                 }
                 // The reply is complete; that nothing decent follows takes nothing from it.
-                Ok(Err(_)) | Err(_) if finished => self.response = None,
+                Ok(Err(_)) | Err(_) if finished => {
+                    self.response = None;
+                    Ok(())
+                }
                 Ok(Err(error)) => return Err(self.endpoint.witness.transport(&error)),
                 Err(_) => return Err(self.endpoint.witness.idle(self.start.idle)),
-            }
+            };
+            taken.map_err(|refusal| self.refused(refusal))?;
             self.collect();
         }
     }
 
-    fn event(&mut self, event: &SseEvent) -> Result<(), Failure> {
+    fn refused(&self, refusal: Refusal) -> Failure {
         let witness = &self.endpoint.witness;
-        let text = std::str::from_utf8(&event.data).map_err(|error| witness.malformed(error))?.trim();
-        if text.is_empty() {
-            return Ok(());
-        }
-        let taken = if event.is_error {
-            Err(Fault::Said(serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))))
-        } else {
-            self.decoder.event(text, &mut self.draft)
-        };
-        self.judge(taken)
-    }
-
-    fn document(&mut self, body: &[u8]) -> Result<(), Failure> {
-        let text = std::str::from_utf8(body).map_err(|error| self.endpoint.witness.malformed(error))?;
-        let taken = self.decoder.document(text.trim(), &mut self.draft);
-        self.judge(taken)
-    }
-
-    fn judge(&self, taken: Result<(), Fault>) -> Result<(), Failure> {
-        let witness = &self.endpoint.witness;
-        match taken {
-            Ok(()) if self.draft.is_too_long() => {
-                let problem = format!("a reply of more than {} bytes", limits::REPLY_BYTES);
-                Err(witness.malformed(problem).for_good())
-            }
-            Ok(()) => Ok(()),
-            Err(Fault::Malformed(problem)) => Err(witness.malformed(problem)),
-            Err(Fault::Said(error)) => Err(witness.in_stream(&error)),
+        match refusal {
+            Refusal::Malformed(problem) => witness.malformed(problem),
+            Refusal::TooLong(problem) => witness.malformed(problem).for_good(),
+            Refusal::Said(error) => witness.in_stream(&error),
         }
     }
 
     fn collect(&mut self) {
-        if self.first_token_after.is_none() && self.draft.has_content() {
+        if self.first_token_after.is_none() && self.intake.draft().has_content() {
             self.first_token_after = Some(self.start.sent_at.elapsed());
         }
-        self.pieces.extend(self.draft.take_pieces());
+        self.pieces.extend(self.intake.take_pieces());
     }
 
     /// The reply, if the answer was one.
@@ -192,11 +153,12 @@ impl Reading {
             first_token_after: self.first_token_after.unwrap_or(duration),
             duration,
         };
-        let witness = &self.endpoint.witness;
-        self.draft.complete(self.decoder, measured).map_err(|why| match why {
-            Incomplete::Cut => witness.cut(),
-            Incomplete::Malformed(problem) => witness.malformed(problem),
-        })
+        let Endpoint { witness, origin, .. } = &*self.endpoint;
+        match self.intake.complete(measured) {
+            Ok(reply) => Ok(Reply { origin: Some(origin.clone()), ..reply }),
+            Err(Incomplete::Cut) => Err(witness.cut()),
+            Err(Incomplete::Malformed(problem)) => Err(witness.malformed(problem)),
+        }
     }
 }
 

@@ -1,8 +1,10 @@
-//! Server-sent events out of bytes that arrive in pieces of any size.
+//! Server-sent events, or lines, out of bytes that arrive in pieces of any size.
 
 use bytes::{Buf, Bytes, BytesMut};
 
-/// An event: its data, several `data:` lines joined by line feeds.
+use super::codec::Framing;
+
+/// An event: its data, several `data:` lines joined by line feeds. Where lines are the frames, each is an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SseEvent {
     /// The data, not yet known to be UTF-8.
@@ -12,8 +14,9 @@ pub(super) struct SseEvent {
 }
 
 /// Splits a stream into events. Every byte is looked at once, however the stream is cut.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct SseReader {
+    framing: Framing,
     buffer: BytesMut,
     /// Bytes of `buffer` that are known to hold no line feed.
     scanned: usize,
@@ -23,6 +26,10 @@ pub(super) struct SseReader {
 }
 
 impl SseReader {
+    pub(super) fn new(framing: Framing) -> Self {
+        Self { framing, buffer: BytesMut::new(), scanned: 0, data: None, is_error: false, begun: false }
+    }
+
     /// Takes the next piece of the stream.
     pub(super) fn push(&mut self, piece: &[u8]) {
         self.buffer.extend_from_slice(piece);
@@ -39,25 +46,38 @@ impl SseReader {
             if line.last() == Some(&b'\r') {
                 line.truncate(line.len() - 1);
             }
-            if line.is_empty() {
-                if let Some(event) = self.dispatch() {
-                    return Some(event);
-                }
-            } else {
-                self.field(line);
+            if let Some(event) = self.take(line) {
+                return Some(event);
             }
         }
         None
+    }
+
+    /// Takes a line; the event that it completes.
+    fn take(&mut self, mut line: Bytes) -> Option<SseEvent> {
+        if !self.begun {
+            self.begun = true;
+            if line.starts_with(b"\xEF\xBB\xBF") {
+                line.advance(3);
+            }
+        }
+        match (self.framing, line.is_empty()) {
+            (Framing::Events, true) => self.dispatch(),
+            (Framing::Events, false) => {
+                self.field(line);
+                None
+            }
+            (Framing::Lines, true) => None,
+            (Framing::Lines, false) => Some(SseEvent { data: line, is_error: false }),
+        }
     }
 
     /// The stream has ended: an event whose closing blank line is missing.
     pub(super) fn finish(&mut self) -> Option<SseEvent> {
         let rest = self.buffer.split().freeze();
         self.scanned = 0;
-        if !rest.is_empty() {
-            self.field(rest);
-        }
-        self.dispatch()
+        let last = if rest.is_empty() { None } else { self.take(rest) };
+        last.or_else(|| self.dispatch())
     }
 
     fn line(&mut self) -> Option<Bytes> {
@@ -73,12 +93,6 @@ impl SseReader {
     }
 
     fn field(&mut self, mut line: Bytes) {
-        if !self.begun {
-            self.begun = true;
-            if line.starts_with(b"\xEF\xBB\xBF") {
-                line.advance(3);
-            }
-        }
         let Some(colon) = line.iter().position(|byte| *byte == b':') else {
             return;
         };
@@ -113,7 +127,11 @@ mod tests {
     use super::*;
 
     fn read(pieces: &[&[u8]]) -> Vec<String> {
-        let mut reader = SseReader::default();
+        read_as(Framing::Events, pieces)
+    }
+
+    fn read_as(framing: Framing, pieces: &[&[u8]]) -> Vec<String> {
+        let mut reader = SseReader::new(framing);
         let mut events = Vec::new();
         for piece in pieces {
             reader.push(piece);
@@ -145,8 +163,19 @@ mod tests {
     }
 
     #[test]
+    fn lines_are_the_same_however_the_stream_is_cut() {
+        const LINES: &str = "\u{feff}{\"a\":1}\r\n\n{\"data: é\":2}\n \n{}";
+        let whole = read_as(Framing::Lines, &[LINES.as_bytes()]);
+        assert_eq!(whole, ["{\"a\":1}", "{\"data: é\":2}", " ", "{}"]);
+        for cut in 0..=LINES.len() {
+            let (left, right) = LINES.as_bytes().split_at(cut);
+            assert_eq!(read_as(Framing::Lines, &[left, right]), whole, "cut at {cut}");
+        }
+    }
+
+    #[test]
     fn a_line_without_an_end_is_told_by_its_size() {
-        let mut reader = SseReader::default();
+        let mut reader = SseReader::new(Framing::Events);
         for _ in 0..1000 {
             reader.push(&[b'x'; 100]);
             assert!(reader.next().is_none());

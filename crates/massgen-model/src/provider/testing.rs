@@ -6,8 +6,9 @@ use massgen_protocol::ids::AgentNo;
 use massgen_protocol::message::Reply;
 use massgen_protocol::{CallId, DeltaKind};
 
-use super::codec::{Decode, Fault};
+use super::codec::{Decode, Fault, Framing};
 use super::draft::{Draft, Incomplete, Measured};
+use super::sse::SseReader;
 
 /// A decoder at work.
 pub(crate) struct Bench {
@@ -54,4 +55,20 @@ pub(crate) fn decode(
         bench.event(event.as_ref()).map_err(NoReply::Fault)?;
     }
     bench.reply().map_err(NoReply::Incomplete)
+}
+
+/// The reply that the bytes of a stream make when they come in these pieces.
+pub(crate) fn decode_stream<'a>(
+    decoder: Box<dyn Decode>,
+    framing: Framing,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<Reply, NoReply> {
+    let mut reader = SseReader::new(framing);
+    let mut events = Vec::new();
+    for piece in pieces {
+        reader.push(piece);
+        events.extend(std::iter::from_fn(|| reader.next()));
+    }
+    events.extend(reader.finish());
+    decode(decoder, events.iter().map(|event| String::from_utf8_lossy(&event.data).trim().to_owned()))
 }

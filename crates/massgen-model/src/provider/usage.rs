@@ -5,6 +5,9 @@ use massgen_protocol::money::UsageSource;
 use massgen_protocol::{TokenUsage, Usd};
 use serde_json::Value;
 
+/// The unit in which xAI tells the cost (<https://docs.x.ai/developers/cost-tracking>).
+const TICKS_PER_DOLLAR: f64 = 1e10;
+
 /// What a usage object says.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Reported {
@@ -32,14 +35,20 @@ impl Reported {
                 "/num_cached_tokens",
                 "/prompt_cache_hit_tokens",
             ]);
-            let cache_write =
-                first(&["/prompt_tokens_details/cache_write_tokens", "/cache_creation_input_tokens"]);
+            let cache_write = first(&[
+                "/prompt_tokens_details/cache_write_tokens",
+                "/input_tokens_details/cache_write_tokens",
+                "/cache_creation_input_tokens",
+            ]);
             let reasoning = first(&[
                 "/completion_tokens_details/reasoning_tokens",
                 "/output_tokens_details/reasoning_tokens",
                 "/reasoning_tokens",
             ]);
             let (input, output) = (input.unwrap_or(0), output.unwrap_or(0));
+            // xAI at times counts what it cached apart from the rest, which shows when it is more.
+            let apart = first(&["/input_tokens_details/cached_tokens"]).filter(|cached| *cached > input);
+            let input = input + apart.unwrap_or(0);
             let cached_input = cached_input.unwrap_or(0).min(input);
             TokenUsage {
                 input,
@@ -51,7 +60,9 @@ impl Reported {
                 source: UsageSource::Api,
             }
         });
-        Self { tokens, cost: usage.get("cost").and_then(cost) }
+        let ticks = || usage.get("cost_in_usd_ticks")?.as_f64().filter(|ticks| *ticks >= 0.0);
+        let cost = usage.get("cost").and_then(cost);
+        Self { tokens, cost: cost.or_else(|| Some(Usd::from_dollars(ticks()? / TICKS_PER_DOLLAR))) }
     }
 
     /// Takes what `later` says; a report without counters does not undo an earlier one.
@@ -75,7 +86,7 @@ pub(crate) fn estimated_tokens(bytes: usize) -> u64 {
 
 /// A count that some servers write as `12.0`.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
-fn number(value: &Value) -> Option<u64> {
+pub(crate) fn number(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_f64().filter(|n| (0.0..1e15).contains(n)).map(|n| n as u64))
 }
 
@@ -105,6 +116,20 @@ mod tests {
         let tokens = TokenUsage { input: 10, output: 5, cached_input: 10, ..TokenUsage::default() };
         let expected = Reported { tokens: Some(tokens), cost: Some(Usd::from_dollars(0.5)) };
         assert_eq!(Reported::read(&deepseek), expected);
+    }
+
+    #[test]
+    fn a_cached_part_larger_than_the_whole_was_counted_apart() {
+        let usage =
+            json!({"input_tokens": 30, "input_tokens_details": {"cached_tokens": 70}, "output_tokens": 1});
+        let tokens = Reported::read(&usage).tokens.unwrap();
+        assert_eq!((tokens.input, tokens.cached_input), (100, 70));
+    }
+
+    #[test]
+    fn costs_in_ticks_are_dollars() {
+        let usage = json!({"input_tokens": 3, "output_tokens": 2, "cost_in_usd_ticks": 37_756_000});
+        assert_eq!(Reported::read(&usage).cost, Some(Usd::from_dollars(0.003_775_6)));
     }
 
     #[test]

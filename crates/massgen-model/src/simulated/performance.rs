@@ -112,6 +112,7 @@ fn finish(items: Vec<ReplyItem>, request: &ModelRequest) -> Box<Reply> {
         reported_cost: None,
         first_token_after: Duration::ZERO,
         duration: Duration::ZERO,
+        origin: None,
     };
     if reply.tool_calls().next().is_some() {
         reply.finish = FinishReason::ToolCalls;

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use futures::StreamExt;
 use massgen_model::RetryPolicy;
 use massgen_ports::contract::model_ends_once;
+use massgen_ports::{Model, ModelEvent};
+use massgen_protocol::limits::REPLY_BYTES;
 use massgen_protocol::message::FailureKind;
 use massgen_testkit::model_server::chunks::{self, Frame};
 use massgen_testkit::model_server::{Fault, ModelServer, Outcome, ReceivedRequest, Schedule, ScriptedReply};
@@ -95,6 +98,56 @@ async fn the_wait_that_a_server_asks_for_is_kept_and_too_long_a_one_ends_the_cal
     let failure = see(&model, question()).await.end.unwrap_err();
     assert_eq!((failure.kind, failure.attempts), (FailureKind::RateLimited, 1));
     assert!(failure.message.contains("wait 121 s"), "{failure}");
+}
+
+#[tokio::test]
+async fn what_the_server_says_of_a_repetition_is_done() {
+    let said =
+        |status, word| ScriptedReply::refusal(status, "some_error", "no").with_header("x-should-retry", word);
+    let (server, model) = serve(first(said(400, "true"))).await;
+    see(&model, question()).await.reply();
+    assert_eq!(server.requests().len(), 2);
+    let (server, model) = serve(first(said(503, "false"))).await;
+    let failure = see(&model, question()).await.end.unwrap_err();
+    assert_eq!((failure.kind, server.requests().len()), (FailureKind::Server, 1));
+}
+
+#[tokio::test]
+async fn a_wait_past_the_deadline_ends_the_call_at_once() {
+    let (server, _) = serve(first(
+        ScriptedReply::refusal(429, "rate_limit_exceeded", "slow").with_header("retry-after", "60"),
+    ))
+    .await;
+    let policy = RetryPolicy { deadline: Duration::from_secs(59), ..hasty() };
+    let seen = see(&model(&server, policy), question()).await;
+    let failure = seen.end.unwrap_err();
+    assert!(failure.message.ends_with("no time is left to try again"), "{failure}");
+    assert_eq!((seen.retries.len(), server.requests().len()), (0, 1));
+}
+
+#[tokio::test]
+async fn nothing_is_sent_past_the_deadline_however_late_the_caller_asks_on() {
+    let (server, _) = serve(always(ScriptedReply::refusal(503, "busy", "come back"))).await;
+    let policy = RetryPolicy { deadline: Duration::from_mins(1), ..hasty() };
+    let mut call = model(&server, policy).call(question());
+    assert!(matches!(call.next().await, Some(ModelEvent::Retrying { .. })));
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_mins(1)).await;
+    tokio::time::resume();
+    let Some(ModelEvent::Failed(failure)) = call.next().await else { panic!("it goes on") };
+    assert!(failure.message.contains("took longer than 60 s"), "{failure}");
+    assert_eq!((failure.attempts, server.requests().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_reply_that_is_too_long_is_not_asked_for_again() {
+    let piece = chunks::delta("m", &json!({"content": "x".repeat(1024 * 1024)}));
+    let pieces = REPLY_BYTES / (1024 * 1024) + 1;
+    let (server, model) = serve(always(raw(&vec![piece; pieces]))).await;
+    let failure = see(&model, question()).await.end.unwrap_err();
+    assert_eq!((failure.kind, failure.attempts), (FailureKind::Malformed, 1));
+    assert!(failure.message.contains("a reply of more than 16777216 bytes"), "{failure}");
+    assert_eq!(server.requests().len(), 1, "it is not paid twice");
 }
 
 #[tokio::test]

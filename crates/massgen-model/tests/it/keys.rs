@@ -6,7 +6,7 @@ use massgen_ports::Model;
 use massgen_protocol::spec::{SimulatedSpec, Wire};
 use massgen_testkit::model_server::{Fault, ModelServer, Schedule, ScriptedReply};
 
-use crate::support::{agent, hasty, question};
+use crate::support::{agent, hasty, question, see};
 
 const CANARY: &str = "sk-canary-0123456789";
 
@@ -88,4 +88,46 @@ fn what_cannot_be_connected_is_refused_before_the_first_request() {
         script: None,
     });
     assert!(matches!(refused(&simulated, "x"), ModelError::NoService { .. }));
+}
+
+#[tokio::test]
+async fn a_redirect_takes_no_key_to_another_host() {
+    let elsewhere = ModelServer::start(|_| ScriptedReply::text("x"), Schedule::default()).await.unwrap();
+    for status in [301, 302, 303, 307, 308] {
+        let target = format!("{}/chat/completions", elsewhere.base_url());
+        let server = ModelServer::start(
+            move |_| ScriptedReply::refusal(status, "moved", "go there").with_header("location", &target),
+            Schedule::default(),
+        )
+        .await
+        .unwrap();
+        let keys = Keys::from_pairs([("API_KEY", CANARY)]);
+        let model = connect(&agent(&server.base_url(), &["API_KEY"]), &keys, &HttpClient::new()).unwrap();
+        let failure = see(&*model, question()).await.end.unwrap_err();
+        assert!(failure.message.contains("a redirect to `127.0.0.1` that is not followed"), "{failure}");
+        assert_eq!((server.requests().len(), failure.attempts), (1, 1));
+    }
+    assert!(elsewhere.requests().is_empty());
+}
+
+#[tokio::test]
+async fn further_headers_are_sent_with_variables_in_them_and_take_the_place_of_the_key() {
+    let echo = |request: &massgen_testkit::model_server::ReceivedRequest| {
+        let told = request.headers.get("authorization").unwrap().to_str().unwrap();
+        ScriptedReply::refusal(401, "invalid_api_key", &format!("wrong: {told}"))
+    };
+    let server = ModelServer::start(echo, Schedule::default()).await.unwrap();
+    let mut agent = agent(&server.base_url(), &["NOT_SET_API_KEY"]);
+    if let Wire::Service(service) = &mut agent.backend.wire {
+        service.headers.insert("X-Title".to_owned(), "massgen".to_owned());
+        service.headers.insert("Authorization".to_owned(), "Token ${TEAM_TOKEN}".to_owned());
+    }
+    let keys = Keys::from_pairs([("TEAM_TOKEN", CANARY)]);
+    let model = connect(&agent, &keys, &HttpClient::new()).unwrap();
+    let failure = see(&*model, question()).await.end.unwrap_err();
+    assert!(failure.message.ends_with("wrong: Token [key]"), "{failure}");
+    assert_eq!(server.requests()[0].authorization, Some(format!("Token {CANARY}")));
+    let without = connect(&agent, &Keys::default(), &HttpClient::new()).err().unwrap();
+    let told = "the header `Authorization` needs the variable `TEAM_TOKEN`, which is not set";
+    assert_eq!(without.to_string(), told);
 }

@@ -56,7 +56,9 @@ async fn twenty_thousand_chunks_give_their_text_once() {
                 largest = largest.max(text.len());
             }
             ModelEvent::Finished(finished) => reply = Some(finished),
-            other @ (ModelEvent::Retrying { .. } | ModelEvent::Failed(_)) => panic!("{other:?}"),
+            other @ (ModelEvent::Retrying { .. } | ModelEvent::Service { .. } | ModelEvent::Failed(_)) => {
+                panic!("{other:?}")
+            }
         }
     }
     assert_eq!(reply.unwrap().text(), text);

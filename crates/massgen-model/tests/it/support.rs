@@ -9,7 +9,7 @@ use massgen_model::{HttpClient, Keys, ProviderModel, RetryPolicy, connect_with};
 use massgen_ports::{Model, ModelEvent};
 use massgen_protocol::ids::{AgentId, AgentNo};
 use massgen_protocol::message::{CallContext, FailureKind, Message, ModelFailure, Purpose, Reply};
-use massgen_protocol::spec::{AgentSpec, BackendSpec, Service, VotingSensitivity, Wire};
+use massgen_protocol::spec::{AgentSpec, BackendSpec, Protocol, Service, VotingSensitivity, Wire};
 use massgen_protocol::{CallId, DeltaKind, ModelRequest, ToolSchema};
 use massgen_testkit::model_server::{ModelServer, ReceivedRequest, Schedule, ScriptedReply};
 
@@ -68,6 +68,19 @@ pub(crate) fn hasty() -> RetryPolicy {
     }
 }
 
+/// A server that answers as `script` says, and the model that speaks `protocol` with it.
+pub(crate) async fn serve_in(
+    protocol: Protocol,
+    script: impl Fn(&ReceivedRequest) -> ScriptedReply + Send + Sync + 'static,
+) -> (ModelServer, ProviderModel) {
+    let server = ModelServer::start(script, Schedule::default()).await.unwrap();
+    let service = Service { protocol, ..Service::chat_completions(server.base_url(), Vec::new()) };
+    let mut agent = agent("", &[]);
+    agent.backend.wire = Wire::Service(service);
+    let model = connect_with(&agent, &Keys::default(), &HttpClient::new(), hasty()).unwrap();
+    (server, model)
+}
+
 pub(crate) async fn serve(
     script: impl Fn(&ReceivedRequest) -> ScriptedReply + Send + Sync + 'static,
 ) -> (ModelServer, ProviderModel) {
@@ -113,6 +126,7 @@ pub(crate) async fn see(model: &dyn Model, request: ModelRequest) -> Seen {
                 seen.streamed = Default::default();
                 seen.retries.push((attempt, kind, message, delay));
             }
+            ModelEvent::Service { .. } => {}
             ModelEvent::Finished(reply) => seen.end = Ok(*reply),
             ModelEvent::Failed(failure) => seen.end = Err(failure),
         }

@@ -148,6 +148,7 @@ impl History {
             reported_cost: None,
             first_token_after: Duration::from_millis(300),
             duration: Duration::from_secs(2),
+            origin: None,
         });
         let outcome = CallOutcome::Replied { reply, cost: cost.map(Usd::from_dollars) };
         let call = self.call(agent);

@@ -193,9 +193,19 @@ fn long_flags_may_be_cut_short_while_they_stay_unique() {
 
 #[test]
 fn a_question_may_be_the_name_of_a_command_after_two_dashes() {
-    for name in
-        ["logs", "config", "doctor", "completions", "man", "viewer", "export", "shares", "serve", "help"]
-    {
+    for name in [
+        "logs",
+        "config",
+        "doctor",
+        "models",
+        "completions",
+        "man",
+        "viewer",
+        "export",
+        "shares",
+        "serve",
+        "help",
+    ] {
         let line = parse(&["--", name]).unwrap();
         assert_eq!(line.arguments.question.as_deref(), Some(name));
         assert!(line.arguments.command.is_none());

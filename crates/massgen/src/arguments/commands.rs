@@ -16,6 +16,8 @@ pub(crate) enum Subcommand {
     Config(Config),
     /// See what is on this machine, what would run, and what is missing
     Doctor(Doctor),
+    /// List the models that can be asked, with windows and prices
+    Models(Models),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -183,6 +185,20 @@ pub(crate) struct ShowConfig {
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
     /// JSON instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `massgen models`.
+#[derive(Debug, Args)]
+pub(crate) struct Models {
+    /// Only this backend type
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) backend: Option<String>,
+    /// Also types without a key, from the built-in catalogue
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// JSON instead of a table
     #[arg(long)]
     pub(crate) json: bool,
 }

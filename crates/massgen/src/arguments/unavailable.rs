@@ -74,11 +74,6 @@ pub(crate) const FLAGS: &[Unavailable] = &[
         "leave it out, or set MASSGEN_LOG_BASE_DIR to keep the files of runs elsewhere",
     ),
     flag(
-        "rate_limit",
-        "rate limiting",
-        "leave it out: calls that a provider refuses for their rate are repeated later",
-    ),
-    flag(
         "save_streaming_buffers",
         "dumps of raw streams",
         "use `--record FILE`, which keeps every model call",
@@ -196,9 +191,6 @@ pub(crate) struct UnavailableFlags {
     /// Choose a configuration from a menu
     #[arg(long)]
     select: bool,
-    /// Keep to known rate limits of providers
-    #[arg(long)]
-    rate_limit: bool,
     /// Keep what models stream, as it came
     #[arg(long)]
     save_streaming_buffers: bool,

@@ -2,6 +2,7 @@
 
 use massgen_config::backends::{BackendType, Backends, GENERAL, Support};
 use massgen_config::generate::{PlannedAgent, letter_id, needs_address};
+use massgen_protocol::spec::Protocol;
 use serde::Serialize;
 
 use crate::discovery;
@@ -101,10 +102,15 @@ impl Server {
             .types()
             .iter()
             .find(|kind| kind.support == Support::OwnServer && plain(&kind.display_name) == plain(name));
+        // Ollama's own protocol begins at the root; what others serve stands below `/v1`.
+        let path = match own.map_or(Protocol::ChatCompletions, |kind| kind.protocol) {
+            Protocol::Ollama => "",
+            Protocol::ChatCompletions | Protocol::Responses | Protocol::Messages | Protocol::Gemini => "/v1",
+        };
         Self {
             name: name.to_owned(),
             backend: own.map_or(GENERAL, |kind| kind.name.as_str()).to_owned(),
-            base_url: format!("http://127.0.0.1:{port}/v1"),
+            base_url: format!("http://127.0.0.1:{port}{path}"),
             model,
         }
     }
@@ -174,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_type_that_does_not_run_or_has_no_model_is_not_chosen() {
-        assert_eq!(choice(&[("ANTHROPIC_API_KEY", "k"), ("OPENROUTER_API_KEY", "k")]), None);
+        assert_eq!(choice(&[("OPENROUTER_API_KEY", "k")]), None);
         let offers = found(&[("OPENROUTER_API_KEY", "k"), ("POE_API_KEY", " ")]);
         let names: Vec<_> =
             offers.undecided(Backends::built_in()).iter().map(|kind| kind.name.as_str()).collect();
@@ -186,8 +192,9 @@ mod tests {
         let mut offers = found(&[]);
         offers.servers = vec![server("Ollama", 11434)];
         let agent = offers.choice(Backends::built_in()).unwrap();
-        assert_eq!(agent.backend, "chatcompletion");
-        assert_eq!(agent.base_url.as_deref(), Some("http://127.0.0.1:11434/v1"));
+        assert_eq!((agent.backend.as_str(), agent.base_url), ("ollama", None));
+        let elsewhere = server("Ollama", 9).agent(Backends::built_in());
+        assert_eq!(elsewhere.base_url.as_deref(), Some("http://127.0.0.1:9"));
         assert_eq!(agent.model.as_deref(), Some("some-model"));
     }
 
@@ -212,6 +219,6 @@ mod tests {
         assert_eq!(openai.origin, None);
         let [anthropic] = of("ANTHROPIC_API_KEY")[..] else { panic!("{:?}", offers.keys) };
         assert_eq!(anthropic.origin.as_deref(), Some("the environment"));
-        assert_eq!(anthropic.backends, [""; 0]);
+        assert_eq!(anthropic.backends, ["claude"]);
     }
 }

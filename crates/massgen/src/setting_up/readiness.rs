@@ -2,6 +2,7 @@
 
 use massgen_config::backends::Backends;
 use massgen_config::{Findings, LoadRequest, Settings, Source, Validation, load};
+use massgen_protocol::spec::AgentSpec;
 
 use crate::environment::Environment;
 
@@ -49,8 +50,11 @@ pub(crate) fn readiness(source: &Source, environment: &Environment, backends: &B
         environment.has(name) || loaded.literal_keys.iter().any(|literal| literal.variable == *name)
     };
     let mut variables: Vec<String> = Vec::new();
-    for agent in &loaded.draft.agents {
-        let Some(service) = agent.backend.service() else { continue };
+    for backend in loaded.draft.agents.iter().flat_map(AgentSpec::backends) {
+        let Some(service) = backend.service() else { continue };
+        if service.key_command.is_some() {
+            continue;
+        }
         let key_variables = &service.key_variables;
         let names = key_variables.join(" or ");
         if !key_variables.is_empty() && !key_variables.iter().any(is_set) && !variables.contains(&names) {

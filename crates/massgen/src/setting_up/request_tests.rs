@@ -39,7 +39,7 @@ fn one_agent_of_what_is_there_is_the_default() {
     let plan = quickstart(&[], "GROQ_API_KEY").unwrap().unwrap();
     assert_eq!(told(&plan), ["agent_a groq llama-3.3-70b-versatile"]);
     assert_eq!((plan.cooperation, plan.execution), (Cooperation::Voting, Execution::Local));
-    assert_eq!(quickstart(&[], "ANTHROPIC_API_KEY").unwrap(), None);
+    assert_eq!(quickstart(&[], "OPENROUTER_API_KEY").unwrap(), None);
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn what_cannot_be_is_refused_with_advice_and_exit_1() {
         quick(&["--config-agents", "-1"]),
         quick(&["--config-backend", "openai,groq"]),
         quick(&["--config-backend", "opnai"]),
-        quick(&["--config-backend", "claude"]),
+        quick(&["--config-backend", "claude_code"]),
         quick(&["--config-model", "unheard-of"]),
         quick(&["--config-model", "a,b"]),
         quick(&["--config-agents", "2", "--config-agent-id", "me"]),

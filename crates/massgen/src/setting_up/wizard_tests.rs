@@ -29,10 +29,10 @@ fn written(environment: &Environment, path: &str) -> String {
 }
 
 #[test]
-fn three_agents_of_the_key_at_hand_are_six_times_enter() {
+fn three_agents_of_the_key_at_hand_are_seven_times_enter() {
     let folder = tempfile::tempdir().unwrap();
     let environment = surroundings(&folder, &[("OPENAI_API_KEY", "canary")]);
-    let enters = std::iter::repeat_with(|| Answer::Enter).take(6);
+    let enters = std::iter::repeat_with(|| Answer::Enter).take(7);
     let (outcome, transcript) = asked(Depth::Short, &environment, Vec::new(), enters);
     assert_eq!(outcome.unwrap(), 0);
     assert!(!transcript.contains("canary"), "{transcript}");
@@ -59,6 +59,7 @@ fn different_agents_and_a_key_that_is_typed_in() {
         Answer::Pick("another one"),
         Answer::Line("gpt-next"),
         Answer::Pick("high"),
+        Answer::Enter,
         Answer::Secret("canary-typed"),
         Answer::Pick(USER_CONFIG),
     ];
@@ -120,7 +121,7 @@ fn who_stops_has_written_nothing() {
 
 #[test]
 fn a_key_is_not_kept_when_the_team_is_not() {
-    let one = || [Answer::Pick("1"), Answer::Pick("OpenAI"), Answer::Enter, Answer::Enter];
+    let one = || [Answer::Pick("1"), Answer::Pick("OpenAI"), Answer::Enter, Answer::Enter, Answer::Enter];
     for (last, code) in [(Answer::Escape, None), (Answer::Pick("nowhere"), Some(1))] {
         let folder = tempfile::tempdir().unwrap();
         let environment = surroundings(&folder, &[]);
@@ -139,6 +140,7 @@ fn without_a_home_everything_stays_in_the_folder() {
     let answers = [
         Answer::Pick("1"),
         Answer::Pick("OpenAI"),
+        Answer::Enter,
         Answer::Enter,
         Answer::Enter,
         Answer::Secret("canary-typed"),

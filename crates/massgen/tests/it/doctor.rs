@@ -13,11 +13,13 @@ fn a_configured_machine_is_told_what_would_run() {
     let home = world.home().join(".config/massgen");
     fs_err::create_dir_all(&home).unwrap();
     fs_err::write(home.join(".env"), format!("GROQ_API_KEY={CANARY}\n")).unwrap();
-    let told = world.run_with(&[("ANTHROPIC_API_KEY", CANARY)], &["doctor"]).exits(0);
+    let variables = [("ANTHROPIC_API_KEY", CANARY), ("CLAUDE_CODE_API_KEY", CANARY)];
+    let told = world.run_with(&variables, &["doctor"]).exits(0);
     for line in [
         "\n  .massgen/config.yaml: valid, 2 agents\n",
         "\n  GROQ_API_KEY in ~/.config/massgen/.env, for groq\n",
-        "\n  ANTHROPIC_API_KEY in the environment, no use in this version yet\n",
+        "\n  ANTHROPIC_API_KEY in the environment, for claude\n",
+        "\n  CLAUDE_CODE_API_KEY in the environment, no use in this version yet\n",
         "\nA run is possible: massgen \"your question\"\n",
     ] {
         assert!(told.stdout.contains(line), "{line:?}: {told}");

@@ -112,7 +112,7 @@ fn a_flag_whose_feature_is_not_there_ends_with_one_clear_line_and_a_hint() {
          hint: leave it out, and ask for the plan or the work in the question itself\n"
     );
     for flags in
-        [&["--web"][..], &["--display", "textual"], &["--broadcast", "human"], &["--rate-limit"], &["--step"]]
+        [&["--web"][..], &["--display", "textual"], &["--broadcast", "human"], &["--logfire"], &["--step"]]
     {
         let told = refused(&team(), &[flags, &["q"]].concat(), 2);
         let shown = format!("error: `{}` needs ", flags.join(" "));

@@ -39,6 +39,7 @@ fn every_command_has_its_help() {
         &["config", "show"],
         &["config", "path"],
         &["doctor"],
+        &["models"],
         &["completions"],
         &["man"],
         &["viewer"],

@@ -40,7 +40,11 @@ mod logs;
 #[cfg(test)]
 mod lookup;
 #[cfg(test)]
+mod models;
+#[cfg(test)]
 mod models_file;
+#[cfg(test)]
+mod network;
 #[cfg(test)]
 mod output;
 #[cfg(test)]

@@ -58,7 +58,7 @@ fn nothing_written(world: &World) -> bool {
 fn keys_are_taken_without_an_echo_and_kept_for_their_owner() {
     let world = World::new();
     let mut terminal = start(&world, &["--setup"]);
-    answer(&mut terminal, "Which providers do you have a key of?", &format!("{DOWN}{DOWN} {ENTER}"));
+    answer(&mut terminal, "Which providers do you have a key of?", &format!("{} {ENTER}", DOWN.repeat(8)));
     terminal.hear("GROQ_API_KEY (Enter leaves it as it is)");
     // What comes between two keys that are waited for would be echoed.
     let (watched, typing) = (terminal.keys.try_clone().unwrap(), AtomicBool::new(true));
@@ -134,7 +134,7 @@ fn who_stops_leaves_the_terminal_and_the_folders_as_they_were() {
         let world = World::new();
         let mut terminal = start(&world, &["--setup"]);
         answer(&mut terminal, "Which providers do you have a key of?", &format!(" {ENTER}"));
-        answer(&mut terminal, "CEREBRAS_API_KEY (Enter leaves it as it is)", KEY);
+        answer(&mut terminal, "AZURE_OPENAI_API_KEY (Enter leaves it as it is)", KEY);
         terminal.hear("*****");
         terminal.press(stop);
         ends(terminal, 1);
@@ -142,7 +142,7 @@ fn who_stops_leaves_the_terminal_and_the_folders_as_they_were() {
 
         let mut terminal = start(&world, &["--quickstart"]);
         answer(&mut terminal, "How many agents?", &format!("{UP}{UP}{ENTER}"));
-        answer(&mut terminal, "Provider of the agent?", &format!("{DOWN}{ENTER}"));
+        answer(&mut terminal, "Provider of the agent?", &format!("{}{ENTER}", DOWN.repeat(3)));
         answer(&mut terminal, "Model of the agent?", ENTER);
         answer(&mut terminal, "CEREBRAS_API_KEY is not set", &format!("{KEY}{ENTER}"));
         answer(&mut terminal, "Where shall it be written?", stop);
@@ -158,7 +158,7 @@ fn empty_answers_change_nothing() {
     answer(&mut terminal, "Which providers do you have a key of?", ENTER);
     terminal.hear("Input required");
     terminal.press(&format!(" {ENTER}"));
-    answer(&mut terminal, "CEREBRAS_API_KEY (Enter leaves it as it is)", &format!("  {ENTER}"));
+    answer(&mut terminal, "AZURE_OPENAI_API_KEY (Enter leaves it as it is)", &format!("  {ENTER}"));
     terminal.hear("Nothing was changed.");
     ends(terminal, 1);
     assert!(nothing_written(&world));

@@ -29,7 +29,7 @@ fn a_question_is_answered_right_after() {
     let server = Server::start(team);
     let world = World::new();
     let url = server.base_url();
-    let variables = [("OPENAI_API_KEY", CANARY)];
+    let variables = [("GROQ_API_KEY", CANARY)];
     world.run_with(&variables, &["--quickstart", "--headless", "--base-url", &url]).exits(0);
     let told = world.run_with(&variables, &["--automation", "hi"]).exits(0);
     assert!(!server.requests().is_empty());

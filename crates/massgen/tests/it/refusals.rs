@@ -236,7 +236,7 @@ fn on_a_terminal(world: &World, columns: u16, arguments: &[&str]) -> String {
 #[test]
 fn long_advice_is_broken_between_words_on_a_terminal_and_whole_in_a_file() {
     let world = World::new();
-    let words = ["--rate-limit", "q"];
+    let words = ["--cwd-context", "ro", "q"];
     let whole = world.run(&words).exits(2).stderr;
     assert_eq!(whole.lines().count(), 2, "{whole}");
     let shown = on_a_terminal(&world, 48, &words);

@@ -1,8 +1,10 @@
 //! A model server for the program to talk to.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use massgen_testkit::model_server::{ModelServer, ReceivedRequest, RequestRecord, Schedule, ScriptedReply};
+use massgen_testkit::network::{Encrypted, TunnelProxy};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -24,6 +26,20 @@ impl Server {
 
     pub(crate) fn base_url(&self) -> String {
         self.server.base_url()
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// The same server behind a certificate for `names`.
+    pub(crate) fn encrypted(&self, names: &[&str]) -> Encrypted {
+        self.runtime.block_on(Encrypted::start(names, self.address())).unwrap()
+    }
+
+    /// A proxy all of whose tunnels lead to `target`.
+    pub(crate) fn tunnel_proxy(&self, target: SocketAddr) -> TunnelProxy {
+        self.runtime.block_on(TunnelProxy::start(target)).unwrap()
     }
 
     pub(crate) fn requests(&self) -> Vec<Arc<RequestRecord>> {

@@ -1,0 +1,13 @@
+//! The Anthropic Messages protocol, streamed.
+
+mod blocks;
+mod codec;
+mod decoder;
+mod dialect;
+mod event;
+mod settings;
+
+pub(crate) use self::codec::MessagesCodec;
+
+#[cfg(test)]
+mod stream_tests;

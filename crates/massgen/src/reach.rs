@@ -1,0 +1,168 @@
+//! How this process reaches services. Made once, so that all questions of a session share the connections, what is known
+//! of the services behind them, and the keys that commands have printed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use massgen_config::variable_names_a_secret;
+use massgen_model::{HttpClient, variables_in};
+use massgen_protocol::spec::{AgentSpec, BackendSpec, KeyCommand, RunSpec};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::environment::{Environment, read_bytes};
+use crate::failure::Failure;
+use crate::key_command;
+
+/// A file of authorities to trust beside those of the system.
+const BUNDLE: &str = "MASSGEN_CA_BUNDLE";
+
+/// The variable for authorities that TLS libraries share. On Linux the system's own authorities are looked up by it; the
+/// authorities of other systems know nothing of it, so they get its file added.
+const SHARED_BUNDLE: Option<&str> = if cfg!(target_os = "linux") { None } else { Some("SSL_CERT_FILE") };
+
+/// Largest file of authorities that is read.
+const BUNDLE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// What reaches services.
+#[derive(Default)]
+pub(crate) struct Reach {
+    http: HttpClient,
+    /// The keys that commands have printed.
+    printed: BTreeMap<KeyCommand, SecretString>,
+}
+
+/// The secrets of one run.
+#[derive(Default)]
+pub(crate) struct Secrets {
+    /// Keys by the names that stand for them.
+    pub(crate) keys: Vec<(String, String)>,
+    /// Values of variables in headers that hold secrets.
+    pub(crate) in_headers: Vec<String>,
+}
+
+impl Reach {
+    /// What `environment` allows.
+    ///
+    /// # Errors
+    /// The additional authorities cannot be used.
+    pub(crate) fn of(environment: &Environment) -> Result<Self, Failure> {
+        let mut named = [Some(BUNDLE), SHARED_BUNDLE].into_iter().flatten();
+        // A project's `.env` must not decide who is trusted.
+        let found = named.find_map(|name| Some((name, environment.of_person(name)?)));
+        let Some((name, path)) = found else { return Ok(Self::default()) };
+        let unusable = |problem: &dyn std::fmt::Display| {
+            Failure::configuration(format!("the authorities in `{path}` cannot be used: {problem}"))
+                .hint(format!("`{name}` names a file of certificates in PEM form"))
+        };
+        let bundle = read_bytes(&environment.absolute(Path::new(&path)), BUNDLE_BYTES)
+            .map_err(|problem| unusable(&problem))?;
+        let http = HttpClient::trusting(&bundle).map_err(|error| unusable(&error))?;
+        Ok(Self { http, ..Self::default() })
+    }
+
+    /// The connections.
+    pub(crate) fn http(&self) -> &HttpClient {
+        &self.http
+    }
+
+    /// The secrets of the agents of `spec`: those that their key commands print, each run once for this process, and
+    /// those in their headers.
+    ///
+    /// # Errors
+    /// A command gives no key.
+    pub(crate) async fn secrets(
+        &mut self,
+        spec: &RunSpec,
+        environment: &Environment,
+    ) -> Result<Secrets, Failure> {
+        let mut secrets = Secrets::default();
+        for agent in &spec.agents {
+            for service in agent.backends().filter_map(BackendSpec::service) {
+                if let (Some(command), Some(variable)) = (&service.key_command, service.key_variables.first())
+                {
+                    let key = self.printed(agent, command, environment).await?;
+                    secrets.keys.push((variable.clone(), key.expose_secret().to_owned()));
+                }
+                for (name, value) in &service.headers {
+                    if variable_names_a_secret(name) {
+                        let values = variables_in(value).into_iter().filter_map(|name| environment.get(name));
+                        secrets.in_headers.extend(values);
+                    }
+                }
+            }
+        }
+        Ok(secrets)
+    }
+
+    async fn printed(
+        &mut self,
+        agent: &AgentSpec,
+        command: &KeyCommand,
+        environment: &Environment,
+    ) -> Result<SecretString, Failure> {
+        if let Some(key) = self.printed.get(command) {
+            return Ok(key.clone());
+        }
+        let redactor = environment.redactor([]);
+        let limit = key_command::LIMIT;
+        let key =
+            key_command::run(command, &environment.working_directory, limit).await.map_err(|problem| {
+                let problem = redactor.text(&problem).into_owned();
+                Failure::configuration(format!("agent `{}`: the command for its key {problem}", agent.id))
+                    .hint(format!("try it yourself: {}", redactor.text(&key_command::shown(command))))
+            })?;
+        self.printed.insert(command.clone(), key.clone());
+        Ok(key)
+    }
+}
+
+impl Secrets {
+    /// All of them, for a redactor.
+    pub(crate) fn values(&self) -> impl Iterator<Item = String> {
+        self.keys.iter().map(|(_, key)| key.clone()).chain(self.in_headers.iter().cloned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_command_runs_once_for_all_agents_and_questions() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut environment = Environment::of(&[("MY_TOKEN", "t-0123456789"), ("HOST", "h")]);
+        environment.working_directory = folder.path().to_owned();
+        let backend = serde_json::json!({
+            "type": "chatcompletion",
+            "model": "m",
+            "base_url": "https://llm.example.org/v1",
+            "api_key_command": ["sh", "-c", "echo run >> count; echo sk-1"],
+            "extra_headers": { "X-Auth-Token": "v1 ${MY_TOKEN}", "X-Host": "${HOST}" },
+        });
+        let agents = ["a", "b"].map(|id| serde_json::json!({ "id": id, "backend": backend }));
+        let text = serde_json::json!({ "agents": agents, "prompt": "why?" }).to_string();
+        let spec = massgen_config::load(massgen_config::LoadRequest {
+            source: Some(&massgen_config::Source::new("config.json", text)),
+            settings: &massgen_config::Settings::default(),
+            lookup: &|_| None,
+            working_directory: folder.path(),
+            validation: massgen_config::Validation::Normal,
+            backends: massgen_config::backends::Backends::built_in(),
+        });
+        let spec = spec.unwrap().draft.finish().unwrap();
+        let mut reach = Reach::of(&environment).unwrap();
+        for _ in 0..2 {
+            let secrets = reach.secrets(&spec, &environment).await.unwrap();
+            let keys = ["MASSGEN_AGENT_1_KEY", "MASSGEN_AGENT_2_KEY"]
+                .map(|name| (name.to_owned(), "sk-1".to_owned()));
+            assert_eq!(secrets.keys, keys);
+            let values: Vec<String> = secrets.values().collect();
+            assert_eq!(
+                values,
+                ["sk-1", "sk-1", "t-0123456789", "t-0123456789"],
+                "a header that holds a secret"
+            );
+        }
+        assert_eq!(fs_err::read_to_string(folder.path().join("count")).unwrap(), "run\n");
+    }
+}
