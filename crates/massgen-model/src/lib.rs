@@ -1,10 +1,11 @@
-//! Models behind the [`Model`](massgen_ports::Model) port: providers that speak OpenAI Chat Completions, the
-//! simulated model, recordings and their replay.
+//! Models behind the [`Model`](massgen_ports::Model) port: services that speak one of five protocols, the simulated
+//! model, recordings and their replay.
 //!
-//! What it holds: [`ProviderModel`], the model behind a service, one retry policy for every call ([`retry`]), the keys ([`keys`]), the
-//! HTTP client that all agents share ([`http`]), what is known about models ([`catalog`]) and which a service
-//! has ([`listing`]); the models without a
-//! provider: the simulated one ([`simulated`]), and recordings with their replay ([`cassette`]).
+//! What it holds: [`ProviderModel`], one call to a service whatever it speaks (Chat Completions, Responses, Messages,
+//! Gemini, Ollama); [`Ladder`], the models of an agent that stand in for each other; one retry policy for every call
+//! ([`retry`]), circuit breakers ([`breaker`]) and rates ([`rate`]) that all agents share; keys ([`keys`]), the HTTP
+//! client ([`http`]), what is known about models ([`catalog`]) and which of them a service has ([`listing`]); the
+//! models without a provider: the simulated one ([`simulated`]), and recordings with their replay ([`cassette`]).
 //!
 //! What it does not hold: when a model is called and what becomes of its reply (`massgen-engine`, `massgen-core`),
 //! the words of a prompt (`massgen-prompt`), which backend types exist (`massgen-config`).
@@ -21,7 +22,7 @@
 //! calls and results. Its body is only put into an order that caches well. It does not read the replies. Its decoder
 //! parses every chunk six times (13 to 17 µs a chunk of 250 bytes, release build) where a run of 300 agents leaves
 //! 20 µs for everything, and it re-reads the arguments so far for every fragment of a call without an index. The
-//! decoder in [`chat`] parses once, and never looks back.
+//! decoders here, one for each protocol, parse once and never look back.
 
 pub mod breaker;
 pub mod cassette;
