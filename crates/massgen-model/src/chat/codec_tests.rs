@@ -1,45 +1,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use massgen_protocol::ids::{AgentId, AgentNo};
-use massgen_protocol::message::{
-    CallContext, FinishReason, ItemContent, Message, Purpose, Reply, ReplyItem, ToolCall as OurCall,
-};
-use massgen_protocol::{CallId as OurCallId, TokenUsage, ToolSchema};
+use massgen_protocol::TokenUsage;
+use massgen_protocol::message::{FinishReason, ItemContent, Message, Reply, ReplyItem, ToolCall as OurCall};
 use serde_json::json;
 
 use super::*;
+use crate::provider::testing::{request, user};
 
 fn codec(host: &str, parameters: Value) -> ChatCodec {
     let parameters: BTreeMap<String, Value> = serde_json::from_value(parameters).unwrap();
     let url = Url::parse(&format!("https://{host}/v1/chat/completions")).unwrap();
     ChatCodec::new(&url, "the-model", &parameters, Some(500))
-}
-
-fn request(messages: Vec<Message>) -> ModelRequest {
-    let tool = |name: &str| ToolSchema {
-        name: name.to_owned(),
-        description: format!("does {name}"),
-        parameters: json!({"type": "object", "properties": {"z": {"type": "string"}, "a": {"type": "integer"}}}),
-    };
-    ModelRequest {
-        context: CallContext {
-            agent: AgentId::new("agent_a").unwrap(),
-            call: OurCallId { agent: AgentNo::from_index(0), number: 1 },
-            purpose: Purpose::Coordinate,
-            candidates: Vec::new(),
-            may_answer: true,
-            fallback: 0,
-        },
-        system: "be good".into(),
-        tools: Arc::from([tool("vote"), tool("answer")]),
-        messages,
-        max_output_tokens: None,
-    }
-}
-
-fn user(text: &str) -> Message {
-    Message::User { text: text.to_owned() }
 }
 
 fn reply(items: Vec<ReplyItem>) -> Message {

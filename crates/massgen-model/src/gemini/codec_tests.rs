@@ -1,12 +1,11 @@
 use std::sync::Arc;
 
-use massgen_protocol::ids::{AgentId, AgentNo};
-use massgen_protocol::message::{CallContext, ItemContent, Message, Purpose, ReplyItem};
-use massgen_protocol::{CallId, ToolSchema};
+use massgen_protocol::ToolSchema;
+use massgen_protocol::message::{ItemContent, Message, ReplyItem};
 use serde_json::json;
 
 use super::*;
-use crate::provider::testing::decode;
+use crate::provider::testing::{decode, request_with, user};
 
 const NEW: &str = "gemini-3-flash-preview";
 const OLD: &str = "gemini-2.5-flash";
@@ -23,24 +22,7 @@ fn request(messages: Vec<Message>) -> ModelRequest {
         parameters: json!({"type": "object", "properties": {"z": {"anyOf": [{"type": "string"}, {"type": "null"}], "default": null},
                            "a": {"$ref": "#/$defs/x"}}, "$defs": {"x": {"type": "integer"}}, "additionalProperties": false}),
     };
-    ModelRequest {
-        context: CallContext {
-            agent: AgentId::new("agent_a").unwrap(),
-            call: CallId { agent: AgentNo::from_index(0), number: 1 },
-            purpose: Purpose::Coordinate,
-            candidates: Vec::new(),
-            may_answer: true,
-            fallback: 0,
-        },
-        system: "be good".into(),
-        tools: Arc::from([tool("vote"), tool("read")]),
-        messages,
-        max_output_tokens: None,
-    }
-}
-
-fn user(text: &str) -> Message {
-    Message::User { text: text.to_owned() }
+    request_with(vec![tool("vote"), tool("read")], messages)
 }
 
 fn result(id: &str, name: &str, text: &str) -> Message {

@@ -1,15 +1,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use massgen_protocol::ids::{AgentId, AgentNo};
+use massgen_protocol::TokenUsage;
 use massgen_protocol::message::{
-    CallContext, FinishReason, ItemContent, Message as OurMessage, Purpose, Reply, ReplyItem, ToolCall,
+    FinishReason, ItemContent, Message as OurMessage, Reply, ReplyItem, ToolCall,
 };
 use massgen_protocol::spec::{Service, Wire as BackendWire};
-use massgen_protocol::{CallId, TokenUsage, ToolSchema};
 
 use super::*;
-use crate::provider::testing;
+use crate::provider::testing::{self, request, user};
 
 const ANTHROPIC: &str = "api.anthropic.com";
 const MARK: &str = r#""cache_control":{"type":"ephemeral"}"#;
@@ -37,32 +36,6 @@ fn of(host: &str, model: &str, parameters: Value, tools: &[ProviderTool]) -> Mes
 
 fn codec(parameters: Value) -> MessagesCodec {
     of(ANTHROPIC, "claude-sonnet-4-6", parameters, &[])
-}
-
-pub(in crate::messages) fn request(messages: Vec<OurMessage>) -> ModelRequest {
-    let tool = |name: &str| ToolSchema {
-        name: name.to_owned(),
-        description: format!("does {name}"),
-        parameters: json!({"type": "object", "properties": {"z": {"type": "string"}, "a": {"type": "integer"}}}),
-    };
-    ModelRequest {
-        context: CallContext {
-            agent: AgentId::new("agent_a").unwrap(),
-            call: CallId { agent: AgentNo::from_index(0), number: 1 },
-            purpose: Purpose::Coordinate,
-            candidates: Vec::new(),
-            may_answer: true,
-            fallback: 0,
-        },
-        system: "be good".into(),
-        tools: Arc::from([tool("vote"), tool("answer")]),
-        messages,
-        max_output_tokens: None,
-    }
-}
-
-pub(in crate::messages) fn user(text: &str) -> OurMessage {
-    OurMessage::User { text: text.to_owned() }
 }
 
 fn reply(items: Vec<ReplyItem>) -> OurMessage {

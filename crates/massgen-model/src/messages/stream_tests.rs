@@ -7,10 +7,10 @@ use proptest::prelude::*;
 use reqwest::Url;
 use serde_json::json;
 
-use super::codec::tests::{backend, request, user};
+use super::codec::tests::backend;
 use super::*;
 use crate::provider::codec::Codec;
-use crate::provider::testing::{NoReply, decode_stream};
+use crate::provider::testing::{NoReply, decode_stream, request, user};
 
 /// Thinking, a search, a cited text and two interleaved calls, as a server sends them.
 const RECORDED: &str = r#"event: message_start

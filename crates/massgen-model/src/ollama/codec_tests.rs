@@ -1,12 +1,11 @@
 use std::sync::Arc;
 
-use massgen_protocol::ids::{AgentId, AgentNo};
-use massgen_protocol::message::{CallContext, Message as OurMessage, Purpose};
-use massgen_protocol::{CallId, ToolSchema};
+use massgen_protocol::ToolSchema;
+use massgen_protocol::message::Message as OurMessage;
 use serde_json::json;
 
 use super::*;
-use crate::provider::testing::decode;
+use crate::provider::testing::{decode, request_with, user};
 
 fn codec(parameters: Value) -> OllamaCodec {
     let parameters: BTreeMap<String, Value> = serde_json::from_value(parameters).unwrap();
@@ -14,28 +13,12 @@ fn codec(parameters: Value) -> OllamaCodec {
 }
 
 fn request(messages: Vec<OurMessage>) -> ModelRequest {
-    ModelRequest {
-        context: CallContext {
-            agent: AgentId::new("agent_a").unwrap(),
-            call: CallId { agent: AgentNo::from_index(0), number: 1 },
-            purpose: Purpose::Coordinate,
-            candidates: Vec::new(),
-            may_answer: true,
-            fallback: 0,
-        },
-        system: "be good".into(),
-        tools: Arc::from([ToolSchema {
-            name: "vote".to_owned(),
-            description: "votes".to_owned(),
-            parameters: json!({"type": "object", "properties": {"z": {"type": "string"}}}),
-        }]),
-        messages,
-        max_output_tokens: None,
-    }
-}
-
-fn user(text: &str) -> OurMessage {
-    OurMessage::User { text: text.to_owned() }
+    let tool = ToolSchema {
+        name: "vote".to_owned(),
+        description: "votes".to_owned(),
+        parameters: json!({"type": "object", "properties": {"z": {"type": "string"}}}),
+    };
+    request_with(vec![tool], messages)
 }
 
 fn result(id: &str, text: &str) -> OurMessage {

@@ -1,14 +1,48 @@
-//! Decoders without a connection.
+//! Requests to write and decoders without a connection.
 
 use std::time::Duration;
 
-use massgen_protocol::ids::AgentNo;
-use massgen_protocol::message::Reply;
-use massgen_protocol::{CallId, DeltaKind};
+use massgen_protocol::ids::{AgentId, AgentNo};
+use massgen_protocol::message::{CallContext, Message, Purpose, Reply};
+use massgen_protocol::{CallId, DeltaKind, ModelRequest, ToolSchema};
+use serde_json::json;
 
 use super::codec::{Decode, Fault, Framing};
 use super::draft::{Draft, Incomplete, Measured};
 use super::sse::SseReader;
+
+/// The first request of an agent with the tools `vote` and `answer`, and with these messages.
+pub(crate) fn request(messages: Vec<Message>) -> ModelRequest {
+    let tool = |name: &str| ToolSchema {
+        name: name.to_owned(),
+        description: format!("does {name}"),
+        parameters: json!({"type": "object", "properties": {"z": {"type": "string"}, "a": {"type": "integer"}}}),
+    };
+    request_with(vec![tool("vote"), tool("answer")], messages)
+}
+
+/// As [`request`], with other tools.
+pub(crate) fn request_with(tools: Vec<ToolSchema>, messages: Vec<Message>) -> ModelRequest {
+    ModelRequest {
+        context: CallContext {
+            agent: AgentId::new("agent_a").unwrap(),
+            call: CallId { agent: AgentNo::from_index(0), number: 1 },
+            purpose: Purpose::Coordinate,
+            candidates: Vec::new(),
+            may_answer: true,
+            fallback: 0,
+        },
+        system: "be good".into(),
+        tools: tools.into(),
+        messages,
+        max_output_tokens: None,
+    }
+}
+
+/// A message of the user.
+pub(crate) fn user(text: &str) -> Message {
+    Message::User { text: text.to_owned() }
+}
 
 /// A decoder at work.
 pub(crate) struct Bench {

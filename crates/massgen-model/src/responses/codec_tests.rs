@@ -1,13 +1,12 @@
 use std::sync::Arc;
 
-use massgen_protocol::ids::{AgentId, AgentNo};
-use massgen_protocol::message::{CallContext, ItemContent, Message, Purpose, Reply, ReplyItem, ToolCall};
+use massgen_protocol::ids::AgentId;
+use massgen_protocol::message::{ItemContent, Message, Reply, ReplyItem, ToolCall};
 use massgen_protocol::spec::{ProviderTool, Service, Wire};
-use massgen_protocol::{CallId, ToolSchema};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::provider::testing;
+use crate::provider::testing::{self, request, user};
 
 const OPENAI: &str = "https://api.openai.com/v1/responses";
 const XAI: &str = "https://api.x.ai/v1/responses";
@@ -25,32 +24,6 @@ fn codec(url: &str, model: &str, parameters: Value, tools: &[ProviderTool]) -> R
         parameters: serde_json::from_value(parameters).unwrap(),
     };
     ResponsesCodec::new(&Url::parse(url).unwrap(), &backend)
-}
-
-fn request(messages: Vec<Message>) -> ModelRequest {
-    let tool = |name: &str| ToolSchema {
-        name: name.to_owned(),
-        description: format!("does {name}"),
-        parameters: json!({"type": "object", "properties": {"z": {"type": "string"}, "a": {"type": "integer"}}}),
-    };
-    ModelRequest {
-        context: CallContext {
-            agent: AgentId::new("agent_a").unwrap(),
-            call: CallId { agent: AgentNo::from_index(0), number: 1 },
-            purpose: Purpose::Coordinate,
-            candidates: Vec::new(),
-            may_answer: true,
-            fallback: 0,
-        },
-        system: "be good".into(),
-        tools: Arc::from([tool("vote"), tool("answer")]),
-        messages,
-        max_output_tokens: None,
-    }
-}
-
-fn user(text: &str) -> Message {
-    Message::User { text: text.to_owned() }
 }
 
 fn result(id: &str, text: &str) -> Message {
