@@ -1,7 +1,9 @@
 //! `cargo xtask gen`: files in the repository that come out of the code, written or compared.
 
 mod cli;
+mod marks;
 mod picture;
+mod providers;
 
 use std::path::Path;
 
@@ -28,6 +30,7 @@ struct Generated {
 
 const FILES: &[Generated] = &[
     Generated { path: "docs/assets/run.svg", make: |_| picture::run() },
+    Generated { path: "docs/guide/providers.md", make: |_| providers::page() },
     Generated { path: "docs/reference/cli.md", make: cli::reference },
     Generated { path: "docs/reference/config.md", make: |_| Ok(massgen_config::docs::reference_markdown()) },
     Generated { path: "docs/schema/events.schema.json", make: |_| event_schema() },

@@ -25,7 +25,7 @@ impl State {
         let price = self.backend(agent.no).and_then(|backend| backend.price);
         let cost = price.map(|mut price| {
             // A provider may write the whole prompt to its cache, at its own price.
-            price.input = price.input.max(price.cache_write);
+            price.input = price.dearest_input();
             price.cost(&TokenUsage { input, output, ..TokenUsage::default() })
         });
         Reserved { tokens: input.saturating_add(output), cost }

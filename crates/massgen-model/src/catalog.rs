@@ -1,6 +1,10 @@
 //! What is known about models: context windows, output bounds, prices. The figures are rig's, compiled in; nothing is
 //! fetched.
 //!
+//! It has one price per model: the list price of the usual service. Dearer tiers for long prompts (Gemini Pro above
+//! 200,000 tokens, for one), cheaper ones for batches, and the fees of tools that providers run are not in it; where a
+//! provider tells the cost itself (OpenRouter, xAI), that counts instead.
+//!
 //! The catalog is parsed at the first look-up (4 ms and 5 MB); whoever does not ask does not pay.
 
 use massgen_protocol::{ModelFacts, Price};
@@ -36,10 +40,12 @@ const VENDORS: [(&str, &str); 16] = [
 /// What is known about `model` of the backend type `backend_kind` behind `base_url`.
 ///
 /// Where the model runs decides about its price, so the host is asked first and the type only for endpoints without
-/// a known host. A server on this machine, or of a type that one runs oneself, costs nothing.
+/// a known host. A server on this machine, or of a type that one runs oneself, costs nothing. Ollama's own cloud is no
+/// such server.
 pub fn lookup(backend_kind: &str, model: &str, base_url: &str) -> ModelFacts {
     let url = Url::parse(base_url).ok();
-    if is_local(backend_kind) || url.as_ref().is_some_and(is_loopback_host) {
+    let is_cloud = host_belongs(base_url, "ollama.com");
+    if is_local(backend_kind) && !is_cloud || url.as_ref().is_some_and(is_loopback_host) {
         return ModelFacts { price: Some(Price::FREE), ..ModelFacts::default() };
     }
     vendor_at(base_url).and_then(|vendor| find(vendor, model)).map(facts).unwrap_or_default()
@@ -74,11 +80,14 @@ pub fn models(base_url: &str) -> Vec<&'static str> {
 
 /// The vendor whose host stands in `base_url`.
 fn vendor_at(base_url: &str) -> Option<&'static str> {
-    let url = Url::parse(base_url).ok()?;
-    let host = url.host_str()?;
-    let belongs =
-        |domain: &str| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    VENDORS.iter().find(|(domain, _)| belongs(domain)).map(|(_, vendor)| *vendor)
+    VENDORS.iter().find(|(domain, _)| host_belongs(base_url, domain)).map(|(_, vendor)| *vendor)
+}
+
+/// Whether the host of `base_url` is `domain` or a part of it.
+fn host_belongs(base_url: &str, domain: &str) -> bool {
+    let url = Url::parse(base_url).ok();
+    let rest = url.as_ref().and_then(Url::host_str).and_then(|host| host.strip_suffix(domain));
+    rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 /// Whether a backend type is a server of one's own, which wants no key and no money.
@@ -164,5 +173,6 @@ mod tests {
         ] {
             assert_eq!(lookup(kind, "gpt-5.2", url).price, Some(Price::FREE), "{url}");
         }
+        assert_eq!(lookup("ollama", "gpt-oss:120b", "https://ollama.com").price, None);
     }
 }

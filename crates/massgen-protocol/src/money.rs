@@ -76,21 +76,27 @@ impl Sum for Usd {
     }
 }
 
-/// Prints `$0.0042`, `$0.123`, `$4.20`: more digits for small amounts.
+/// Prints `$0.0042`, `$0.123`, `$4.20`: more digits for small amounts, half a digit rounded up. What is too little for
+/// them is not shown as nothing: `<$0.0001`.
 impl fmt::Display for Usd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let dollars = self.dollars();
-        if self.nanos == 0 || dollars >= 1.0 {
-            write!(f, "${dollars:.2}")
-        } else if dollars >= 0.01 {
-            write!(f, "${dollars:.3}")
-        } else {
-            write!(f, "${dollars:.4}")
-        }
+        const CENT: u64 = 10_000_000;
+        let (unit, places) = match self.nanos {
+            1..50_000 => return write!(f, "<$0.0001"),
+            50_000..CENT => (CENT / 100, 4),
+            CENT..1_000_000_000 => (CENT / 10, 3),
+            0 | 1_000_000_000.. => (CENT, 2),
+        };
+        let units = self.nanos.saturating_add(unit / 2) / unit;
+        let whole = 1_000_000_000 / unit;
+        write!(f, "${}.{:0places$}", units / whole, units % whole)
     }
 }
 
 /// What a model costs, in nano-dollars per million tokens.
+///
+/// It is the list price of the usual service. What providers add or take off for long prompts, for batches and other
+/// service tiers, and for tools that they run themselves is not in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Price {
     /// Input tokens that the provider had not cached.
@@ -107,6 +113,19 @@ impl Price {
     /// A model that costs nothing: local servers and the simulated model.
     pub const FREE: Self = Self { input: 0, output: 0, cached_input: 0, cache_write: 0 };
 
+    /// Input tokens that stay in the provider's cache for longer than usual (an hour at Anthropic, not five minutes)
+    /// cost twice the input where the usual ones cost 1.25 times as much: 8/5 of [`Price::cache_write`].
+    const fn long_cache_write(&self) -> u64 {
+        // Who charges nothing extra for writing charges nothing extra for keeping.
+        if self.cache_write > self.input { self.cache_write / 5 * 8 } else { self.cache_write }
+    }
+
+    /// The most that an input token can cost: every one may be written to the cache.
+    #[must_use]
+    pub fn dearest_input(&self) -> u64 {
+        self.input.max(self.long_cache_write())
+    }
+
     /// The cost of `usage`, each part rounded up to whole nano-dollars.
     pub fn cost(&self, usage: &TokenUsage) -> Usd {
         let part = |tokens: u64, per_million: u64| {
@@ -114,9 +133,11 @@ impl Price {
             Usd::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
         };
         let uncached = usage.input.saturating_sub(usage.cached_input).saturating_sub(usage.cache_write);
+        let long_write = usage.cache_write_long.min(usage.cache_write);
         part(uncached, self.input)
             + part(usage.cached_input, self.cached_input)
-            + part(usage.cache_write, self.cache_write)
+            + part(usage.cache_write - long_write, self.cache_write)
+            + part(long_write, self.long_cache_write())
             + part(usage.output, self.output)
     }
 }
@@ -137,6 +158,9 @@ pub struct TokenUsage {
     /// Input tokens written to the provider's cache; part of `input`.
     #[serde(default)]
     pub cache_write: u64,
+    /// Input tokens written to a part of the cache that keeps them for longer than usual; part of `cache_write`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cache_write_long: u64,
     /// Who counted.
     #[serde(default)]
     pub source: UsageSource,
@@ -157,10 +181,16 @@ impl AddAssign for TokenUsage {
         self.reasoning = self.reasoning.saturating_add(other.reasoning);
         self.cached_input = self.cached_input.saturating_add(other.cached_input);
         self.cache_write = self.cache_write.saturating_add(other.cache_write);
+        self.cache_write_long = self.cache_write_long.saturating_add(other.cache_write_long);
         if other.source == UsageSource::Estimated {
             self.source = UsageSource::Estimated;
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Who counted the tokens.
@@ -190,9 +220,40 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_in_the_cache_for_longer_costs_twice_the_input() {
+        // $3 per million of input; 1.25 times that for five minutes, twice for an hour.
+        let price =
+            Price { input: 3_000_000_000, output: 0, cached_input: 300_000_000, cache_write: 3_750_000_000 };
+        let usage =
+            TokenUsage { input: 1000, cache_write: 900, cache_write_long: 400, ..TokenUsage::default() };
+        // 100 x $3 + 500 x $3.75 + 400 x $6, per million.
+        assert_eq!(price.cost(&usage), Usd::from_nanos(300_000 + 1_875_000 + 2_400_000));
+        assert_eq!(price.dearest_input(), 6_000_000_000);
+        let free_to_write = Price { cache_write: 3_000_000_000, ..price };
+        assert_eq!(free_to_write.cost(&usage), Usd::from_nanos(3_000_000));
+        assert_eq!(free_to_write.dearest_input(), 3_000_000_000);
+        // What a journal of before says is still read.
+        let old: TokenUsage = serde_json::from_str(r#"{"input": 5, "output": 1, "cache_write": 2}"#).unwrap();
+        assert_eq!((old.cache_write, old.cache_write_long), (2, 0));
+    }
+
+    #[test]
     fn amounts_print_with_digits_that_matter() {
-        let shown: Vec<_> = [0.0, 0.0042, 0.1234, 4.2].map(|d| Usd::from_dollars(d).to_string()).into();
-        assert_eq!(shown, ["$0.00", "$0.0042", "$0.123", "$4.20"]);
+        let shown: Vec<_> = [0.0, 0.000_01, 0.002_25, 0.0042, 0.1234, 0.9999, 4.2, 1234.567, f64::MAX]
+            .map(|d| Usd::from_dollars(d).to_string())
+            .into();
+        let expected = [
+            "$0.00",
+            "<$0.0001",
+            "$0.0023",
+            "$0.0042",
+            "$0.123",
+            "$1.000",
+            "$4.20",
+            "$1234.57",
+            "$18446744073.70",
+        ];
+        assert_eq!(shown, expected);
         assert_eq!(Usd::from_dollars(f64::NAN), Usd::ZERO);
     }
 }

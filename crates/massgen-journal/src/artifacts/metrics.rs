@@ -36,6 +36,8 @@ pub(super) fn summary(state: &RunState) -> Value {
             "input_tokens": state.agents.iter().map(|agent| agent.usage.input).sum::<u64>(),
             "output_tokens": state.agents.iter().map(|agent| agent.usage.output).sum::<u64>(),
             "reasoning_tokens": state.agents.iter().map(|agent| agent.usage.reasoning).sum::<u64>(),
+            "cached_input_tokens": state.agents.iter().map(|agent| agent.usage.cached_input).sum::<u64>(),
+            "cache_creation_tokens": state.agents.iter().map(|agent| agent.usage.cache_write).sum::<u64>(),
         },
         "tools": run_tools(state.agents.iter().map(|agent| &agent.tools)),
         "rounds": summary_rounds(rounds().map(|(round, agent)| (round, agent.context_window))),

@@ -132,6 +132,7 @@ impl Round {
             "output_tokens": self.usage.output,
             "reasoning_tokens": self.usage.reasoning,
             "cached_input_tokens": self.usage.cached_input,
+            "cache_creation_tokens": self.usage.cache_write,
             "estimated_cost": dollars(self.cost.sum()),
             "context_window_size": window,
             "context_usage_pct": self.context_share(window),

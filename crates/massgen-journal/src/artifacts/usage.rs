@@ -106,6 +106,7 @@ pub(super) fn token_usage(usage: &TokenUsage, cost: &Cost) -> Value {
         "output_tokens": usage.output,
         "reasoning_tokens": usage.reasoning,
         "cached_input_tokens": usage.cached_input,
+        "cache_creation_tokens": usage.cache_write,
         "estimated_cost": dollars(cost.sum()),
     })
 }

@@ -11,7 +11,7 @@ use super::dialect::Signatures;
 use super::event::{Event, Message};
 use crate::provider::codec::{Decode, Fault};
 use crate::provider::draft::Draft;
-use crate::provider::usage::{Reported, cost, number};
+use crate::provider::usage::{Reported, number, reported_cost};
 
 /// The kind of the item that keeps the container of a reply. It is no block of the protocol.
 pub(super) const CONTAINER: &str = "container";
@@ -72,7 +72,7 @@ impl Decoder {
     fn count(&mut self, usage: &RawValue, draft: &mut Draft) -> Result<(), Fault> {
         let usage: Value = serde_json::from_str(usage.get())?;
         self.counted.update(&usage);
-        let cost = usage.get("cost").and_then(cost);
+        let cost = reported_cost(&usage);
         draft.reported.update(Reported { tokens: self.counted.tokens(), cost });
         Ok(())
     }
@@ -188,6 +188,8 @@ struct Counted {
     input: u64,
     cache_read: u64,
     cache_write: u64,
+    /// Part of what was written to the cache.
+    cache_write_long: u64,
     output: u64,
     /// Part of the output.
     thinking: u64,
@@ -200,6 +202,8 @@ impl Counted {
         self.input = count("/input_tokens").filter(|tokens| *tokens > 0).unwrap_or(self.input);
         self.cache_read = count("/cache_read_input_tokens").unwrap_or(self.cache_read);
         self.cache_write = count("/cache_creation_input_tokens").unwrap_or(self.cache_write);
+        self.cache_write_long =
+            count("/cache_creation/ephemeral_1h_input_tokens").unwrap_or(self.cache_write_long);
         self.output = count("/output_tokens").unwrap_or(self.output);
         self.thinking = count("/output_tokens_details/thinking_tokens").unwrap_or(self.thinking);
     }
@@ -212,6 +216,7 @@ impl Counted {
             reasoning: self.thinking.min(self.output),
             cached_input: self.cache_read,
             cache_write: self.cache_write,
+            cache_write_long: self.cache_write_long.min(self.cache_write),
             source: UsageSource::Api,
         })
     }

@@ -364,10 +364,26 @@ fn usage_is_a_running_total_or_estimated() {
     assert_eq!((reply.usage.input, reply.usage.output, reply.usage.reasoning), (3210, 50, 40));
     assert_eq!(reply.reported_cost, Some(Usd::from_dollars(0.25)));
 
+    // Without the count at the end, what came is counted by its length: `12345`.
+    events[2]["usage"] = json!({"output_tokens": 0});
+    let usage = decode(&events).unwrap().usage;
+    assert_eq!((usage.input, usage.output, usage.source), (3210, 2, UsageSource::Estimated));
+
     events[0]["message"] = Value::Null;
     events[2]["usage"] = Value::Null;
     let usage = decode(&events).unwrap().usage;
     assert_eq!((usage.input, usage.output, usage.source), (101, 2, UsageSource::Estimated));
+}
+
+#[test]
+fn what_is_kept_in_the_cache_for_an_hour_is_told_apart() {
+    let mut events = message(&[start(0, json!({"type": "text", "text": "x"}))], "end_turn");
+    events[0]["message"]["usage"] = json!({"input_tokens": 10, "cache_creation_input_tokens": 500,
+        "cache_read_input_tokens": 0, "output_tokens": 1,
+        "cache_creation": {"ephemeral_5m_input_tokens": 200, "ephemeral_1h_input_tokens": 300}});
+    let usage = decode(&events).unwrap().usage;
+    assert_eq!((usage.input, usage.cache_write, usage.cache_write_long), (510, 500, 300));
+    assert_eq!(usage.source, UsageSource::Api);
 }
 
 #[test]

@@ -121,13 +121,28 @@ impl Draft {
             duration: measured.duration,
             origin: None,
         };
-        reply.usage = self.reported.tokens.unwrap_or_else(|| TokenUsage {
+        let estimated = TokenUsage {
             input: estimated_tokens(measured.request_bytes),
             output: estimated_tokens(reply.bytes()),
             reasoning: estimated_tokens(reply.reasoning().len()),
             source: UsageSource::Estimated,
             ..TokenUsage::default()
-        });
+        };
+        reply.usage = match self.reported.tokens {
+            None => estimated,
+            // No request is empty. Ollama leaves the count out when the whole prompt was cached.
+            Some(counted) if counted.input == 0 => {
+                TokenUsage { input: estimated.input, source: UsageSource::Estimated, ..counted }
+            }
+            // A service that counts at the beginning may be cut before it counts at the end.
+            Some(counted) if counted.output == 0 && estimated.output > 0 => TokenUsage {
+                output: estimated.output,
+                reasoning: estimated.reasoning,
+                source: UsageSource::Estimated,
+                ..counted
+            },
+            Some(counted) => counted,
+        };
         Ok(reply)
     }
 }

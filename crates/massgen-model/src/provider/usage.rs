@@ -34,6 +34,7 @@ impl Reported {
                 "/cached_input_tokens",
                 "/num_cached_tokens",
                 "/prompt_cache_hit_tokens",
+                "/cached_tokens",
             ]);
             let cache_write = first(&[
                 "/prompt_tokens_details/cache_write_tokens",
@@ -45,10 +46,19 @@ impl Reported {
                 "/output_tokens_details/reasoning_tokens",
                 "/reasoning_tokens",
             ]);
-            let (input, output) = (input.unwrap_or(0), output.unwrap_or(0));
+            let (mut input, mut output) = (input.unwrap_or(0), output.unwrap_or(0));
             // xAI at times counts what it cached apart from the rest, which shows when it is more.
             let apart = first(&["/input_tokens_details/cached_tokens"]).filter(|cached| *cached > input);
-            let input = input + apart.unwrap_or(0);
+            input = input.saturating_add(apart.unwrap_or(0));
+            // In Chat Completions xAI counts reasoning apart from the output, and so does Gemini's compatible endpoint,
+            // without a count of its own for it. The total tells. Gateways to Anthropic may count the cache apart.
+            let uncounted = total.unwrap_or(0).saturating_sub(input.saturating_add(output));
+            let cache = cached_input.unwrap_or(0).saturating_add(cache_write.unwrap_or(0));
+            if uncounted > 0 && uncounted == cache && reasoning != Some(uncounted) {
+                input = input.saturating_add(uncounted);
+            } else {
+                output = output.saturating_add(uncounted);
+            }
             let cached_input = cached_input.unwrap_or(0).min(input);
             TokenUsage {
                 input,
@@ -57,12 +67,11 @@ impl Reported {
                 reasoning: reasoning.unwrap_or(0).min(output),
                 cached_input,
                 cache_write: cache_write.unwrap_or(0).min(input - cached_input),
+                cache_write_long: 0,
                 source: UsageSource::Api,
             }
         });
-        let ticks = || usage.get("cost_in_usd_ticks")?.as_f64().filter(|ticks| *ticks >= 0.0);
-        let cost = usage.get("cost").and_then(cost);
-        Self { tokens, cost: cost.or_else(|| Some(Usd::from_dollars(ticks()? / TICKS_PER_DOLLAR))) }
+        Self { tokens, cost: reported_cost(usage) }
     }
 
     /// Takes what `later` says; a report without counters does not undo an earlier one.
@@ -70,6 +79,20 @@ impl Reported {
         self.tokens = later.tokens.or(self.tokens);
         self.cost = later.cost.or(self.cost);
     }
+}
+
+/// What a usage object says of the cost, in the spellings of OpenRouter and xAI.
+///
+/// With a provider key of one's own OpenRouter's `cost` is its fee alone. The provider's bill stands beside it, and
+/// without it nobody knows the cost.
+pub(crate) fn reported_cost(usage: &Value) -> Option<Usd> {
+    let said = usage.get("cost").and_then(cost);
+    if usage.get("is_byok").and_then(Value::as_bool) == Some(true) {
+        let bill = usage.pointer("/cost_details/upstream_inference_cost").and_then(cost)?;
+        return Some(said.unwrap_or_default() + bill);
+    }
+    let ticks = || usage.get("cost_in_usd_ticks")?.as_f64().filter(|ticks| *ticks >= 0.0);
+    said.or_else(|| Some(Usd::from_dollars(ticks()? / TICKS_PER_DOLLAR)))
 }
 
 /// A cost in US dollars: a number, or an object with `total_cost`. A cost of zero counts: free models say so.
@@ -124,6 +147,49 @@ mod tests {
             json!({"input_tokens": 30, "input_tokens_details": {"cached_tokens": 70}, "output_tokens": 1});
         let tokens = Reported::read(&usage).tokens.unwrap();
         assert_eq!((tokens.input, tokens.cached_input), (100, 70));
+    }
+
+    #[test]
+    fn what_is_counted_apart_is_found_by_the_total() {
+        let counts = |usage: Value| {
+            let tokens = Reported::read(&usage).tokens.unwrap();
+            [tokens.input, tokens.output, tokens.reasoning, tokens.cached_input, tokens.cache_write]
+        };
+        // xAI: 10120 + 1499 + 2809 = 14428.
+        let xai = json!({"prompt_tokens": 10_120, "completion_tokens": 1499, "total_tokens": 14_428,
+            "prompt_tokens_details": {"cached_tokens": 128},
+            "completion_tokens_details": {"reasoning_tokens": 2809}});
+        assert_eq!(counts(xai), [10_120, 4308, 2809, 128, 0]);
+        // OpenAI: reasoning is in the output, 500 + 500 = 1000.
+        let openai = json!({"prompt_tokens": 500, "completion_tokens": 500, "total_tokens": 1000,
+            "completion_tokens_details": {"reasoning_tokens": 200}});
+        assert_eq!(counts(openai), [500, 500, 200, 0, 0]);
+        // Gemini's compatible endpoint does not say that the rest were thoughts.
+        let gemini = json!({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 45});
+        assert_eq!(counts(gemini), [10, 35, 0, 0, 0]);
+        // A gateway to Anthropic: 3 + 40 written + 60 read, 7 out.
+        let gateway = json!({"prompt_tokens": 3, "completion_tokens": 7, "total_tokens": 110,
+            "cache_read_input_tokens": 60, "cache_creation_input_tokens": 40});
+        assert_eq!(counts(gateway), [103, 7, 0, 60, 40]);
+        // Moonshot has the counter at the top, beside those of the protocol.
+        let moonshot =
+            json!({"prompt_tokens": 19, "completion_tokens": 21, "total_tokens": 40, "cached_tokens": 10});
+        assert_eq!(counts(moonshot), [19, 21, 0, 10, 0]);
+        // DeepSeek: hit and miss together are the prompt.
+        let deepseek = json!({"prompt_tokens": 30, "completion_tokens": 2, "total_tokens": 32,
+            "prompt_cache_hit_tokens": 20, "prompt_cache_miss_tokens": 10});
+        assert_eq!(counts(deepseek), [30, 2, 0, 20, 0]);
+    }
+
+    #[test]
+    fn with_a_key_of_ones_own_the_providers_bill_is_added_to_the_fee() {
+        let cost = |usage: Value| reported_cost(&usage);
+        let upstream = |is_byok: bool| json!({"cost": 0.001, "is_byok": is_byok, "cost_details": {"upstream_inference_cost": 0.02}});
+        assert_eq!(cost(upstream(true)), Some(Usd::from_dollars(0.021)));
+        assert_eq!(cost(upstream(false)), Some(Usd::from_dollars(0.001)));
+        let bill_unknown =
+            json!({"cost": 0, "is_byok": true, "cost_details": {"upstream_inference_cost": null}});
+        assert_eq!(cost(bill_unknown), None);
     }
 
     #[test]

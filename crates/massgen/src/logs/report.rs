@@ -249,7 +249,17 @@ fn token_counts(documents: &Documents) -> String {
     if reasoning > 0 {
         let _ = write!(shown, ", {} to think", tokens(reasoning));
     }
+    if is_estimated(documents) {
+        shown.push_str(", partly estimated");
+    }
     shown
+}
+
+/// Whether we counted the tokens of a round, because a provider did not.
+fn is_estimated(documents: &Documents) -> bool {
+    let agents = documents.either("agents").and_then(Value::as_object).into_iter().flatten();
+    let rounds = agents.filter_map(|(_, agent)| agent.get("round_history")?.as_array()).flatten();
+    rounds.into_iter().any(|round| text(round, "/token_source") == Some("estimated"))
 }
 
 fn rounds(documents: &Documents) -> String {

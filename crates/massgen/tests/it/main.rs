@@ -9,6 +9,8 @@ mod broken_sessions;
 #[cfg(test)]
 mod cassette;
 #[cfg(test)]
+mod costs;
+#[cfg(test)]
 mod damaged;
 #[cfg(test)]
 mod doctor;
