@@ -9,7 +9,9 @@ use massgen_protocol::event::{
 use massgen_protocol::message::FinishReason;
 use massgen_protocol::spec::RunMeta;
 use massgen_protocol::turn::{News, ResultRef, Turn, Verdict};
-use massgen_protocol::{AgentNo, CallId, Event, NoteId, RevisionSet, RunMillis, RunSpec, ToolUse, limits};
+use massgen_protocol::{
+    AgentNo, CallId, Event, MadeFiles, NoteId, RevisionSet, RunMillis, RunSpec, ToolUse, limits,
+};
 
 use crate::compact::droppable;
 use crate::state::{
@@ -49,6 +51,7 @@ impl State {
             registration,
             revisions: RevisionSet::empty(count),
             notes: Vec::new(),
+            made: MadeFiles::default(),
             phase: Phase::Coordinating,
             interrupted: false,
             spent: Spent::default(),
@@ -61,6 +64,7 @@ impl State {
     /// Folds `event`, which happened at `now`, into the state.
     pub fn apply(&mut self, event: &Event, now: RunMillis) {
         self.now = now;
+        self.made.fold(event);
         match event {
             // The first event makes the state; see `started`. The others are for observers.
             Event::RunStarted { .. }

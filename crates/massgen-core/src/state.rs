@@ -8,8 +8,8 @@ use massgen_protocol::message::{Purpose, Reply, ToolOutcome};
 use massgen_protocol::spec::{BackendSpec, FinalAnswerStrategy};
 use massgen_protocol::turn::{TallyRow, Turn, Verdict};
 use massgen_protocol::{
-    AgentId, AgentNo, AgentSpec, AnswerLabel, CallId, Note, NoteId, RevisionSet, RunMillis, RunSpec, ToolUse,
-    Usd,
+    AgentId, AgentNo, AgentSpec, AnswerLabel, CallId, MadeFiles, Note, NoteId, RevisionSet, RunMillis,
+    RunSpec, ToolUse, Usd,
 };
 
 /// Everything that is known of a run.
@@ -23,6 +23,8 @@ pub struct State {
     /// How many answers each agent has.
     pub(crate) revisions: RevisionSet,
     pub(crate) notes: Vec<Note>,
+    /// The files that agents made.
+    pub(crate) made: MadeFiles,
     pub(crate) phase: Phase,
     pub(crate) interrupted: bool,
     pub(crate) spent: Spent,
@@ -277,6 +279,11 @@ impl State {
     pub fn answer(&self, label: AnswerLabel) -> Option<&Answer> {
         let index = usize::try_from(label.revision.checked_sub(1)?).ok()?;
         self.agent(label.agent)?.answers.get(index)
+    }
+
+    /// The files that the agents have made, by answer.
+    pub fn made(&self) -> &MadeFiles {
+        &self.made
     }
 
     /// The steering message `id`.

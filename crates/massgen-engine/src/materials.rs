@@ -15,6 +15,7 @@ pub(crate) struct PromptMaterials {
     spec: Arc<RunSpec>,
     pub(crate) conversation: Vec<Turn>,
     answers: HashMap<AnswerLabel, Arc<str>>,
+    files: HashMap<AnswerLabel, Vec<String>>,
     notes: BTreeMap<NoteId, Note>,
     replies: BTreeMap<CallId, Arc<Reply>>,
     outcomes: BTreeMap<ToolUse, ToolOutcome>,
@@ -26,6 +27,7 @@ impl PromptMaterials {
             spec: Arc::clone(state.spec()),
             conversation: agent.conversation().to_vec(),
             answers: HashMap::new(),
+            files: HashMap::new(),
             notes: BTreeMap::new(),
             replies: BTreeMap::new(),
             outcomes: BTreeMap::new(),
@@ -42,6 +44,12 @@ impl PromptMaterials {
             materials.answers.extend(
                 answers.filter_map(|label| Some((*label, Arc::clone(&state.answer(*label)?.content)))),
             );
+            for label in &news.answers {
+                let made = state.made().of_answer(*label);
+                if !made.is_empty() {
+                    materials.files.insert(*label, made.iter().map(ToString::to_string).collect());
+                }
+            }
             let notes = news.notes.iter();
             materials.notes.extend(notes.filter_map(|id| Some((*id, state.note(*id)?.clone()))));
         }
@@ -69,6 +77,10 @@ impl Materials for PromptMaterials {
 
     fn answer(&self, label: AnswerLabel) -> Option<&str> {
         self.answers.get(&label).map(AsRef::as_ref)
+    }
+
+    fn files(&self, label: AnswerLabel) -> &[String] {
+        self.files.get(&label).map(Vec::as_slice).unwrap_or_default()
     }
 
     fn note(&self, id: NoteId) -> Option<&Note> {

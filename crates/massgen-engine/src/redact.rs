@@ -85,6 +85,9 @@ impl Redactor {
                 name: self.owned(call.name),
                 arguments: self.owned(call.arguments),
             }),
+            ItemContent::File { media_type, at } => {
+                ItemContent::File { media_type: self.owned(media_type), at }
+            }
             ItemContent::Opaque => ItemContent::Opaque,
         };
         item.provider = item.provider.take().map(|provider| self.json(provider));

@@ -104,5 +104,9 @@ pub(crate) mod testing;
 mod projection_tests;
 
 #[cfg(test)]
+#[path = "artifacts/made_tests.rs"]
+mod made_tests;
+
+#[cfg(test)]
 #[path = "artifacts/automation_tests.rs"]
 mod automation_tests;

@@ -4,5 +4,6 @@ mod calls;
 mod chunk;
 mod codec;
 mod decoder;
+mod images;
 
 pub(crate) use self::codec::ChatCodec;

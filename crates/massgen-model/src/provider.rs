@@ -8,6 +8,7 @@ pub(crate) mod codec;
 pub(crate) mod conversation;
 pub(crate) mod draft;
 pub(crate) mod failure;
+pub(crate) mod files;
 mod intake;
 #[cfg(any(test, feature = "measuring"))]
 #[doc(hidden)]
@@ -228,7 +229,8 @@ impl Call {
     /// Waits at the gate until the next request may go out.
     async fn admitted(&mut self) -> Result<Admitted, Failure> {
         let endpoint = Arc::clone(&self.endpoint);
-        let tokens = usage::estimated_tokens(self.written()?.len()).saturating_add(EXPECTED_OUTPUT_TOKENS);
+        let tokens = usage::estimated_tokens(usage::text_bytes(&self.written()?))
+            .saturating_add(EXPECTED_OUTPUT_TOKENS);
         let passage = &endpoint.passage;
         loop {
             if let Some(wait) = passage.stop() {
@@ -301,7 +303,7 @@ impl Call {
         self.attempt += 1;
         let call = self.id;
         let sent_at = Instant::now();
-        let request_bytes = body.len();
+        let request_bytes = usage::text_bytes(&body);
         let request = endpoint
             .client
             .post(endpoint.url.clone())

@@ -19,6 +19,10 @@ pub trait Materials {
     fn history(&self) -> &[PastTurn];
     /// The text of an accepted answer.
     fn answer(&self, label: AnswerLabel) -> Option<&str>;
+    /// The files that belong to an accepted answer, each as it is told: `image-1.png (image/png, 34 KB)`.
+    fn files(&self, _label: AnswerLabel) -> &[String] {
+        &[]
+    }
     /// A steering message.
     fn note(&self, id: NoteId) -> Option<&Note>;
     /// A reply of the reading agent.
@@ -187,7 +191,9 @@ fn answers(viewer: Viewer, labels: &[AnswerLabel], materials: &dyn Materials) ->
         peers.into_iter().partition(|label: &AnswerLabel| label.agent > viewer.agent);
     let shown = later.into_iter().chain(earlier).map(|label| (label, Ownership::Peer));
     let shown = shown.chain(own.into_iter().map(|label| (label, Ownership::Own)));
-    let fragment = |(label, ownership)| Some(fragment::answer(label, ownership, materials.answer(label)?));
+    let fragment = |(label, ownership)| {
+        Some(fragment::answer(label, ownership, materials.answer(label)?, materials.files(label)))
+    };
     shown.filter_map(fragment).collect::<Vec<_>>().join("\n")
 }
 

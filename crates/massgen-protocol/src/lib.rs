@@ -14,6 +14,7 @@
 pub mod command;
 pub mod event;
 pub mod facts;
+pub mod file;
 pub mod ids;
 pub mod limits;
 pub mod message;
@@ -26,6 +27,7 @@ pub mod turn;
 pub use command::{Command, Note, NoteId};
 pub use event::{Delta, DeltaKind, Envelope, Event};
 pub use facts::ModelFacts;
+pub use file::{MadeFiles, NamedFile, ReplyFile};
 pub use ids::{AgentId, AgentNo, AnswerLabel, CallId, RevisionSet, Seq, ToolUse};
 pub use message::{
     CallContext, FinishReason, Message, ModelFailure, ModelRequest, Purpose, Reply, ReplyItem, ToolCall,

@@ -49,6 +49,13 @@ pub const TOOL_RESULT_IN_PROMPT_BYTES: usize = 64 * 1024;
 /// Longest reply of a model that is taken: text, reasoning and tool arguments together.
 pub const REPLY_BYTES: usize = 16 * 1024 * 1024;
 
+/// What a file that a model made counts for in a prompt, in bytes of text: about 1,600 tokens, which is what the services
+/// that say it charge for a picture at most, whatever its file weighs.
+pub const FILE_IN_PROMPT_BYTES: usize = 6_400;
+
+/// Most files that are written beside one answer; the journal keeps further ones.
+pub const FILES_PER_ANSWER: usize = 64;
+
 /// Most tool calls of one reply; further ones are answered with an error.
 pub const TOOL_CALLS_PER_REPLY: usize = 64;
 

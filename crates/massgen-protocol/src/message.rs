@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AgentId, AgentNo, CallId};
+use crate::limits;
 use crate::money::{TokenUsage, Usd};
 use crate::spec::Protocol;
 use crate::time::millis;
@@ -140,7 +141,10 @@ impl Reply {
             .iter()
             .filter_map(|item| match &item.content {
                 ItemContent::Text { text } => Some(text.as_str()),
-                ItemContent::Reasoning { .. } | ItemContent::ToolCall(_) | ItemContent::Opaque => None,
+                ItemContent::Reasoning { .. }
+                | ItemContent::ToolCall(_)
+                | ItemContent::File { .. }
+                | ItemContent::Opaque => None,
             })
             .collect()
     }
@@ -151,7 +155,10 @@ impl Reply {
             .iter()
             .filter_map(|item| match &item.content {
                 ItemContent::Reasoning { text } => Some(text.as_str()),
-                ItemContent::Text { .. } | ItemContent::ToolCall(_) | ItemContent::Opaque => None,
+                ItemContent::Text { .. }
+                | ItemContent::ToolCall(_)
+                | ItemContent::File { .. }
+                | ItemContent::Opaque => None,
             })
             .collect()
     }
@@ -160,11 +167,15 @@ impl Reply {
     pub fn tool_calls(&self) -> impl Iterator<Item = &ToolCall> {
         self.items.iter().filter_map(|item| match &item.content {
             ItemContent::ToolCall(call) => Some(call),
-            ItemContent::Text { .. } | ItemContent::Reasoning { .. } | ItemContent::Opaque => None,
+            ItemContent::Text { .. }
+            | ItemContent::Reasoning { .. }
+            | ItemContent::File { .. }
+            | ItemContent::Opaque => None,
         })
     }
 
-    /// Bytes of text, reasoning and tool arguments: what the reply adds to a prompt, roughly.
+    /// Bytes of text, reasoning and tool arguments: what the reply adds to a prompt, roughly. A file counts as
+    /// [`limits::FILE_IN_PROMPT_BYTES`], however large it is.
     pub fn bytes(&self) -> usize {
         self.items.iter().map(|item| item.content.bytes()).sum()
     }
@@ -202,15 +213,23 @@ pub enum ItemContent {
     },
     /// A tool call.
     ToolCall(ToolCall),
+    /// A file that the model made. Its bytes stand in the provider's item and nowhere else.
+    File {
+        /// What it is, for example `image/png`; `application/octet-stream` when nobody knows.
+        media_type: String,
+        /// Where its bytes stand in the provider's item, as base64 or as a `data:` address: a JSON pointer.
+        at: String,
+    },
     /// Something only the provider understands; it is sent back as it came.
     Opaque,
 }
 
 impl ItemContent {
-    fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Text { text } | Self::Reasoning { text } => text.len(),
             Self::ToolCall(call) => call.name.len() + call.arguments.len(),
+            Self::File { .. } => limits::FILE_IN_PROMPT_BYTES,
             Self::Opaque => 0,
         }
     }

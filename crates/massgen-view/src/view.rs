@@ -9,8 +9,8 @@ use massgen_protocol::event::{
 use massgen_protocol::spec::{Budget, FinalAnswerStrategy};
 use massgen_protocol::turn::TallyRow;
 use massgen_protocol::{
-    AgentNo, AnswerLabel, CallId, Delta, Envelope, Event, RevisionSet, RunMillis, RunSpec, Seq, Timestamp,
-    TokenUsage, Usd,
+    AgentNo, AnswerLabel, CallId, Delta, Envelope, Event, MadeFiles, RevisionSet, RunMillis, RunSpec, Seq,
+    Timestamp, TokenUsage, Usd,
 };
 
 use crate::agent::{AgentView, VoteView};
@@ -45,6 +45,8 @@ pub struct RunView {
     pub presenter: Option<(AgentNo, FinalAnswerStrategy)>,
     /// The final answer.
     pub final_answer: Option<FinalAnswer>,
+    /// The files that agents made.
+    pub made: MadeFiles,
     /// What works less well than asked for.
     pub notices: Vec<Notice>,
     /// Steering messages so far.
@@ -236,6 +238,7 @@ impl RunView {
         }
         self.last_seq = envelope.seq;
         self.elapsed = self.elapsed.max(envelope.run_time);
+        self.made.fold(&envelope.event);
         match &envelope.event {
             Event::RunStarted { spec, meta: _ } => self.start(spec, envelope.at),
             Event::RunResumed => {

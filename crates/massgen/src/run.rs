@@ -13,7 +13,7 @@ use massgen_journal::{Owner, SqliteJournal};
 use massgen_model::cassette::CassetteWriter;
 use massgen_ports::{Clock, JournalError, SessionEnd, SessionHandle};
 use massgen_protocol::spec::RunMeta;
-use massgen_protocol::{Command, Envelope, Event, Seq};
+use massgen_protocol::{Command, Envelope, Event, NamedFile, Seq};
 use massgen_view::{Place, RunView};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -403,14 +403,26 @@ fn places(view: &RunView, folder: &RunFolder, paths: &AutomationPaths, here: &Pa
         what: what.to_owned(),
         path: from_here(&path, here).display().to_string(),
     };
+    let files = |agent: &str, made: &[NamedFile<'_>]| -> Vec<Place> {
+        made.iter().map(|made| place(made.file.kind(), folder.turn_final_file(agent, &made.name))).collect()
+    };
     let answer = view.final_answer.as_ref().and_then(|answer| Some(view.agent(answer.agent)?.id.as_str()));
+    let made = answer.map(|agent| files(agent, &view.made.of_final_answer())).unwrap_or_default();
     let answer = answer.map(|agent| place("answer", folder.turn_final_answer_file(agent)));
     let output =
         paths.output_file.clone().filter(|_| answer.is_some()).map(|path| place("output file", path));
     let best = view.best.filter(|_| view.phase == massgen_view::Phase::Interrupted && answer.is_none());
-    let best = best.and_then(|label| view.agent(label.agent));
-    let best = best.map(|agent| place("best so far", folder.turn_final_answer_file(agent.id.as_str())));
-    answer.into_iter().chain(best).chain(output).chain([place("log folder", folder.root.clone())]).collect()
+    let best = best.and_then(|label| Some((label, view.agent(label.agent)?.id.as_str())));
+    let made_so_far =
+        best.map(|(label, agent)| files(agent, &view.made.of_answer(label))).unwrap_or_default();
+    let best = best.map(|(_, agent)| place("best so far", folder.turn_final_answer_file(agent)));
+    let answer = answer.into_iter().chain(made);
+    answer
+        .chain(best)
+        .chain(made_so_far)
+        .chain(output)
+        .chain([place("log folder", folder.root.clone())])
+        .collect()
 }
 
 /// The journal in `root` with its events, locked against other processes.

@@ -2,10 +2,12 @@
 
 use massgen_core::replay;
 use massgen_protocol::event::{Compaction, Conversation, Event};
+use massgen_protocol::message::{Reply, ReplyItem};
 use massgen_protocol::spec::RunSpec;
 use massgen_protocol::turn::{Directive, ResultRef, Shortfall, Turn};
 use massgen_protocol::{AgentNo, Purpose, TokenUsage, limits};
 use massgen_testkit::history::{History, reply, spec, work};
+use serde_json::json;
 
 fn with(ids: &[&str], change: impl FnOnce(&mut RunSpec)) -> History {
     let mut spec = spec(ids);
@@ -161,4 +163,48 @@ fn the_next_model_of_the_list_takes_over_and_stays() {
     assert_eq!(history.count(|event| matches!(event, Event::FallbackTaken { .. })), 2);
     let history = with(&["a"], two).play("a=x a>agent1 a! a?fin");
     assert!(history.summary().ends_with("Presented `fin`"), "{}", history.summary());
+}
+
+/// The reply of a model that made a picture and said nothing.
+fn picture() -> Reply {
+    let item = json!({"inlineData": {"data": "cGljdHVyZQ=="}});
+    Reply {
+        items: vec![ReplyItem::with_file(item, "/inlineData/data", Some("image/png"))],
+        ..reply(Vec::new())
+    }
+}
+
+fn paint(mut history: History, agent: &str) -> History {
+    let call = history.call_of(agent).unwrap();
+    history.input(massgen_core::Input::ModelReplied { call, reply: picture().into() });
+    history
+}
+
+#[test]
+fn a_picture_alone_is_no_answer_and_goes_with_the_next_one() {
+    let history = paint(History::start(spec(&["a", "b"])), "a");
+    let told = history.events.iter().rev().find_map(|envelope| match &envelope.event {
+        Event::PromptExtended { turn: Turn::Update(news), .. } => news.directive.clone(),
+        _ => None,
+    });
+    assert_eq!(told, Some(Directive::Act { attempts_left: 2, cause: Shortfall::NoAction }));
+    let history = history.play("a=look b=y");
+    let names = |history: &History, agent| {
+        let label = AgentNo::from_index(agent).label(1);
+        history.state.made().of_answer(label).iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&history, 0), ["image-1.png (image/png, 7 bytes)"]);
+    assert!(names(&history, 1).is_empty());
+    assert_eq!(replay(&history.events).unwrap(), history.state);
+}
+
+#[test]
+fn a_presenter_that_only_paints_is_asked_for_words_and_its_picture_is_kept() {
+    let mut history = paint(History::start(spec(&["a"])).play("a=x a>agent1"), "a");
+    assert_eq!(history.count(|event| matches!(event, Event::NoDecision { .. })), 1);
+    while history.call_of("a").is_some() {
+        history = paint(history, "a");
+    }
+    assert!(history.summary().ends_with("StoredAsFallback `x`"), "{}", history.summary());
+    assert!(!history.state.made().of_final_answer().is_empty());
 }

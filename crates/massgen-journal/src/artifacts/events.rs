@@ -341,7 +341,10 @@ impl Lines<'_> {
                         ItemContent::Text { text } if !is_final_text && !text.is_empty() => {
                             self.push("text", Some(no), json!({"content": text}));
                         }
-                        ItemContent::Text { .. } | ItemContent::ToolCall(_) | ItemContent::Opaque => {}
+                        ItemContent::Text { .. }
+                        | ItemContent::ToolCall(_)
+                        | ItemContent::File { .. }
+                        | ItemContent::Opaque => {}
                     }
                 }
             }

@@ -69,12 +69,17 @@ impl Files {
 
     /// Puts `text` as it is at `path`, in one step: for what an agent hands over and nobody else may change.
     pub(super) fn replace_raw(&mut self, path: &Path, text: &str) -> Result<(), ArtifactError> {
+        self.replace_bytes(path, text.as_bytes())
+    }
+
+    /// Puts `bytes` at `path`, in one step.
+    pub(super) fn replace_bytes(&mut self, path: &Path, bytes: &[u8]) -> Result<(), ArtifactError> {
         self.make_parent(path)?;
         self.temporaries += 1;
         let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
         let temporary =
             path.with_file_name(format!(".{name}.{}-{}.tmp", std::process::id(), self.temporaries));
-        replace(path, &temporary, text.as_bytes(), Durability::Cached)?;
+        replace(path, &temporary, bytes, Durability::Cached)?;
         self.known.insert(path.to_owned());
         self.writes += 1;
         Ok(())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use massgen_protocol::event::{
     AgentStatus, CallOutcome, Compaction, Conversation, EndCause, FinalSource, OutCause,
 };
-use massgen_protocol::{AgentNo, AnswerLabel, CallId, Envelope, Event, RevisionSet};
+use massgen_protocol::{AgentNo, AnswerLabel, CallId, Envelope, Event, RevisionSet, limits};
 
 use super::ArtifactError;
 use super::agent::{AgentState, Failure, NotAccepted, VoteCounts};
@@ -29,6 +29,7 @@ impl RunState {
             self.agent_mut(no)?.last_activity = at;
             folded.touched.push(no);
         }
+        self.made.fold(&envelope.event);
         self.fold_event(&envelope.event, &mut folded)?;
         Ok(folded)
     }
@@ -246,6 +247,9 @@ impl RunState {
                 let text = reply.text();
                 if !text.is_empty() {
                     agent.trace.content(&text, at);
+                }
+                for file in reply.files().take(limits::FILES_PER_ANSWER) {
+                    agent.trace.content(&format!("[{}: {file}]", file.kind()), at);
                 }
                 let times = (as_millis(reply.duration), Some(as_millis(reply.first_token_after)));
                 (Some((reply.usage, *cost)), times)

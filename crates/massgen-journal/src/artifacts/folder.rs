@@ -32,6 +32,9 @@ const TAKEN: [&str; 12] = [
     "metrics_events.json",
 ];
 
+/// The folder beside an answer that holds the files that the agent made.
+pub(super) const MADE_FOLDER: &str = "files";
+
 /// What a path of a run folder names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Named {
@@ -212,6 +215,11 @@ impl RunFolder {
     /// The final answer of the agent with this id, in the turn: what is printed as `ANSWER`.
     pub fn turn_final_answer_file(&self, agent_id: &str) -> PathBuf {
         self.turn_final_dir().join(folder_name(agent_id).as_ref()).join("answer.txt")
+    }
+
+    /// A file that belongs to the final answer of the agent with this id, in the turn.
+    pub fn turn_final_file(&self, agent_id: &str, name: &str) -> PathBuf {
+        self.turn_final_dir().join(folder_name(agent_id).as_ref()).join(MADE_FOLDER).join(name)
     }
 
     /// `status.json` of the session root: a relative link to the newest attempt's.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use massgen_protocol::event::AgentStatus;
-use massgen_protocol::{AgentNo, AnswerLabel, Envelope, Event};
+use massgen_protocol::{AgentNo, AnswerLabel, Envelope, Event, NamedFile};
 use serde_json::Value;
 
 use super::ArtifactError;
@@ -12,7 +12,7 @@ use super::coordination::CoordinationLog;
 use super::decisions;
 use super::events::{self, CompatLine};
 use super::files::Files;
-use super::folder::{RunFolder, folder_name, replace_link};
+use super::folder::{MADE_FOLDER, RunFolder, folder_name, replace_link};
 use super::logs;
 use super::metadata;
 use super::metrics;
@@ -183,7 +183,7 @@ impl Projector {
             Event::RunStarted { .. } => self.write_start(),
             Event::AnswerAccepted { label, .. } => self.write_answer(*label),
             Event::VoteCast { voter, .. } => self.write_vote(*voter),
-            Event::FinalAnswerReady { agent, content, .. } => self.write_final(*agent, content),
+            Event::FinalAnswerReady { agent, content, .. } => self.write_final(*agent, content, None),
             Event::RunInterrupted { best } => {
                 self.write_partial(*best)?;
                 self.write_end()
@@ -232,6 +232,7 @@ impl Projector {
         };
         let folder = self.folder.answer_dir(state.id(label.agent), &answer.stamp);
         self.files.replace_raw(&folder.join("answer.txt"), &answer.content)?;
+        write_made(&mut self.files, &folder, &state.made.of_answer(label))?;
         Story::of(state, label.agent, &label.to_string(), decisions::context)?
             .write(&mut self.files, &folder)?;
         self.status.add_answer(state, label)?;
@@ -257,14 +258,24 @@ impl Projector {
         Ok(())
     }
 
-    /// `final/` of the attempt and its copy in the turn.
-    fn write_final(&mut self, winner: AgentNo, text: &str) -> Result<(), ArtifactError> {
+    /// `final/` of the attempt and its copy in the turn. `stored` is the answer that stands in for a final one.
+    fn write_final(
+        &mut self,
+        winner: AgentNo,
+        text: &str,
+        stored: Option<AnswerLabel>,
+    ) -> Result<(), ArtifactError> {
         let Some(state) = &self.state else { return Ok(()) };
         let name = folder_name(state.id(winner)).into_owned();
         let story = Story::of(state, winner, &format!("{winner}.final"), decisions::final_context)?;
+        let made = match stored {
+            Some(label) => state.made.of_answer(label),
+            None => state.made.of_final_answer(),
+        };
         for above in [self.folder.final_dir(), self.folder.turn_final_dir()] {
             let folder = above.join(&name);
             self.files.replace_raw(&folder.join("answer.txt"), text)?;
+            write_made(&mut self.files, &folder, &made)?;
             story.write(&mut self.files, &folder)?;
         }
         Ok(())
@@ -282,7 +293,7 @@ impl Projector {
             return Ok(());
         };
         let text = Arc::clone(&answer.content);
-        self.write_final(label.agent, &text)
+        self.write_final(label.agent, &text, Some(label))
     }
 
     /// The run goes on: what an interruption left is no result.
@@ -354,6 +365,17 @@ impl Projector {
         let name = agent_id.map_or_else(|| "system_status".into(), folder_name);
         self.folder.attempt_dir().join("agent_outputs").join(format!("{name}.txt"))
     }
+}
+
+/// Writes files that an agent made beside its answer in `folder`. Bytes that are none any more are left out: the journal
+/// was changed by hand.
+fn write_made(files: &mut Files, folder: &Path, made: &[NamedFile<'_>]) -> Result<(), ArtifactError> {
+    for NamedFile { name, file } in made {
+        if let Some(bytes) = file.bytes() {
+            files.replace_bytes(&folder.join(MADE_FOLDER).join(name), &bytes)?;
+        }
+    }
+    Ok(())
 }
 
 /// How soon `status.json` must tell of `event`.

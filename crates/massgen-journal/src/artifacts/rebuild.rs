@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use massgen_protocol::Envelope;
+use massgen_protocol::file::is_made_name;
 
 use super::ArtifactError;
-use super::folder::RunFolder;
+use super::folder::{MADE_FOLDER, RunFolder};
 use super::projector::Projector;
 
 /// Names of files that are projections. Nothing else is ever removed: the folder also holds the journal, and whatever
@@ -30,7 +31,8 @@ const OURS: [&str; 13] = [
 /// Folders below an attempt that hold an agent's own files, whatever they are called.
 const WORKSPACE: &str = "workspace";
 
-/// Depth below the attempt at which the deepest projections are: `<agent>/<stamp>/<file>`.
+/// Depth below the attempt at which the deepest projections are: `<agent>/<stamp>/<file>`. Only the files that agents
+/// made are deeper, in a folder of their own.
 const DEPTH: u32 = 2;
 
 /// What [`rebuild`] did.
@@ -81,13 +83,13 @@ fn sweep(folder: &Path, known: &BTreeSet<PathBuf>, depth: u32) -> Result<usize, 
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
         let kind = entry.file_type()?;
-        if kind.is_dir() && name != WORKSPACE && depth > 0 {
-            let below = sweep(&path, known, depth - 1)?;
+        if kind.is_dir() && name != WORKSPACE && (depth > 0 || name == MADE_FOLDER) {
+            let below = sweep(&path, known, depth.saturating_sub(1))?;
             removed += below;
             if below > 0 && fs_err::read_dir(&path)?.next().is_none() {
                 fs_err::remove_dir(&path)?;
             }
-        } else if kind.is_file() && is_ours(&name) && !known.contains(&path) {
+        } else if kind.is_file() && is_ours(folder, &name) && !known.contains(&path) {
             fs_err::remove_file(&path)?;
             removed += 1;
         }
@@ -95,7 +97,8 @@ fn sweep(folder: &Path, known: &BTreeSet<PathBuf>, depth: u32) -> Result<usize, 
     Ok(removed)
 }
 
-fn is_ours(name: &str) -> bool {
+fn is_ours(folder: &Path, name: &str) -> bool {
     let is_temporary = name.starts_with('.') && Path::new(name).extension().is_some_and(|end| end == "tmp");
-    is_temporary || OURS.contains(&name)
+    let is_made = folder.ends_with(MADE_FOLDER) && is_made_name(name);
+    is_temporary || is_made || OURS.contains(&name)
 }

@@ -7,8 +7,8 @@ use massgen_protocol::event::{EndCause, RunOutcome, WinnerBasis};
 use massgen_protocol::spec::RunMeta;
 use massgen_protocol::turn::{News, TallyRow, Turn};
 use massgen_protocol::{
-    AgentNo, AnswerLabel, CallId, Envelope, Event, Note, NoteId, Purpose, RevisionSet, RunMillis, RunSpec,
-    Seq, Timestamp, Usd,
+    AgentNo, AnswerLabel, CallId, Envelope, Event, MadeFiles, Note, NoteId, Purpose, RevisionSet, RunMillis,
+    RunSpec, Seq, Timestamp, Usd,
 };
 
 use super::ArtifactError;
@@ -42,6 +42,8 @@ pub(super) struct RunState {
     pub(super) winner: Option<Winner>,
     pub(super) presenter: Option<AgentNo>,
     pub(super) final_answer: Option<FinalAnswer>,
+    /// The files that agents made.
+    pub(super) made: MadeFiles,
     pub(super) phase: RunPhase,
 }
 
@@ -165,6 +167,7 @@ impl RunState {
             winner: None,
             presenter: None,
             final_answer: None,
+            made: MadeFiles::default(),
             phase: RunPhase::Running,
         })
     }

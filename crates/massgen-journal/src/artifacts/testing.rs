@@ -140,11 +140,15 @@ impl History {
     }
 
     pub(crate) fn finish(&mut self, call: CallId, items: Vec<ItemContent>) {
+        self.finish_with(call, items.into_iter().map(Into::into).collect());
+    }
+
+    pub(crate) fn finish_with(&mut self, call: CallId, items: Vec<ReplyItem>) {
         let usage =
             TokenUsage { input: 100, output: 20, reasoning: 5, cached_input: 50, ..TokenUsage::default() };
         let price = self.spec.agent(call.agent).unwrap().backend.price;
         let reply = Reply {
-            items: items.into_iter().map(Into::into).collect(),
+            items,
             finish: FinishReason::Stop,
             usage,
             reported_cost: None,

@@ -84,6 +84,9 @@ impl Redaction {
                 name: self.text(&call.name),
                 arguments: self.text(&call.arguments),
             }),
+            ItemContent::File { media_type, at } => {
+                ItemContent::File { media_type: self.text(media_type), at: at.clone() }
+            }
             ItemContent::Opaque => ItemContent::Opaque,
         }
     }

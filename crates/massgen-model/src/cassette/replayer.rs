@@ -365,7 +365,7 @@ fn pieces(reply: &Reply) -> VecDeque<ModelEvent> {
         ItemContent::Text { text } => Some((DeltaKind::Text, text.clone())),
         ItemContent::Reasoning { text } => Some((DeltaKind::Reasoning, text.clone())),
         ItemContent::ToolCall(call) => Some((DeltaKind::ToolArguments, call.arguments.clone())),
-        ItemContent::Opaque => None,
+        ItemContent::File { .. } | ItemContent::Opaque => None,
     };
     let pieces = reply.items.iter().filter_map(|item| piece(&item.content));
     pieces.filter(|(_, text)| !text.is_empty()).map(|(kind, text)| ModelEvent::Delta { kind, text }).collect()

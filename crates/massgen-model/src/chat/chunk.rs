@@ -49,33 +49,43 @@ pub(super) struct Delta<'a> {
     pub(super) reasoning: Option<&'a RawValue>,
     #[serde(default, borrow)]
     pub(super) reasoning_details: Option<&'a RawValue>,
+    /// Pictures, as OpenRouter and others send them.
+    #[serde(default, borrow)]
+    pub(super) images: Option<&'a RawValue>,
     #[serde(default)]
     pub(super) tool_calls: Option<Vec<Map<String, Value>>>,
 }
 
 /// A piece of content: a string, or the typed parts that some servers send instead.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Piece {
     pub(super) text: String,
     pub(super) reasoning: String,
+    /// Parts with a picture.
+    pub(super) images: Vec<Value>,
 }
 
 impl Piece {
-    /// Reads a `content` field. What is neither text nor reasoning (pictures, references) has no place in a reply here.
+    /// Reads a `content` field. What is neither text, reasoning nor a picture (references) has no place in a
+    /// reply here.
     pub(super) fn read(raw: &RawValue) -> Result<Self, serde_json::Error> {
         if raw.get().starts_with('"') {
             return Ok(Self { text: serde_json::from_str(raw.get())?, ..Self::default() });
         }
         let mut piece = Self::default();
         match serde_json::from_str(raw.get())? {
-            Value::Array(parts) => parts.iter().for_each(|part| piece.part(part)),
-            part @ Value::Object(_) => piece.part(&part),
+            Value::Array(parts) => parts.into_iter().for_each(|part| piece.part(part)),
+            part @ Value::Object(_) => piece.part(part),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
         Ok(piece)
     }
 
-    fn part(&mut self, part: &Value) {
+    fn part(&mut self, part: Value) {
+        if part.get("image_url").is_some() {
+            self.images.push(part);
+            return;
+        }
         let text = |key: &str| part.get(key).and_then(Value::as_str).unwrap_or_default();
         match part.get("thinking") {
             Some(Value::String(thinking)) => self.reasoning.push_str(thinking),

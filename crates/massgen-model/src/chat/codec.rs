@@ -2,21 +2,24 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use massgen_protocol::ModelRequest;
+use massgen_protocol::message::{Message, Reply};
+use massgen_protocol::{ModelRequest, ReplyItem};
 use reqwest::Url;
 use rig_core::message::{Api, Origin};
 use rig_core::providers::openai::OpenAIConfig;
 use rig_core::providers::openai::wire::{self, Chat, Dialect};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::decoder::Decoder;
 use crate::provider::body::{arrange, written};
 use crate::provider::codec::{Codec, Decode, Framing};
 use crate::provider::conversation::rig_request;
+use crate::provider::files::{Sight, in_words};
 
 /// The dialect of servers that nobody has described: the protocol as it is.
 const COMPATIBLE: Dialect = Dialect::gateway("compatible", "", "");
@@ -73,9 +76,46 @@ impl ChatCodec {
     }
 }
 
+impl ChatCodec {
+    /// `request` with words in place of the files that the model made: its own messages hold none in this protocol. Only
+    /// OpenRouter takes pictures back, beside the content.
+    fn told<'a>(&self, request: &'a ModelRequest) -> Cow<'a, ModelRequest> {
+        let makes = |message: &Message| match message {
+            Message::Assistant { reply } => reply.files().next().is_some(),
+            Message::User { .. } | Message::ToolResult { .. } => false,
+        };
+        if !request.messages.iter().any(makes) {
+            return Cow::Borrowed(request);
+        }
+        let mut request = request.clone();
+        for message in &mut request.messages {
+            if let Message::Assistant { reply } = message {
+                *reply = Arc::new(Reply { items: self.items(reply), ..Reply::clone(reply) });
+            }
+        }
+        Cow::Owned(request)
+    }
+
+    fn items(&self, reply: &Reply) -> Vec<ReplyItem> {
+        if self.origin.provider != wire::OPENROUTER.name {
+            return in_words(&reply.items, Sight::NotShown);
+        }
+        let mut items = in_words(&reply.items, Sight::Shown);
+        let is_image = |item: &&ReplyItem| item.file().is_some_and(|file| file.kind() == "image");
+        let images: Vec<Value> =
+            reply.items.iter().filter(is_image).filter_map(|item| item.provider.clone()).collect();
+        let first = reply.items.iter().position(|item| is_image(&item));
+        if let Some(line) = first.and_then(|at| items.get_mut(at)) {
+            // rig puts the fields of a text's item beside the content of the message.
+            line.provider = Some(json!({ "images": images }));
+        }
+        items
+    }
+}
+
 impl Codec for ChatCodec {
     fn body(&self, request: &ModelRequest) -> Result<Bytes, String> {
-        let mut said = rig_request(request, &self.origin)?;
+        let mut said = rig_request(&self.told(request), &self.origin)?;
         said.max_tokens = request.max_output_tokens.or(self.max_output_tokens).map(u64::from);
         said.additional_params = Some(Value::Object(self.parameters.clone()));
         let body = written(&self.wire, said)?;

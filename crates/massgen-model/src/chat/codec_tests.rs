@@ -161,3 +161,38 @@ fn the_request_may_bound_the_output_more_tightly_than_the_configuration() {
     assert_eq!(serde_json::from_str::<Value>(&body(&bounded)).unwrap()["max_tokens"], 9);
     assert_eq!(serde_json::from_str::<Value>(&body(&request(vec![user("q")]))).unwrap()["max_tokens"], 500);
 }
+
+#[test]
+fn a_picture_of_the_model_goes_back_where_there_is_a_place_for_it_and_in_words_elsewhere() {
+    let image = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,b25l"}});
+    let painted = || ReplyItem::with_file(image.clone(), "/image_url/url", None);
+    let second = ReplyItem::with_file(
+        json!({"image_url": {"url": "data:image/png;base64,dHdv"}}),
+        "/image_url/url",
+        None,
+    );
+    let conversation = [
+        user("paint"),
+        reply(vec![text("Here"), painted(), second.clone(), call("a", "{}")]),
+        result("a", "no"),
+        reply(vec![painted()]),
+    ];
+    let sent = |host: &str| {
+        let body = codec(host, json!({})).body(&request(conversation.to_vec())).unwrap();
+        serde_json::from_slice::<Value>(&body).unwrap()["messages"].clone()
+    };
+    let plain = sent("example.test");
+    assert_eq!(
+        plain[2]["content"],
+        "Here\n[image 1: image/png, 3 bytes, not shown]\n[image 2: image/png, 3 bytes, not shown]"
+    );
+    assert_eq!(plain[4]["content"], "[image 1: image/png, 3 bytes, not shown]");
+    assert!(!plain.to_string().contains("b25l"));
+    let routed = sent("openrouter.ai");
+    assert_eq!(routed[2]["images"], json!([image, second.provider.unwrap()]));
+    assert_eq!(routed[2]["content"], "Here\n[image 1: image/png, 3 bytes]\n[image 2: image/png, 3 bytes]");
+    assert_eq!(
+        (&routed[4]["images"], &routed[4]["content"]),
+        (&json!([image]), &json!("[image 1: image/png, 3 bytes]"))
+    );
+}

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::calls::{Assembled, Calls};
 use super::chunk::{Choice, Chunk, Delta, Piece, string};
+use super::images::Images;
 use crate::provider::codec::{Decode, Fault};
 use crate::provider::draft::Draft;
 use crate::provider::usage::{Reported, cost};
@@ -13,8 +14,8 @@ use crate::provider::usage::{Reported, cost};
 /// What a call adds to a reply besides its bytes; bounds the number of empty ones.
 const CALL_OVERHEAD: usize = 64;
 
-/// Puts a reply together. The reply is one block of reasoning, one of text, and the tool calls: the parts that a
-/// message of this protocol has.
+/// Puts a reply together. The reply is one block of reasoning, one of text, pictures, and the tool calls: the parts that
+/// a message of this protocol has.
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
     text: String,
@@ -22,6 +23,7 @@ pub(super) struct Decoder {
     /// The field in which the reasoning came; it goes back under the same name.
     reasoning_field: Option<&'static str>,
     reasoning_details: Vec<Value>,
+    images: Images,
     calls: Calls,
 }
 
@@ -49,6 +51,7 @@ impl Decode for Decoder {
         if !self.text.is_empty() {
             items.push(ItemContent::Text { text: self.text }.into());
         }
+        items.extend(self.images.into_items());
         for Assembled { call, mut extra } in self.calls.finish(call)? {
             let provider = (!extra.is_empty()).then(|| {
                 extra.entry("type").or_insert_with(|| "function".into());
@@ -113,6 +116,17 @@ impl Decoder {
         self.reasoning.push_str(&piece.reasoning);
         draft.piece(DeltaKind::Text, &piece.text);
         self.text.push_str(&piece.text);
+        if let Some(raw) = delta.images {
+            draft.weigh(raw.get().len());
+            if !draft.is_too_long()
+                && let Value::Array(images) = serde_json::from_str(raw.get())?
+            {
+                piece.images.extend(images);
+            }
+        }
+        for image in piece.images {
+            self.images.take(image, draft);
+        }
         for fragment in delta.tool_calls.into_iter().flatten() {
             draft.weigh(CALL_OVERHEAD);
             draft.piece(DeltaKind::ToolArguments, &self.calls.fragment(fragment));

@@ -106,8 +106,16 @@ fn blank(content: &ItemContent) -> Option<Value> {
         ItemContent::Text { .. }
         | ItemContent::Reasoning { .. }
         | ItemContent::ToolCall(_)
+        | ItemContent::File { .. }
         | ItemContent::Opaque => None,
     }
+}
+
+/// A part with the bytes of a file in the field `at`.
+fn file(part: Value, at: &str) -> ReplyItem {
+    let said = |key: &str| part.get(at)?.get(key)?.as_str().map(str::to_owned);
+    let media_type = said("mimeType").or_else(|| said("mime_type"));
+    ReplyItem::with_file(part, &format!("/{at}/data"), media_type.as_deref())
 }
 
 impl Decoder {
@@ -183,6 +191,12 @@ impl Decoder {
             fields.insert("text".to_owned(), "".into());
         }
         let voice = Voice::of(fields.get("thought").and_then(Value::as_bool));
+        let at = ["inlineData", "inline_data"].into_iter().find(|key| fields.contains_key(*key));
+        // A picture that the model made while it thought is a draft of the one to come.
+        if let Some(at) = at.filter(|_| voice == Voice::Said) {
+            self.items.push(file(part, at));
+            return Ok(());
+        }
         let content = if let Some(text) = fields.get("text").and_then(Value::as_str) {
             draft.piece(voice.kind(), text);
             voice.content(text.to_owned())

@@ -331,3 +331,68 @@ proptest! {
         prop_assert_eq!(reply.reasoning(), whole(true));
     }
 }
+
+/// A picture as Gemini makes one: with a draft that it thought of, and a signature.
+fn painted() -> Vec<Value> {
+    let draft = json!({"inlineData": {"mimeType": "image/png", "data": "ZHJhZnQ="}, "thought": true});
+    let picture =
+        json!({"inlineData": {"mimeType": "image/png", "data": "cGljdHVyZQ=="}, "thoughtSignature": "c2ln"});
+    let sound = json!({"inlineData": {"mimeType": "audio/L16;codec=pcm;rate=24000", "data": "c291bmQ="}});
+    vec![
+        parts(json!([{"text": "I paint", "thought": true}, draft])),
+        parts(json!([{"text": "Here"}, picture])),
+        parts(json!([{"text": " it is"}, sound])),
+        stop("STOP"),
+    ]
+}
+
+#[test]
+fn pictures_and_sounds_are_files_and_their_parts_stay_as_they_came() {
+    let events = painted();
+    let reply = read(&events).unwrap();
+    let files: Vec<_> =
+        reply.files().map(|file| (file.media_type.to_owned(), file.bytes().unwrap())).collect();
+    let expected =
+        [("image/png".to_owned(), b"picture".to_vec()), ("audio/l16".to_owned(), b"sound".to_vec())];
+    assert_eq!(files, expected, "what was thought of is none");
+    assert_eq!(reply.items[1].content, ItemContent::Opaque);
+    for (item, (event, part)) in [(1, (0, 1)), (3, (1, 1)), (5, (2, 1))] {
+        let sent = &events[event]["candidates"][0]["content"]["parts"][part];
+        assert_eq!(reply.items[item].provider.as_ref(), Some(sent), "item {item}");
+    }
+    assert_eq!((reply.items.len(), reply.text()), (6, "Here it is".to_owned()));
+}
+
+#[test]
+fn a_stream_with_pictures_gives_the_same_reply_wherever_it_is_cut() {
+    let stream = painted().iter().map(|event| format!("data: {event}\n\n")).collect::<Vec<_>>().concat();
+    let read =
+        |pieces: Vec<&[u8]>| decode_stream(Box::new(Decoder::default()), Framing::Events, pieces).unwrap();
+    let whole = read(vec![stream.as_bytes()]);
+    assert_eq!(whole.files().count(), 2);
+    for cut in 0..=stream.len() {
+        let (left, right) = stream.as_bytes().split_at(cut);
+        assert_eq!(read(vec![left, right]), whole, "cut at {cut}");
+    }
+}
+
+#[test]
+fn data_that_is_no_base64_goes_back_but_is_no_file() {
+    for data in [json!("?"), json!(1), Value::Null, json!({})] {
+        let part = json!({"inlineData": {"mimeType": "image/png", "data": data}});
+        let reply = read(&[parts(json!([part])), stop("STOP")]).unwrap();
+        assert_eq!(reply.items, [ReplyItem { content: ItemContent::Opaque, provider: Some(part) }]);
+    }
+}
+
+#[test]
+fn more_pictures_than_a_reply_holds_are_too_long_a_reply() {
+    let half = parts(
+        json!([{"inlineData": {"mimeType": "image/png", "data": "A".repeat(limits::REPLY_BYTES / 2)}}]),
+    );
+    let mut bench = Bench::new(Box::new(Decoder::default()));
+    bench.event(&half.to_string()).unwrap();
+    assert!(!bench.draft.is_too_long());
+    bench.event(&half.to_string()).unwrap();
+    assert!(bench.draft.is_too_long());
+}

@@ -49,7 +49,7 @@ fn block(item: &ReplyItem) -> Option<AssistantContent> {
             let function = ToolFunction::parse(tool_name(&call.name)?, &call.arguments);
             AssistantContent::ToolCall(ToolCall::new(call_id(&call.id), function))
         }
-        ItemContent::Opaque => {
+        ItemContent::File { .. } | ItemContent::Opaque => {
             AssistantContent::Opaque(Opaque { item: item.provider.clone()?, replay: true })
         }
     };

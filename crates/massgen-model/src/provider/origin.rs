@@ -2,7 +2,7 @@
 //!
 //! The providers' own items - signatures, encrypted reasoning, ids, blocks of their tools - mean something only to who
 //! made them, and others refuse them. After a change of the model, its own replies go back as they came, those of the
-//! others as what we read in them: text, tool calls, results.
+//! others as what we read in them: text, tool calls, results, and a line about each file.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use massgen_protocol::ModelRequest;
 use massgen_protocol::message::{ItemContent, Message, Reply, ReplyItem, ReplyOrigin, ToolCall};
+
+use super::files::{Sight, in_words};
 
 /// Letters and digits of an id that we make for a call. Mistral takes exactly nine of them and nothing else; all other
 /// services take these too.
@@ -68,8 +70,8 @@ fn new_id(position: usize, id: &str) -> String {
     hash.as_bytes().iter().filter_map(char_of).take(ID_CHARS).collect()
 }
 
-/// What we read in `reply`, without anything of its provider. Reasoning belongs to who thought it, and text without a
-/// letter is refused by some.
+/// What we read in `reply`, without anything of its provider. Reasoning belongs to who thought it, text without a
+/// letter is refused by some, and of a file it is told that there is one.
 fn rebuilt(reply: &Reply, ids: &HashMap<String, String>) -> Reply {
     let content = |item: &ReplyItem| match &item.content {
         ItemContent::Text { text } if !text.trim().is_empty() => Some(item.content.clone()),
@@ -78,10 +80,17 @@ fn rebuilt(reply: &Reply, ids: &HashMap<String, String>) -> Reply {
             name: call.name.clone(),
             arguments: call.arguments.clone(),
         })),
-        ItemContent::Text { .. } | ItemContent::Reasoning { .. } | ItemContent::Opaque => None,
+        ItemContent::Text { .. }
+        | ItemContent::Reasoning { .. }
+        | ItemContent::File { .. }
+        | ItemContent::Opaque => None,
     };
     Reply {
-        items: reply.items.iter().filter_map(content).map(ReplyItem::from).collect(),
+        items: in_words(&reply.items, Sight::NotShown)
+            .iter()
+            .filter_map(content)
+            .map(ReplyItem::from)
+            .collect(),
         finish: reply.finish.clone(),
         usage: reply.usage,
         reported_cost: reply.reported_cost,

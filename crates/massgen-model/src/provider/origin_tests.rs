@@ -24,6 +24,7 @@ fn providers() -> Vec<Provider> {
     let chat = || {
         let delta = json!({"reasoning": "canary", "content": "so far",
             "reasoning_details": [{"type": "reasoning.text", "text": "canary", "signature": "canary"}],
+            "images": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,canary00"}}],
             "tool_calls": [{"index": 0, "id": "functions.canary:0", "type": "function",
                 "function": {"name": "vote", "arguments": "{\"for\": \"agent1\"}"}}]});
         vec![json!({"choices": [{"index": 0, "delta": delta, "finish_reason": "tool_calls"}]})]
@@ -35,6 +36,8 @@ fn providers() -> Vec<Provider> {
             "action": {"type": "search", "query": "canary"}}),
         json!({"id": "msg_canary", "type": "message", "role": "assistant", "status": "completed",
             "content": [{"type": "output_text", "text": "so far", "annotations": []}]}),
+        json!({"id": "ig_canary", "type": "image_generation_call", "status": "completed", "output_format": "png",
+            "result": "canary00"}),
         json!({"id": "fc_canary", "type": "function_call", "call_id": "call_canary", "name": "vote",
             "arguments": "{\"for\": \"agent1\"}", "status": "completed"}),
     ];
@@ -62,6 +65,7 @@ fn providers() -> Vec<Provider> {
     let gemini = json!({"candidates": [{"content": {"role": "model", "parts": [
         {"text": "canary", "thought": true},
         {"text": "so far", "thoughtSignature": "canary00"},
+        {"inlineData": {"mimeType": "image/png", "data": "canary00"}, "thoughtSignature": "canary00"},
         {"functionCall": {"id": "canary", "name": "vote", "args": {"for": "agent1"}}, "thoughtSignature": "canary00"},
     ]}, "finishReason": "STOP"}]});
     let ollama = json!({"message": {"role": "assistant", "content": "so far", "thinking": "canary",
@@ -89,6 +93,11 @@ fn providers() -> Vec<Provider> {
 }
 
 impl Provider {
+    /// Whether its reply holds a picture.
+    fn paints(&self) -> bool {
+        matches!(self.protocol, Protocol::ChatCompletions | Protocol::Responses | Protocol::Gemini)
+    }
+
     fn connect(&self) -> ProviderModel {
         self.connect_as(self.model)
     }
@@ -280,5 +289,21 @@ fn a_strangers_reply_of_nothing_but_reasoning_is_left_out() {
         let text = body(&reader.connect(), &messages);
         assert!(!text.contains(CANARY) && !text.contains("assistant"), "{}: {text}", reader.url);
         assert!(text.contains("why?") && text.contains("well?"), "{}", reader.url);
+    }
+}
+
+#[test]
+fn a_file_of_another_model_is_told_in_a_line() {
+    let providers = providers();
+    let painters: Vec<_> = providers.iter().filter(|provider| provider.paints()).collect();
+    assert_eq!(painters.len(), 4);
+    for maker in painters {
+        let exchange = maker.exchange(Some(maker.connect().endpoint.origin.clone()));
+        let messages: Vec<_> = [user("why?")].into_iter().chain(exchange).collect();
+        for reader in providers.iter().filter(|reader| reader.url != maker.url) {
+            let text = body(&reader.connect(), &messages);
+            let told = text.matches("[image 1: image/png, 6 bytes, not shown]").count();
+            assert_eq!(told, 1, "{} reads {}: {text}", reader.url, maker.url);
+        }
     }
 }

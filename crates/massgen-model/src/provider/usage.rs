@@ -2,7 +2,7 @@
 //! reasoning.
 
 use massgen_protocol::money::UsageSource;
-use massgen_protocol::{TokenUsage, Usd};
+use massgen_protocol::{TokenUsage, Usd, limits};
 use serde_json::Value;
 
 /// The unit in which xAI tells the cost (<https://docs.x.ai/developers/cost-tracking>).
@@ -107,6 +107,14 @@ pub(crate) fn estimated_tokens(bytes: usize) -> u64 {
     u64::try_from(bytes.div_ceil(4)).unwrap_or(u64::MAX)
 }
 
+/// Bytes of a request as far as they are text: a file in it, which is one unbroken run of base64, counts as
+/// [`limits::FILE_IN_PROMPT_BYTES`].
+pub(crate) fn text_bytes(body: &[u8]) -> usize {
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_=".contains(byte);
+    let runs = body.chunk_by(|one, other| is_base64(one) && is_base64(other));
+    runs.map(|run| run.len().min(limits::FILE_IN_PROMPT_BYTES)).sum()
+}
+
 /// A count that some servers write as `12.0`.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
 pub(crate) fn number(value: &Value) -> Option<u64> {
@@ -118,6 +126,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_file_in_a_request_does_not_count_as_text() {
+        let text = r#"{"messages": [{"content": "why is the sky blue?"}]}"#;
+        assert_eq!(text_bytes(text.as_bytes()), text.len());
+        let picture = "iVBORw0KGgo/+A".repeat(100_000);
+        let body = |data: &str| {
+            format!(r#"{{"parts": [{{"inlineData": {{"data": "{data}=="}}}}, {{"text": "é"}}]}}"#)
+        };
+        let around = text_bytes(body("").as_bytes()) - "==".len();
+        assert_eq!(text_bytes(body(&picture).as_bytes()), around + limits::FILE_IN_PROMPT_BYTES);
+    }
 
     #[test]
     fn every_spelling_has_one_meaning() {

@@ -1,6 +1,6 @@
 use massgen_protocol::message::{ItemContent, Reply, ToolCall};
 use massgen_protocol::money::UsageSource;
-use massgen_protocol::{TokenUsage, Usd};
+use massgen_protocol::{TokenUsage, Usd, limits};
 
 use super::*;
 use crate::provider::draft::Incomplete;
@@ -427,4 +427,74 @@ fn everything_that_a_reply_holds_makes_it_longer() {
     let many = vec![0; 300_000];
     assert!(long(&mut std::iter::once(done(0, &json!({"type": "blob", "data": many})))), "many small values");
     assert!(!long(&mut (0..1000).map(|_| json!({"type": "keepalive", "data": megabyte.len()}))));
+}
+
+#[test]
+fn a_large_picture_that_the_end_repeats_counts_once() {
+    let large = "A".repeat(limits::REPLY_BYTES / 4 * 3);
+    let finished = picture(&json!(large));
+    let partial = json!({"type": "response.image_generation_call.partial_image", "output_index": 0,
+        "item_id": "ig_1", "partial_image_b64": large});
+    let reply = decode(&[partial.clone(), partial, done(0, &finished), completed(&[finished])]).unwrap();
+    assert_eq!(reply.files().map(|file| file.size()).collect::<Vec<_>>(), [large.len() / 4 * 3]);
+}
+
+/// A picture that the service made, as the protocol tells of it.
+fn picture(result: &Value) -> Value {
+    json!({"type": "image_generation_call", "id": "ig_1", "status": "completed", "output_format": "webp",
+        "revised_prompt": "a blue sky", "size": "1024x1024", "result": result})
+}
+
+fn painted() -> Vec<Value> {
+    let begun =
+        json!({"type": "image_generation_call", "id": "ig_1", "status": "in_progress", "result": null});
+    let finished = picture(&json!("cGljdHVyZQ=="));
+    vec![
+        added(0, &begun),
+        json!({"type": "response.image_generation_call.generating", "output_index": 0, "item_id": "ig_1"}),
+        json!({"type": "response.image_generation_call.partial_image", "output_index": 0, "item_id": "ig_1",
+            "partial_image_index": 0, "partial_image_b64": "ZHJhZnQ="}),
+        done(0, &finished),
+        done(1, &message("msg_1", "é: blue")),
+        completed(&[finished, message("msg_1", "é: blue")]),
+    ]
+}
+
+#[test]
+fn a_picture_is_a_file_once_and_its_item_stays_as_it_came() {
+    let reply = decode(&painted()).unwrap();
+    let files: Vec<_> = reply.files().map(|file| (file.media_type, file.bytes().unwrap())).collect();
+    assert_eq!(files, [("image/webp", b"picture".to_vec())]);
+    assert_eq!(natives(&reply), [picture(&json!("cGljdHVyZQ==")), message("msg_1", "é: blue")]);
+    let document = json!({"status": "completed", "output": [picture(&json!("cGljdHVyZQ=="))]});
+    assert_eq!(whole(&document).unwrap().files().count(), 1, "also in a reply that is not streamed");
+}
+
+#[test]
+fn a_picture_that_did_not_come_about_is_no_file() {
+    for result in [Value::Null, json!(""), json!("no base64!"), json!(7)] {
+        let reply = decode(&[done(0, &picture(&result)), completed(&[])]).unwrap();
+        assert_eq!(
+            reply.items,
+            [ReplyItem { content: ItemContent::Opaque, provider: Some(picture(&result)) }]
+        );
+    }
+    let unnamed = json!({"type": "image_generation_call", "id": "ig_1", "result": "cGljdHVyZQ=="});
+    let reply = decode(&[done(0, &unnamed), completed(&[])]).unwrap();
+    assert_eq!(reply.files().next().unwrap().media_type, "image/png", "the default of the protocol");
+}
+
+#[test]
+fn a_stream_with_a_picture_gives_the_same_reply_wherever_it_is_cut() {
+    let stream = painted().iter().map(|event| format!("data: {event}\n\n")).collect::<Vec<_>>().concat();
+    let read = |pieces: Vec<&[u8]>| {
+        let decoder = Box::new(Decoder::default());
+        testing::decode_stream(decoder, crate::provider::codec::Framing::Events, pieces).unwrap()
+    };
+    let whole = read(vec![stream.as_bytes()]);
+    assert_eq!(whole.files().count(), 1);
+    for cut in 0..=stream.len() {
+        let (left, right) = stream.as_bytes().split_at(cut);
+        assert_eq!(read(vec![left, right]), whole, "cut at {cut}");
+    }
 }

@@ -249,12 +249,14 @@ impl Output {
                     calls.insert(tool_call.id.clone(), tool_call.clone());
                     ItemContent::ToolCall(tool_call)
                 }
-                Kind::Opaque if item.native.is_none() => continue,
-                Kind::Opaque => ItemContent::Opaque,
+                Kind::Opaque => {
+                    made.extend(item.native.map(of_the_service));
+                    continue;
+                }
             };
             let silent = match &content {
                 ItemContent::Text { text } | ItemContent::Reasoning { text } => text.is_empty(),
-                ItemContent::ToolCall(_) | ItemContent::Opaque => false,
+                ItemContent::ToolCall(_) | ItemContent::File { .. } | ItemContent::Opaque => false,
             };
             if !silent || item.native.is_some() {
                 made.push(ReplyItem { content, provider: item.native });
@@ -372,6 +374,19 @@ impl Output {
         }
         Ok(())
     }
+}
+
+/// An item of a tool that the service ran itself: a picture, or something that only the service understands.
+fn of_the_service(native: Value) -> ReplyItem {
+    if field(&native, "type") != "image_generation_call" {
+        return ReplyItem { content: ItemContent::Opaque, provider: Some(native) };
+    }
+    let format = match field(&native, "output_format").as_str() {
+        // The protocol's own default.
+        "" => "png".to_owned(),
+        named => named.to_owned(),
+    };
+    ReplyItem::with_file(native, "/result", Some(&format!("image/{format}")))
 }
 
 /// The kind of an item and its id.

@@ -35,6 +35,7 @@ impl Server {
         let text = |item: ReplyItem| match item.content {
             ItemContent::Text { text } | ItemContent::Reasoning { text } => text,
             ItemContent::ToolCall(call) => call.id,
+            ItemContent::File { media_type, .. } => media_type,
             ItemContent::Opaque => "opaque".to_owned(),
         };
         self.output.into_items(call).unwrap().into_iter().map(text).collect()

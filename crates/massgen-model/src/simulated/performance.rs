@@ -183,7 +183,7 @@ impl Timeline {
             ItemContent::Text { text } => (DeltaKind::Text, text.as_str()),
             ItemContent::Reasoning { text } => (DeltaKind::Reasoning, text.as_str()),
             ItemContent::ToolCall(call) => (DeltaKind::ToolArguments, call.arguments.as_str()),
-            ItemContent::Opaque => return,
+            ItemContent::File { .. } | ItemContent::Opaque => return,
         };
         while !rest.is_empty() {
             let (piece, after) = match self.speed {

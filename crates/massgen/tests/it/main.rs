@@ -42,6 +42,8 @@ mod logs;
 #[cfg(test)]
 mod lookup;
 #[cfg(test)]
+mod made_files;
+#[cfg(test)]
 mod models;
 #[cfg(test)]
 mod models_file;

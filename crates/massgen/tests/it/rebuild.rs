@@ -16,7 +16,7 @@ fn remove_projections(log_dir: &Path) {
 }
 
 /// Rebuilds the run of `world` twice: with all projections gone, and over the ones that are there.
-fn check(world: &World) {
+pub(crate) fn check(world: &World) {
     let log_dir = world.log_dir();
     let before = files(&log_dir);
     remove_projections(&log_dir);
