@@ -77,8 +77,12 @@ function isCut(request) {
   return cuts.get(request);
 }
 
+// An agent that has failed for good may have no answer; then the first one that has one.
 function elected(request) {
-  return `agent${(Number(request.model.split("-").at(-1)) % TEAM.length) + 1}`;
+  const wanted = `agent${(Number(request.model.split("-").at(-1)) % TEAM.length) + 1}`;
+  const all = request.messages.map((message) => text(message.content)).join("\n");
+  const answered = [...all.matchAll(/<answer id="(agent\d+)\./g)].map(([, agent]) => agent);
+  return answered.includes(wanted) ? wanted : (answered[0] ?? wanted);
 }
 
 function call(name, args) {

@@ -2,21 +2,24 @@
 //! against the real ones. A team of four speaks a protocol each.
 //!
 //! First runs without faults, whose requests are looked at as aimock saw them; then many runs in which every fifth
-//! request fails, each of which must end with an answer.
+//! request fails, each of which must end with an answer, although calls have so little time that some of them run out of
+//! it. What aimock saw is held against the program's journals: no request came when its call had no time left.
 
+mod calls;
 pub(crate) mod litellm;
 mod seen;
 mod tally;
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
+use self::calls::{Calls, calls};
 use self::seen::{Seen, check_repeats, check_requests, keys_in_files};
 use self::tally::Tally;
 use crate::helper::Helper;
@@ -78,6 +81,9 @@ const ANSWER: &str = "two high tides a day";
 const RUNS: usize = 50;
 /// Share of requests that fail in them.
 const FAULTS: f64 = 0.2;
+/// Time that a call may take in the runs with faults. After two faults one after the other it is over more often than
+/// not.
+const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 /// Runs at a time: they mostly wait, for repeats of failed requests.
 const AT_A_TIME: usize = 4;
 /// A run that takes longer has failed.
@@ -100,25 +106,26 @@ fn start(node: &Path, faults: f64, seed: u32) -> Result<(Helper, String)> {
     Ok((helper, url))
 }
 
-fn stage(program: &Path, url: &str, number: usize) -> Result<Stage> {
+fn stage(program: &Path, url: &str, number: usize, call_timeout: Option<Duration>) -> Result<Stage> {
     let agent = |(id, member): (usize, &Member)| Agent {
         id: format!("agent{id}"),
         kind: member.kind,
         model: format!("{}-{number}", member.model),
         base_url: format!("{url}{}", member.base),
+        call_timeout,
     };
     let agents: Vec<Agent> = (1..).zip(&TEAM).map(agent).collect();
     Stage::new(program, &configuration(&agents), KEY)
 }
 
-/// Runs it, and returns its answer, or how it went wrong.
-fn answer(stage: &Stage) -> Result<String> {
+/// Runs it, and returns its answer and what it printed, or how it went wrong.
+fn answer(stage: &Stage) -> Result<(String, String)> {
     let mut child = stage.spawn(stage.ask(QUESTION))?;
     let status = wait(&mut child, LONGEST)?.with_context(|| format!("it did not end within {LONGEST:?}"))?;
     ensure!(status.success(), "it ended with {status}, last words: {}", last_line(&stage.complained()?));
     let printed = stage.printed()?;
     let file = value(&printed, "ANSWER").context("it printed no line `ANSWER:`")?;
-    Ok(fs_err::read_to_string(file)?)
+    Ok((fs_err::read_to_string(file)?, printed))
 }
 
 fn journal(helper: &mut Helper) -> Result<Vec<Seen>> {
@@ -130,8 +137,8 @@ fn contract(program: &Path, node: &Path, seed: u32) -> Result<()> {
     let mut requests = 0;
     for (number, winner) in TEAM.iter().enumerate() {
         let (mut aimock, url) = start(node, 0.0, seed)?;
-        let stage = stage(program, &url, number)?;
-        let checked = answer(&stage).and_then(|answer| {
+        let stage = stage(program, &url, number, None)?;
+        let checked = answer(&stage).and_then(|(answer, _)| {
             let expected = format!("{ANSWER}, as {} tells it", winner.model);
             ensure!(answer.contains(&expected), "its answer is `{answer}`, not that of `{}`", winner.kind);
             let seen = journal(&mut aimock)?;
@@ -156,41 +163,48 @@ fn faults(program: &Path, node: &Path, seed: u32) -> Result<()> {
     let (mut aimock, url) = start(node, FAULTS, seed)?;
     let next = Mutex::new(1..=RUNS);
     let failed = Mutex::new(Vec::new());
+    let told = Mutex::new(Calls::new());
     thread::scope(|scope| {
         for _ in 0..AT_A_TIME {
             scope.spawn(|| {
-                while let Some(number) = next.lock().ok().and_then(|mut numbers| numbers.next()) {
-                    if let Err(error) = one_with_faults(program, &url, number)
-                        && let Ok(mut failed) = failed.lock()
-                    {
-                        failed.push(format!("run {number}: {error:#}"));
+                while let Some(number) = lock(&next).next() {
+                    match one_with_faults(program, &url, number) {
+                        Ok(calls) => lock(&told).extend(calls),
+                        Err(error) => lock(&failed).push(format!("run {number}: {error:#}")),
                     }
                 }
             });
         }
     });
     let seen = journal(&mut aimock)?;
-    let failed = failed.into_inner().unwrap_or_default();
-    let tally = Tally::of(&seen);
+    let (failed, told) = (lock(&failed), lock(&told));
+    let tally = Tally::of(&seen, &told);
     say(&tally.told(RUNS, RUNS - failed.len()));
-    for failure in &failed {
+    for failure in failed.iter() {
         complain(failure);
     }
     if let Some(first) = failed.first() {
         bail!("{} of {RUNS} runs with faults did not end with an answer, first: {first}", failed.len());
     }
-    check_repeats(&seen)?;
+    check_repeats(&seen, &told)?;
     tally.proves()
 }
 
-fn one_with_faults(program: &Path, url: &str, number: usize) -> Result<()> {
-    let stage = stage(program, url, number)?;
-    let checked = answer(&stage).and_then(|answer| {
+/// The calls of a run that ended with an answer.
+fn one_with_faults(program: &Path, url: &str, number: usize) -> Result<Calls> {
+    let stage = stage(program, url, number, Some(CALL_TIMEOUT))?;
+    let checked = answer(&stage).and_then(|(answer, printed)| {
         ensure!(answer.contains(ANSWER), "its answer is `{answer}`");
-        Ok(())
+        let folder = value(&printed, "LOG_DIR").context("it printed no line `LOG_DIR:`")?;
+        calls(number, &massgen_journal::read(&stage.folder().join(folder))?)
     });
     if checked.is_err() {
         stage.keep();
     }
     checked
+}
+
+/// What a thread that panicked has left behind is whole: every change is one call.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -22,6 +22,8 @@ pub(crate) struct Agent {
     pub(crate) kind: &'static str,
     pub(crate) model: String,
     pub(crate) base_url: String,
+    /// Time that a call of it may take; `None` is the standard.
+    pub(crate) call_timeout: Option<Duration>,
 }
 
 impl Agent {
@@ -31,7 +33,8 @@ impl Agent {
         model: impl Into<String>,
         base_url: impl Into<String>,
     ) -> Self {
-        Self { id: id.into(), kind: "chatcompletion", model: model.into(), base_url: base_url.into() }
+        let (model, base_url) = (model.into(), base_url.into());
+        Self { id: id.into(), kind: "chatcompletion", model, base_url, call_timeout: None }
     }
 }
 
@@ -40,6 +43,7 @@ pub(crate) fn configuration(agents: &[Agent]) -> String {
     let agents: Vec<Value> = agents
         .iter()
         .map(|agent| {
+            let timeout = agent.call_timeout.map(|timeout| timeout.as_secs_f64());
             json!({
                 "id": agent.id,
                 "backend": {
@@ -47,6 +51,7 @@ pub(crate) fn configuration(agents: &[Agent]) -> String {
                     "model": agent.model,
                     "base_url": agent.base_url,
                     "api_key": format!("${{{KEY_VARIABLE}}}"),
+                    "call_timeout_seconds": timeout,
                 },
             })
         })

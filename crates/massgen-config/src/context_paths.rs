@@ -37,23 +37,8 @@ pub struct ContextPath {
     pub flag: &'static str,
 }
 
-/// Adds `wanted`, or gives it this permission if it is there. What is no list is left to the check.
-pub(crate) fn set(root: &mut Node, wanted: &ContextPath, working_directory: &Path) {
-    put(root, wanted, working_directory, None, |_| wanted.permission);
-}
-
 /// Adds `wanted`; if it is there, writing wins. What is no list is left to the check.
 pub(crate) fn raise(root: &mut Node, wanted: &ContextPath, working_directory: &Path, home: Option<&str>) {
-    put(root, wanted, working_directory, home, |written| wanted.permission.max(written));
-}
-
-fn put(
-    root: &mut Node,
-    wanted: &ContextPath,
-    working_directory: &Path,
-    home: Option<&str>,
-    permission: impl Fn(Permission) -> Permission,
-) {
     let origin = Origin::Flag(wanted.flag);
     if root.at(&PLACE).is_none() {
         root.set(&PLACE, Value::List(Vec::new()), &origin);
@@ -70,7 +55,7 @@ fn put(
         let written = entry.get("permission").and_then(Node::text);
         let known =
             [Permission::Read, Permission::Write].into_iter().find(|known| written == Some(known.name()));
-        let permission = permission(known.unwrap_or(Permission::Read));
+        let permission = wanted.permission.max(known.unwrap_or(Permission::Read));
         // What stands there already keeps its place in the file.
         if known != Some(permission) {
             entry.set(&["permission"], text(permission.name()), &origin);

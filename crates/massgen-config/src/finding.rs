@@ -267,12 +267,6 @@ pub enum ConfigError {
         /// Its length.
         bytes: usize,
     },
-    /// The file of `--eval-criteria` has no criteria.
-    #[error("the criteria cannot be used: {problem}")]
-    Criteria {
-        /// What is wrong with it.
-        problem: String,
-    },
     /// A plan of a team cannot become a configuration.
     #[error("{problem}")]
     Plan {
@@ -293,9 +287,6 @@ impl ConfigError {
             Self::Suffix { .. } => "give it a name that ends in `.yaml`, `.yml` or `.json`",
             Self::EmptyQuestion => "write a text between the quotes",
             Self::QuestionTooLong { .. } => "put the long part into a file and name the file in the question",
-            Self::Criteria { .. } => {
-                "write a list such as `[{\"text\": \"cites sources\", \"category\": \"primary\"}]`"
-            }
             Self::Plan { hint, .. } => hint,
         }
     }

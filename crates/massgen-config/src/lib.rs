@@ -39,6 +39,7 @@ mod rules;
 mod secrets;
 mod settings;
 mod source;
+mod uploads;
 
 pub use check::Lookup;
 pub use context_paths::{ContextPath, Permission};
@@ -50,5 +51,6 @@ pub use load::{LoadRequest, Loaded, RunDraft, Validation, load, simulated_team};
 pub use lower::{DisplayType, UiSettings};
 pub use render::{Style, render};
 pub use secrets::variable_names_a_secret;
-pub use settings::{Coordination, Criteria, CwdContext, DEMO_SEED, Modes, Personas, Settings, SingleAgent};
+pub use settings::{Coordination, DEMO_SEED, Modes, Personas, Settings, SingleAgent};
 pub use source::{Source, Span};
+pub use uploads::{Refusal, Upload, UploadPlace, Uploads};

@@ -16,6 +16,7 @@ use crate::node::{Node, Origin};
 use crate::secrets::{self, Secrets};
 use crate::settings::{self, Base, Settings};
 use crate::source::Source;
+use crate::uploads::Uploads;
 
 /// What is to be loaded.
 #[derive(Clone, Copy)]
@@ -126,6 +127,8 @@ pub struct Loaded {
     /// All secrets that stand in the configuration or in flags: those keys, and what else is covered where it stands.
     /// They must be in no file of a run.
     pub literal_secrets: Vec<LiteralSecret>,
+    /// Files that go with the task. They are not read yet, and not among the agents' attachments.
+    pub uploads: Uploads,
     /// Where each agent's backends stand, its own first.
     agent_origins: Vec<Vec<Origin>>,
     source: Option<Source>,
@@ -210,6 +213,7 @@ pub fn load(request: LoadRequest<'_>) -> Result<Loaded, Findings> {
             budget: lowered.budget,
         },
         ui: lowered.ui,
+        uploads: Uploads { entries: lowered.uploads, source: findings.source().cloned() },
         source: findings.source().cloned(),
         findings,
         written: written.to_json(),

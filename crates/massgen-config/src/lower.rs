@@ -4,10 +4,12 @@ mod agents;
 mod azure;
 mod backend;
 mod calls;
+mod form;
 mod openrouter;
 mod orchestration;
 mod parameters;
 mod service;
+mod uploads;
 
 use massgen_protocol::spec::{AgentSpec, Budget, Orchestration, Timeouts};
 
@@ -15,6 +17,7 @@ use crate::check::{Checking, Purpose};
 use crate::finding::{ConfigError, Finding, Severity};
 use crate::literal::LiteralKey;
 use crate::node::{Node, Origin};
+use crate::uploads::Upload;
 
 /// What the tree says, as far as it could be understood.
 pub(crate) struct Lowered {
@@ -26,6 +29,7 @@ pub(crate) struct Lowered {
     pub(crate) budget: Budget,
     pub(crate) ui: UiSettings,
     pub(crate) literal_keys: Vec<LiteralKey>,
+    pub(crate) uploads: Vec<Upload>,
 }
 
 /// What the configuration says about the display. It is no part of the run specification: a run goes the same way
@@ -65,6 +69,7 @@ pub(crate) fn lower(root: &Node, lower: &mut Lower<'_>) -> Lowered {
         agents: team.agents,
         agent_origins: team.origins,
         literal_keys: team.literal_keys,
+        uploads: team.uploads,
         orchestration: lower.orchestration(orchestrator),
         timeouts: orchestration::timeouts(root.get("timeout_settings").unwrap_or(&none)),
         budget: orchestration::budget(orchestrator.get("budget").unwrap_or(&none)),

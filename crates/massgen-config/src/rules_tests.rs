@@ -123,6 +123,10 @@ fn what_does_not_go_together_in_a_backend_is_warned_of() {
         );
     }
     assert_eq!(backend("type: claude, output_schema: {type: object}"), [""; 0]);
+    let list = |kind: &str| backend(&format!("type: {kind}, model: m, output_schema: {{type: array}}"));
+    assert!(list("groq")[0].contains("take only an `output_schema` of the type `object`"));
+    assert_eq!(list("gemini"), [""; 0]);
+    assert_eq!(list("ollama"), [""; 0]);
 }
 
 #[test]

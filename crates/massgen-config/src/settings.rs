@@ -1,6 +1,5 @@
 //! What the command line asks for, and how it is laid over the written configuration.
 
-mod criteria;
 mod modes;
 
 use crate::backends::{Backends, GENERAL};
@@ -8,8 +7,7 @@ use crate::context_paths::ContextPath;
 use crate::finding::Finding;
 use crate::node::{Entry, Node, Origin, Value};
 
-pub use criteria::Criteria;
-pub use modes::{Coordination, CwdContext, Modes, Personas};
+pub use modes::{Coordination, Modes, Personas};
 
 /// Seed of the simulated team that runs when nothing is configured.
 pub const DEMO_SEED: u64 = 1;

@@ -7,12 +7,13 @@ use massgen_core::{Agent, State};
 use massgen_prompt::Materials;
 use massgen_protocol::message::{Reply, ToolOutcome};
 use massgen_protocol::turn::Turn;
-use massgen_protocol::{AnswerLabel, CallId, Note, NoteId, PastTurn, RunSpec, ToolUse};
+use massgen_protocol::{AnswerLabel, AttachedFile, CallId, Note, NoteId, PastTurn, RunSpec, ToolUse};
 
 /// A conversation with everything it refers to. Texts are shared, not copied.
 #[derive(Debug)]
 pub(crate) struct PromptMaterials {
     spec: Arc<RunSpec>,
+    attached: Arc<[Arc<AttachedFile>]>,
     pub(crate) conversation: Vec<Turn>,
     answers: HashMap<AnswerLabel, Arc<str>>,
     files: HashMap<AnswerLabel, Vec<String>>,
@@ -22,9 +23,11 @@ pub(crate) struct PromptMaterials {
 }
 
 impl PromptMaterials {
-    pub(crate) fn of(state: &State, agent: &Agent) -> Self {
+    /// `attached` are the files that `agent` gets with the task.
+    pub(crate) fn of(state: &State, agent: &Agent, attached: Arc<[Arc<AttachedFile>]>) -> Self {
         let mut materials = Self {
             spec: Arc::clone(state.spec()),
+            attached,
             conversation: agent.conversation().to_vec(),
             answers: HashMap::new(),
             files: HashMap::new(),
@@ -73,6 +76,10 @@ impl Materials for PromptMaterials {
 
     fn history(&self) -> &[PastTurn] {
         &self.spec.history
+    }
+
+    fn attached(&self) -> &[Arc<AttachedFile>] {
+        &self.attached
     }
 
     fn answer(&self, label: AnswerLabel) -> Option<&str> {

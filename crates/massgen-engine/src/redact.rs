@@ -1,7 +1,11 @@
 //! Keeps known secrets out of everything that is stored or shown.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
 use std::fmt;
+use std::hash::BuildHasher;
+use std::ops::Range;
 use std::sync::Arc;
 
 use massgen_protocol::message::{ItemContent, ModelFailure, Reply, ReplyItem, ToolCall, ToolOutcome};
@@ -14,15 +18,91 @@ const MARK: &str = "[REDACTED]";
 /// Shorter values are no secrets but words; replacing them would garble texts.
 const SHORTEST_SECRET_BYTES: usize = 8;
 
-/// Replaces known secrets in texts.
+/// Replaces known secrets in texts. A text is read once, however many secrets there are.
 #[derive(Clone, Default)]
 pub struct Redactor {
-    secrets: Arc<[SecretString]>,
+    secrets: Arc<Secrets>,
+}
+
+/// Secrets, found by how they begin.
+#[derive(Default)]
+struct Secrets {
+    /// How the first eight bytes are hashed: their hashes tell nothing about them.
+    hasher: RandomState,
+    /// By the hash of the first eight bytes, the longest first.
+    by_start: HashMap<u64, Vec<SecretString>>,
+    /// How they begin: at any other byte there is nothing to look up.
+    first_bytes: FirstBytes,
+    /// How many there are.
+    count: usize,
+}
+
+/// A set of bytes.
+#[derive(Default)]
+struct FirstBytes([u128; 2]);
+
+impl FirstBytes {
+    fn add(&mut self, byte: u8) {
+        let [low, high] = &mut self.0;
+        let half = if byte < 128 { low } else { high };
+        *half |= 1 << (byte % 128);
+    }
+
+    fn has(&self, byte: u8) -> bool {
+        let [low, high] = self.0;
+        let half = if byte < 128 { low } else { high };
+        half & (1 << (byte % 128)) != 0
+    }
+}
+
+impl Secrets {
+    fn add(&mut self, secret: SecretString) {
+        let bytes = secret.expose_secret().as_bytes();
+        let (Some(&first), Some(start)) = (bytes.first(), bytes.first_chunk::<SHORTEST_SECRET_BYTES>())
+        else {
+            return;
+        };
+        self.first_bytes.add(first);
+        let same_start = self.by_start.entry(self.hasher.hash_one(start)).or_default();
+        if same_start.iter().any(|known| known.expose_secret() == secret.expose_secret()) {
+            return;
+        }
+        same_start.push(secret);
+        same_start.sort_by_key(|secret| std::cmp::Reverse(secret.expose_secret().len()));
+        self.count += 1;
+    }
+
+    /// The length of the longest secret that `text` begins with.
+    fn at_start_of(&self, text: &[u8]) -> Option<usize> {
+        let start = text.first_chunk::<SHORTEST_SECRET_BYTES>()?;
+        if !self.first_bytes.has(*text.first()?) {
+            return None;
+        }
+        let same_start = self.by_start.get(&self.hasher.hash_one(start))?;
+        let found = same_start.iter().find(|secret| text.starts_with(secret.expose_secret().as_bytes()))?;
+        Some(found.expose_secret().len())
+    }
+
+    /// Where secrets are in `text`, in order; those that overlap are one.
+    fn places(&self, text: &[u8]) -> Vec<Range<usize>> {
+        let mut places: Vec<Range<usize>> = Vec::new();
+        if self.count == 0 {
+            return places;
+        }
+        for at in 0..text.len() {
+            let Some(length) = text.get(at..).and_then(|rest| self.at_start_of(rest)) else { continue };
+            match places.last_mut() {
+                Some(before) if at < before.end => before.end = before.end.max(at + length),
+                Some(_) | None => places.push(at..at + length),
+            }
+        }
+        places
+    }
 }
 
 impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Redactor({} secrets)", self.secrets.len())
+        write!(f, "Redactor({} secrets)", self.secrets.count)
     }
 }
 
@@ -30,28 +110,36 @@ impl Redactor {
     /// A redactor for `secrets`, as they are and as JSON writes them inside a text (the arguments of a tool call are
     /// such a text); values under eight bytes are left out.
     pub fn new(secrets: impl IntoIterator<Item = SecretString>) -> Self {
-        let mut secrets: Vec<SecretString> = secrets
-            .into_iter()
-            .filter(|secret| secret.expose_secret().len() >= SHORTEST_SECRET_BYTES)
-            .flat_map(|secret| {
-                let escaped = escaped(secret.expose_secret()).map(SecretString::from);
-                [Some(secret), escaped].into_iter().flatten()
-            })
-            .collect();
-        // A secret that contains another one is replaced first, as a whole.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose_secret().len()));
-        Self { secrets: secrets.into() }
-    }
-
-    /// `text` without secrets.
-    pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let mut clean = Cow::Borrowed(text);
-        for secret in self.secrets.iter() {
-            if clean.contains(secret.expose_secret()) {
-                clean = Cow::Owned(clean.replace(secret.expose_secret(), MARK));
+        let mut known = Secrets::default();
+        for secret in secrets {
+            if secret.expose_secret().len() < SHORTEST_SECRET_BYTES {
+                continue;
+            }
+            let escaped = escaped(secret.expose_secret()).map(SecretString::from);
+            known.add(secret);
+            if let Some(escaped) = escaped {
+                known.add(escaped);
             }
         }
-        clean
+        Self { secrets: Arc::new(known) }
+    }
+
+    /// `text` without secrets. A secret that contains another one, or overlaps it, goes as a whole.
+    pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let places = self.secrets.places(text.as_bytes());
+        if places.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        let mut clean = String::with_capacity(text.len());
+        let mut kept_from = 0;
+        for place in places {
+            // Secrets are whole characters, so their ends are ends of characters.
+            clean.push_str(text.get(kept_from..place.start).unwrap_or_default());
+            clean.push_str(MARK);
+            kept_from = place.end;
+        }
+        clean.push_str(text.get(kept_from..).unwrap_or_default());
+        Cow::Owned(clean)
     }
 
     /// `value` without secrets in its strings and keys.
@@ -67,7 +155,7 @@ impl Redactor {
     }
 
     pub(crate) fn reply(&self, mut reply: Reply) -> Reply {
-        if self.secrets.is_empty() {
+        if self.secrets.count == 0 {
             return reply;
         }
         for item in &mut reply.items {
@@ -135,6 +223,34 @@ mod tests {
         let json = serde_json::json!({"sk-canary-1234": ["x sk-canary-1234"]});
         assert_eq!(redactor.json(json), serde_json::json!({"[REDACTED]": ["x [REDACTED]"]}));
         assert!(!format!("{redactor:?}").contains("canary"));
+    }
+
+    #[test]
+    fn secrets_that_overlap_go_as_a_whole() {
+        let redactor = Redactor::new(["aaaabbbbbbbb".into(), "bbbbbbbbcccc".into(), "dddddddd".into()]);
+        assert_eq!(redactor.text("x aaaabbbbbbbbcccc y"), "x [REDACTED] y");
+        assert_eq!(redactor.text("dddddddddddd dddddddd"), "[REDACTED] [REDACTED]");
+        assert_eq!(redactor.text("ddddddddaaaabbbbbbbb"), "[REDACTED][REDACTED]");
+        assert_eq!(redactor.text("aaaabbbb ddddddd"), "aaaabbbb ddddddd");
+    }
+
+    #[test]
+    fn secrets_of_any_characters_are_found_between_any_characters() {
+        let redactor = Redactor::new(["ключ-канарейка".into(), "🔑🔑🔑".into(), "ключ-канарей".into()]);
+        let text = "ключ ключ-канарейка ✓🔑🔑🔑✓ ключ-канарейник";
+        assert_eq!(redactor.text(text), "ключ [REDACTED] ✓[REDACTED]✓ [REDACTED]ник");
+        assert!(matches!(redactor.text("ключ"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn every_one_of_many_secrets_is_found_alone_and_among_others() {
+        let secret = |number: u32| format!("sk-{number:06}-canary");
+        let redactor = Redactor::new((0..40_000).map(|number| secret(number).into()));
+        assert_eq!(format!("{redactor:?}"), "Redactor(40000 secrets)");
+        let all: Vec<String> = (0..40_000).map(secret).collect();
+        let clean = redactor.text(&all.join(" ")).into_owned();
+        assert!(clean.split(' ').all(|word| word == MARK) && clean.split(' ').count() == 40_000);
+        assert_eq!(redactor.text("sk-040000-canary"), "sk-040000-canary");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use massgen_core::{Effect, Input, Open, Phase, State, Timer, advance, record};
 use massgen_ports::{JournalError, SessionEnd};
-use massgen_prompt::{Prompts, Viewer};
+use massgen_prompt::{Finale, Prompts, Viewer};
 use massgen_protocol::event::ENVELOPE_VERSION;
 use massgen_protocol::message::{CallContext, Purpose};
 use massgen_protocol::{
@@ -281,11 +281,17 @@ impl Runner {
         else {
             return;
         };
+        let output =
+            self.state.spec().agent(call.agent).and_then(|agent| agent.backend.output_schema.as_ref());
         let turn = ModelTurn {
             model: Arc::clone(model),
             prompts: Arc::clone(&self.prompts),
             fixed: fixed.clone(),
-            viewer: Viewer { agent: call.agent, agents: self.state.agents().len() },
+            viewer: Viewer {
+                agent: call.agent,
+                agents: self.state.agents().len(),
+                finale: if output.is_some() { Finale::Written } else { Finale::Submitted },
+            },
             context: CallContext {
                 agent: agent.id().clone(),
                 call,
@@ -294,8 +300,10 @@ impl Runner {
                 may_answer: self.state.may_answer(call.agent),
                 fallback: agent.fallback(),
             },
-            materials: PromptMaterials::of(&self.state, agent),
+            materials: PromptMaterials::of(&self.state, agent, Arc::clone(&fixed.files)),
             max_output_tokens: self.state.output_bound(call.agent),
+            // Until then an agent decides with tools, and a form would keep many services from calling them.
+            output: output.filter(|_| purpose == Purpose::Present).cloned(),
             redactor: self.ports.redactor.clone(),
         };
         let task = tokio::spawn(turn.perform(self.input_sender.clone(), self.channels.deltas.clone()));

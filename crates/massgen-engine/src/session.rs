@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt};
 use massgen_core::{Phase, ReplayError, begin, replay};
-use massgen_ports::{SessionEnd, SessionHandle, ToolHost};
+use massgen_ports::{SessionEnd, SessionHandle};
 use massgen_prompt::{PromptError, Prompts, SystemText};
 use massgen_protocol::spec::{AgentSpec, PastTurn, RunMeta, RunSpec};
 use massgen_protocol::{AgentId, Command, Delta, Envelope, Seq, limits};
@@ -26,6 +26,9 @@ pub enum EngineError {
     /// A prompt template is broken.
     #[error(transparent)]
     Prompt(#[from] PromptError),
+    /// The files of an agent are not those that the specification names.
+    #[error("the files of agent `{0}` are not there")]
+    NoFiles(AgentId),
     /// An agent of the specification has no model.
     #[error("there is no model for agent `{0}`")]
     NoModel(AgentId),
@@ -47,7 +50,7 @@ impl Session {
     /// When an agent has no model, or a prompt template is broken.
     pub fn start(spec: RunSpec, meta: RunMeta, ports: Ports) -> Result<Self, EngineError> {
         let prompts = Prompts::new()?;
-        let fixed = fixed_prompts(&spec, &prompts, &*ports.tools)?;
+        let fixed = fixed_prompts(&spec, &prompts, &ports)?;
         let fixed_prompt_bytes = fixed.values().map(|fixed| fixed_bytes(fixed, &spec)).max().unwrap_or(0);
         let meta = RunMeta { fixed_prompt_bytes, ..meta };
         let begun = begin(Arc::new(spec), Arc::new(meta), massgen_protocol::RunMillis::default());
@@ -68,7 +71,7 @@ impl Session {
             return Ok(Self::finished(past, SessionEnd::Finished(*outcome)));
         }
         let prompts = Prompts::new()?;
-        let fixed = fixed_prompts(state.spec(), &prompts, &*ports.tools)?;
+        let fixed = fixed_prompts(state.spec(), &prompts, &ports)?;
         Self::spawn(ports, prompts, fixed, past, |ports, prompts, fixed, channels| {
             Runner::resumed(state, last, ports, prompts, fixed, channels)
         })
@@ -150,11 +153,11 @@ impl SessionHandle for Session {
 fn fixed_prompts(
     spec: &RunSpec,
     prompts: &Prompts,
-    host: &dyn ToolHost,
+    ports: &Ports,
 ) -> Result<BTreeMap<AgentId, FixedPrompt>, EngineError> {
     spec.agents
         .iter()
-        .map(|agent| Ok((agent.id.clone(), fixed_prompt(spec, agent, prompts, host)?)))
+        .map(|agent| Ok((agent.id.clone(), fixed_prompt(spec, agent, prompts, ports)?)))
         .collect()
 }
 
@@ -162,18 +165,23 @@ fn fixed_prompt(
     spec: &RunSpec,
     agent: &AgentSpec,
     prompts: &Prompts,
-    host: &dyn ToolHost,
+    ports: &Ports,
 ) -> Result<FixedPrompt, EngineError> {
-    let work_tools = host.tools(&agent.id);
+    let files = ports.files.get(&agent.id).map(Vec::as_slice).unwrap_or_default();
+    if !files.iter().map(|file| &file.attachment).eq(&agent.attachments) {
+        return Err(EngineError::NoFiles(agent.id.clone()));
+    }
+    let work_tools = ports.tools.tools(&agent.id);
     let system = prompts.system(&SystemText {
         agents: spec.agents.len(),
         system_message: agent.system_message.as_deref(),
         sensitivity: agent.voting_sensitivity,
         work_tools: work_tools.len(),
+        output: agent.backend.output_schema.as_deref(),
     })?;
     let mut tools = prompts.workflow_tools(spec.agents.len())?;
     tools.extend(work_tools);
-    Ok(FixedPrompt { system: system.into(), tools: tools.into() })
+    Ok(FixedPrompt { system: system.into(), tools: tools.into(), files: files.into() })
 }
 
 /// Bytes of the part of a prompt that is there before anybody has said anything.
@@ -184,5 +192,6 @@ fn fixed_bytes(fixed: &FixedPrompt, spec: &RunSpec) -> u64 {
     let history = spec.history.iter().map(PastTurn::bytes).sum::<usize>();
     let bytes =
         fixed.system.len() + history + spec.question.len() + fixed.tools.iter().map(tool).sum::<usize>();
-    u64::try_from(bytes).unwrap_or(u64::MAX)
+    let files: u64 = fixed.files.iter().map(|file| file.attachment.prompt_bytes()).sum();
+    u64::try_from(bytes).unwrap_or(u64::MAX).saturating_add(files)
 }

@@ -9,7 +9,10 @@ use massgen_core::Input;
 use massgen_ports::{Model, ModelEvent, ToolHost};
 use massgen_prompt::{PromptError, Prompts, Viewer};
 use massgen_protocol::message::{CallContext, FailureKind, ModelFailure, ToolOutcome};
-use massgen_protocol::{AgentId, CallId, Delta, DeltaKind, ModelRequest, ToolCall, ToolSchema, ToolUse};
+use massgen_protocol::{
+    AgentId, AttachedFile, CallId, Delta, DeltaKind, ModelRequest, OutputSchema, ToolCall, ToolSchema,
+    ToolUse,
+};
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::Instant;
 
@@ -24,6 +27,8 @@ const DELTA_INTERVAL: Duration = Duration::from_millis(40);
 pub(crate) struct FixedPrompt {
     pub(crate) system: Arc<str>,
     pub(crate) tools: Arc<[ToolSchema]>,
+    /// What goes with the task.
+    pub(crate) files: Arc<[Arc<AttachedFile>]>,
 }
 
 /// One model call to be made.
@@ -35,6 +40,7 @@ pub(crate) struct ModelTurn {
     pub(crate) context: CallContext,
     pub(crate) materials: PromptMaterials,
     pub(crate) max_output_tokens: Option<u32>,
+    pub(crate) output: Option<Arc<OutputSchema>>,
     pub(crate) redactor: Redactor,
 }
 
@@ -95,6 +101,7 @@ impl ModelTurn {
             tools: Arc::clone(&self.fixed.tools),
             messages: self.prompts.messages(self.viewer, &self.materials.conversation, &self.materials)?,
             max_output_tokens: self.max_output_tokens,
+            output: self.output.clone(),
         })
     }
 }

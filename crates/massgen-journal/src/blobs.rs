@@ -1,4 +1,5 @@
-//! Long event bodies as files named by the hash of their content: `blobs/<first two digits>/<BLAKE3 hash>`.
+//! Long event bodies, and the files that go with a task, as files named by the hash of their content:
+//! `blobs/<first two digits>/<BLAKE3 hash>`.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -68,8 +69,21 @@ impl Blobs {
     }
 }
 
-/// The content of blob `name` of the run in `run_dir`, checked against its hash.
+/// The name of the blob with this content.
+pub fn blob_name(content: &[u8]) -> String {
+    blake3::hash(content).to_hex().to_string()
+}
+
+/// The content of blob `name` of the run in `run_dir`, a text, checked against its hash.
 pub(crate) fn load(run_dir: &Path, name: &str) -> Result<String, String> {
+    String::from_utf8(load_bytes(run_dir, name)?).map_err(|error| format!("blob `{name}`: {error}"))
+}
+
+/// The content of blob `name` of the run in `run_dir`, checked against its hash.
+///
+/// # Errors
+/// What is wrong with it, as a sentence.
+pub fn load_bytes(run_dir: &Path, name: &str) -> Result<Vec<u8>, String> {
     // The name comes out of a file and becomes a path.
     let hash = match blake3::Hash::from_hex(name) {
         Ok(hash) if hash.to_hex().as_str() == name => hash,
@@ -85,7 +99,7 @@ pub(crate) fn load(run_dir: &Path, name: &str) -> Result<String, String> {
     if blake3::hash(&content) != hash {
         return Err(format!("blob `{name}` is damaged: its content has another hash"));
     }
-    String::from_utf8(content).map_err(|error| format!("blob `{name}`: {error}"))
+    Ok(content)
 }
 
 fn root_in(run_dir: &Path) -> PathBuf {

@@ -13,6 +13,7 @@ use massgen_ports::{Journal, JournalError};
 use massgen_protocol::{Envelope, Seq, limits};
 use rusqlite::Connection;
 
+use crate::blobs::Blobs;
 use crate::error::{from_io, problem};
 use crate::lock::{Owner, RunLock};
 use crate::writer::{Job, Writer};
@@ -76,6 +77,18 @@ impl SqliteJournal {
         let events = read::all_events(&connection, run_dir)?;
         let last = events.last().map_or(Seq(0), |envelope| envelope.seq);
         Ok((Self::start(connection, run_dir, last, lock)?, events))
+    }
+
+    /// Stores `content` beside the journal, once, and returns the name by which [`crate::load_bytes`] finds it. It is
+    /// durable when this returns. Only before the first append: the thread that writes events has the same folder.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`], [`JournalError::DiskFull`].
+    pub fn keep(&self, content: &[u8]) -> Result<String, JournalError> {
+        let mut blobs = Blobs::new(self.path.parent().unwrap_or(Path::new("")));
+        let name = blobs.store(content)?;
+        blobs.sync()?;
+        Ok(name)
     }
 
     /// How many transactions this journal has committed since it was opened. Batches that are queued together share

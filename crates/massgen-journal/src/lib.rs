@@ -26,6 +26,7 @@ mod read;
 pub mod sessions;
 mod writer;
 
+pub use blobs::{blob_name, load_bytes};
 pub use journal::SqliteJournal;
 pub use lock::Owner;
 pub use read::{read, read_start};

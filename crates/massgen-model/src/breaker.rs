@@ -1,8 +1,9 @@
 //! The circuit breaker of one service: when calls to it stop, when one tries it, when they go on.
 //!
 //! Closed, calls go. After so many failures in a row, or when the service asks for a long wait, it opens: calls wait.
-//! When the pause is over, one call tries the service (half open) while the others go on waiting. Its success closes the
-//! breaker; its failure opens it again, for longer.
+//! When the pause is over, one call tries the service (half open) while the others go on waiting. Its failure opens the
+//! breaker again, for longer. After its success the others go one after the other, so that a service that has just come
+//! back does not meet all of them at once; when nobody waits any more, the breaker is closed.
 //!
 //! Pure: the caller brings the time, as a span since a moment of its choice, and does the waiting.
 
@@ -13,11 +14,23 @@ use massgen_protocol::pacing::{BreakerSettings, StopCause};
 
 use crate::retry::{Failure, Repeat};
 
+/// Time between two calls that have waited for the end of a stop: ten a second, so that five failures in a row stop the
+/// rest again before many have gone, and a team of thirty is under way after three seconds.
+const RESTART_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Calls go one after the other for at most so long: each agent of the largest team has had its turn by then, and new
+/// calls must not be slowed for ever.
+const RESTART_LIMIT: Duration = Duration::from_mins(1);
+
+/// When nobody has asked for so long after the turn of the next call, all that waited have gone. Much longer than
+/// a busy machine takes to wake a waiting call.
+const RESTART_LULL: Duration = Duration::from_secs(1);
+
 /// The state of one service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Breaker {
     state: State,
-    /// Failures since the last success, while closed.
+    /// Failures since the last success, while calls go.
     failures: u32,
     /// Stops since the last success.
     stops: u32,
@@ -26,8 +39,15 @@ pub struct Breaker {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Closed,
-    Open { until: Duration },
+    Open {
+        until: Duration,
+    },
     HalfOpen,
+    /// Calls go one after the other, the next one not before `next`; all of them from `until` on.
+    Restarting {
+        next: Duration,
+        until: Duration,
+    },
 }
 
 /// Whether a request may go out.
@@ -39,6 +59,8 @@ pub enum Admission {
     Wait(Duration),
     /// Not before the call that tries the service has reported.
     AwaitProbe,
+    /// Calls go on, one after the other: not before this span has passed, and then only one of them.
+    InTurn(Duration),
 }
 
 /// What a request is to the breaker.
@@ -130,13 +152,21 @@ impl Breaker {
     /// Whether a request may go out at `now`. [`Admission::Go`] for a probe takes the probe: its outcome must be
     /// reported.
     pub fn admit(&mut self, now: Duration) -> Admission {
-        match self.outlook(now) {
-            None if self.state == State::Closed => Admission::Go(Role::Ordinary),
-            None => {
+        if let Some(wait) = self.outlook(now) {
+            return wait;
+        }
+        match self.state {
+            State::Closed => Admission::Go(Role::Ordinary),
+            State::Restarting { next, until } => {
+                let is_over = now >= until || now >= next.saturating_add(RESTART_LULL);
+                let next = now.saturating_add(RESTART_INTERVAL);
+                self.state = if is_over { State::Closed } else { State::Restarting { next, until } };
+                Admission::Go(Role::Ordinary)
+            }
+            State::Open { .. } | State::HalfOpen => {
                 self.state = State::HalfOpen;
                 Admission::Go(Role::Probe)
             }
-            Some(wait) => wait,
         }
     }
 
@@ -149,6 +179,10 @@ impl Breaker {
                 (!wait.is_zero()).then_some(Admission::Wait(wait))
             }
             State::HalfOpen => Some(Admission::AwaitProbe),
+            State::Restarting { next, until } => {
+                let wait = next.min(until).saturating_sub(now);
+                (!wait.is_zero()).then_some(Admission::InTurn(wait))
+            }
         }
     }
 
@@ -163,7 +197,8 @@ impl Breaker {
     ) -> Option<Change> {
         match (role, self.state, verdict) {
             (Role::Probe, State::HalfOpen, Verdict::Works | Verdict::Aside) => {
-                *self = Self::default();
+                let until = now.saturating_add(RESTART_LIMIT);
+                *self = Self { state: State::Restarting { next: now, until }, ..Self::default() };
                 Some(Change::Restored)
             }
             (Role::Probe, State::HalfOpen, Verdict::Failed) => {
@@ -175,22 +210,26 @@ impl Breaker {
                 None
             }
             (Role::Probe, State::HalfOpen, Verdict::Busy(asked) | Verdict::Away(asked))
-            | (Role::Ordinary, State::Closed, Verdict::Away(asked)) => {
+            | (Role::Ordinary, State::Closed | State::Restarting { .. }, Verdict::Away(asked)) => {
                 Some(self.stop(now, StopCause::Asked, asked))
             }
-            (Role::Ordinary, State::Closed, Verdict::Works) => {
-                *self = Self::default();
+            (Role::Ordinary, State::Closed | State::Restarting { .. }, Verdict::Works) => {
+                *self = Self { state: self.state, ..Self::default() };
                 None
             }
-            (Role::Ordinary, State::Closed, Verdict::Failed) => {
+            (Role::Ordinary, State::Closed | State::Restarting { .. }, Verdict::Failed) => {
                 self.failures = self.failures.saturating_add(1);
                 let cause = StopCause::Failures { count: self.failures };
                 let is_enough = self.failures >= settings.max_failures.get();
                 is_enough.then(|| self.stop(now, cause, self.pause(settings)))
             }
-            (Role::Ordinary, State::Closed, Verdict::Aside | Verdict::Busy(_) | Verdict::Abandoned)
+            (
+                Role::Ordinary,
+                State::Closed | State::Restarting { .. },
+                Verdict::Aside | Verdict::Busy(_) | Verdict::Abandoned,
+            )
             | (Role::Ordinary, State::Open { .. } | State::HalfOpen, _)
-            | (Role::Probe, State::Closed | State::Open { .. }, _) => None,
+            | (Role::Probe, State::Closed | State::Restarting { .. } | State::Open { .. }, _) => None,
         }
     }
 

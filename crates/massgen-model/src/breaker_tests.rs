@@ -59,7 +59,63 @@ fn after_the_pause_one_call_tries_the_service_and_the_others_wait_for_it() {
     assert_eq!(breaker.admit(SECOND * 70), Admission::AwaitProbe);
     assert_eq!(breaker.admit(SECOND * 900), Admission::AwaitProbe);
     assert_eq!(report(&mut breaker, 71, Role::Probe, Verdict::Works), Some(Change::Restored));
+    assert_eq!(breaker.admit(SECOND * 71), Admission::Go(Role::Ordinary));
+}
+
+/// [`half_open`], and its probe has worked at the second 71.
+fn restarting() -> Breaker {
+    let mut breaker = half_open();
+    assert_eq!(report(&mut breaker, 71, Role::Probe, Verdict::Works), Some(Change::Restored));
+    breaker
+}
+
+#[test]
+fn after_a_stop_calls_go_one_after_the_other_until_nobody_waits() {
+    let mut breaker = restarting();
+    let moment = |millis| SECOND * 71 + Duration::from_millis(millis);
+    for turn in 0..5 {
+        let wait = moment(turn * 100);
+        assert_eq!(breaker.admit(wait), Admission::Go(Role::Ordinary));
+        let soon = wait + Duration::from_millis(40);
+        assert_eq!(breaker.admit(soon), Admission::InTurn(Duration::from_millis(60)));
+    }
+    assert_eq!(report(&mut breaker, 72, Role::Ordinary, Verdict::Works), None);
+    assert_eq!(
+        breaker.admit(moment(410)),
+        Admission::InTurn(Duration::from_millis(90)),
+        "it goes on in turns"
+    );
+    // The next turn was at half a second; nobody took it for a second.
+    for _ in 0..9 {
+        assert_eq!(breaker.admit(moment(1500)), Admission::Go(Role::Ordinary));
+    }
     assert_eq!(breaker, Breaker::default());
+}
+
+#[test]
+fn turns_end_after_a_minute_however_many_come() {
+    let mut breaker = restarting();
+    let mut now = SECOND * 71;
+    let mut went = 0;
+    while breaker != Breaker::default() {
+        match breaker.admit(now) {
+            Admission::Go(_) => went += 1,
+            Admission::InTurn(wait) => now += wait,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((now, went), (SECOND * 131, 601));
+    assert_eq!(breaker.admit(now), Admission::Go(Role::Ordinary));
+}
+
+#[test]
+fn failures_stop_calls_that_go_in_turns_as_they_stop_others() {
+    let mut breaker = restarting();
+    for failure in 1..=5 {
+        let stopped = report(&mut breaker, 71, Role::Ordinary, Verdict::Failed).is_some();
+        assert_eq!(stopped, failure == 5);
+    }
+    assert_eq!(breaker.admit(SECOND * 72), Admission::Wait(SECOND * 59));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use massgen_ports::Model;
 use massgen_protocol::message::ReplyOrigin;
-use massgen_protocol::spec::{AgentSpec, BackendSpec, KeyHeader, Protocol, Service};
+use massgen_protocol::spec::{AgentSpec, BackendSpec, KeyHeader, Protocol, Service, UNNAMED_KEY_PREFIX};
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
@@ -74,23 +74,32 @@ fn provider(
     };
     let url = endpoint(service, &backend.model)?;
     let Further { mut headers, mut secrets } = Further::read(&service.headers, keys)?;
-    match found(keys, &service.key_variables) {
+    let key_advice = match found(keys, &service.key_variables) {
         // The configuration says itself how the service knows its user.
-        _ if headers.contains_key(key_header_name(service.key_header)) => {}
+        _ if headers.contains_key(key_header_name(service.key_header)) => {
+            "check the key in `extra_headers`".to_owned()
+        }
         Some((variable, key)) => {
             let (name, value) = key_header(service.key_header, variable, &key)?;
             headers.insert(name, value);
             secrets.push(key);
+            key_advice(service, variable)
         }
         // Local servers want no key; if this one does, it says so.
         None if service.key_variables.is_empty()
             || is_loopback_host(&url)
-            || catalog::is_local(&backend.kind) => {}
+            || catalog::is_local(&backend.kind) =>
+        {
+            match service.key_variables.first() {
+                Some(variable) => format!("no key was sent, set `{variable}`"),
+                None => "no key was sent, name one in `api_key`".to_owned(),
+            }
+        }
         None => {
             let host = url.host_str().unwrap_or_default().to_owned();
             return Err(ModelError::MissingKey { host, variables: service.key_variables.clone() });
         }
-    }
+    };
     let client = http.for_url(&url).map_err(|problem| ModelError::NoTrust { problem })?;
     let codec: Box<dyn Codec> = match service.protocol {
         Protocol::ChatCompletions => {
@@ -111,7 +120,7 @@ fn provider(
     for (name, value) in &codec.headers() {
         headers.entry(name).or_insert_with(|| value.clone());
     }
-    let witness = Witness::new(&url, secrets);
+    let witness = Witness::new(&url, secrets).with_key_advice(key_advice);
     let name = format!("{} at {}", backend.model, witness.host());
     let passage = http.gates().passage(&url, &backend.model, name, &service.pacing);
     let origin = ReplyOrigin {
@@ -120,6 +129,17 @@ fn provider(
         model: backend.model.clone(),
     };
     Ok(ProviderModel::new(Endpoint { url, client, headers, witness, codec, origin, policy, passage }))
+}
+
+/// Where to look when the service refuses the key that came from `variable`.
+fn key_advice(service: &Service, variable: &str) -> String {
+    if service.key_command.is_some() && service.key_variables.first().is_some_and(|first| first == variable) {
+        "check what `api_key_command` prints".to_owned()
+    } else if variable.starts_with(UNNAMED_KEY_PREFIX) {
+        "check `api_key` of the agent".to_owned()
+    } else {
+        format!("check the key in `{variable}`")
+    }
 }
 
 pub(crate) fn found<'a>(keys: &dyn KeySource, variables: &'a [String]) -> Option<(&'a str, SecretString)> {

@@ -63,6 +63,15 @@ pub(crate) struct Pass {
     reservation: Option<Reservation>,
 }
 
+/// Why a request waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Calls have stopped for so long; zero while another one tries the service.
+    For(Duration),
+    /// Calls go on, one after the other, and others are before it.
+    Queue,
+}
+
 impl Gates {
     /// The way to `model` at `url`.
     pub(crate) fn passage(&self, url: &Url, model: &str, service: String, pacing: &Pacing) -> Passage {
@@ -112,16 +121,18 @@ impl Passage {
         self.breaker.as_deref()
     }
 
-    /// How long a request would have to wait now because calls have stopped: zero while another one tries the service.
-    pub(crate) fn stop(&self) -> Option<Duration> {
+    /// What keeps a request back now.
+    pub(crate) fn stop(&self) -> Option<Stop> {
         self.breaker.as_ref()?;
         match lock(&self.gate.breaker).outlook(self.gate.now())? {
-            Admission::Wait(wait) => Some(wait),
-            Admission::AwaitProbe | Admission::Go(_) => Some(Duration::ZERO),
+            Admission::Wait(wait) => Some(Stop::For(wait)),
+            Admission::AwaitProbe => Some(Stop::For(Duration::ZERO)),
+            Admission::InTurn(_) => Some(Stop::Queue),
+            Admission::Go(_) => None,
         }
     }
 
-    /// Waits until calls have not stopped. `false` when that takes until `deadline`.
+    /// Waits until nothing keeps a request back. `false` when that takes until `deadline`.
     pub(crate) async fn reopened(&self, deadline: Instant) -> bool {
         let reopened = async {
             loop {
@@ -132,7 +143,7 @@ impl Passage {
                 match outlook {
                     None | Some(Admission::Go(_)) => return,
                     Some(Admission::AwaitProbe) => changed.await,
-                    Some(Admission::Wait(wait)) => tokio::select! {
+                    Some(Admission::Wait(wait) | Admission::InTurn(wait)) => tokio::select! {
                         () = changed => {}
                         () = sleep(wait) => {}
                     },
@@ -195,7 +206,7 @@ impl Passage {
             None => None,
             Some(_) => match lock(&self.gate.breaker).admit(self.gate.now()) {
                 Admission::Go(role) => Some(role),
-                Admission::Wait(_) | Admission::AwaitProbe => {
+                Admission::Wait(_) | Admission::AwaitProbe | Admission::InTurn(_) => {
                     if let Some(reservation) = reservation {
                         lock(&self.gate.windows).withdraw(reservation);
                         self.gate.settled.notify_one();

@@ -106,28 +106,60 @@ async fn a_wait_beyond_patience_is_an_error_at_once() {
 async fn after_a_stop_one_of_all_agents_tries_and_its_success_lets_the_others_go() {
     let gates = Gates::default();
     break_down(&passage(&gates, "m", &breaking())).await;
+    let went = thirty_calls(&gates, Verdict::Works).await;
+    // One tries, and takes seven seconds; then they go ten a second.
+    let after = |millis| SECOND * 67 + Duration::from_millis(millis);
+    let wanted: Vec<Duration> = std::iter::once(SECOND * 60).chain((0..29).map(|n| after(n * 100))).collect();
+    assert_eq!(went, wanted);
+    tokio::time::sleep(SECOND * 2).await;
+    let one = passage(&gates, "m", &breaking());
+    for _ in 0..100 {
+        assert_eq!(one.stop(), None, "nobody waits any more");
+        one.enter(None).unwrap().settle(Verdict::Works, None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_fails_again_after_a_stop_meets_few_of_the_calls_that_waited() {
+    let gates = Gates::default();
+    break_down(&passage(&gates, "m", &breaking())).await;
+    let went = thirty_calls(&gates, Verdict::Failed).await;
+    let before =
+        |seconds: u64| went.iter().filter(|at| **at < SECOND * u32::try_from(seconds).unwrap()).count();
+    // The one that tries works; five more fail, and the others wait for another minute.
+    assert_eq!((before(61), before(127)), (1, 6), "{went:?}");
+}
+
+/// Thirty calls that wait for the end of a stop of a minute, each for at most ten minutes: when they went, since now.
+/// The first one works and takes seven seconds; the others are over at once, with `others`.
+async fn thirty_calls(gates: &Gates, others: Verdict) -> Vec<Duration> {
     let start = Instant::now();
-    let (sender, mut went) = mpsc::channel(8);
-    for _ in 0..4 {
-        let (passage, sender) = (passage(&gates, "m", &breaking()), sender.clone());
+    let is_first = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let (sender, mut went) = mpsc::channel(32);
+    for _ in 0..30 {
+        let (passage, sender) = (passage(gates, "m", &breaking()), sender.clone());
+        let is_first = Arc::clone(&is_first);
+        assert_eq!(passage.stop(), Some(Stop::For(SECOND * 60)));
         tokio::spawn(async move {
-            assert_eq!(passage.stop(), Some(SECOND * 60));
-            let pass = loop {
-                assert!(passage.reopened(start + SECOND * 600).await);
-                if let Some(pass) = passage.enter(None) {
-                    break pass;
+            while passage.reopened(start + SECOND * 600).await {
+                let Some(pass) = passage.enter(None) else { continue };
+                let _ = sender.send(start.elapsed()).await;
+                if is_first.swap(false, std::sync::atomic::Ordering::SeqCst) {
+                    tokio::time::sleep(SECOND * 7).await;
+                    pass.settle(Verdict::Works, None);
+                } else {
+                    pass.settle(others, None);
                 }
-            };
-            sender.send(start.elapsed()).await.unwrap();
-            tokio::time::sleep(SECOND * 7).await;
-            pass.settle(Verdict::Works, None);
+                return;
+            }
         });
     }
-    let mut seconds = Vec::new();
-    for _ in 0..4 {
-        seconds.push(went.recv().await.unwrap().as_secs());
+    drop(sender);
+    let mut times = Vec::new();
+    while let Some(time) = went.recv().await {
+        times.push(time);
     }
-    assert_eq!(seconds, [60, 67, 67, 67]);
+    times
 }
 
 #[tokio::test(start_paused = true)]
@@ -148,7 +180,7 @@ async fn a_try_that_is_cut_off_leaves_it_to_the_next_call() {
     break_down(&one).await;
     tokio::time::sleep(SECOND * 60).await;
     let probe = one.enter(None).unwrap();
-    assert_eq!(one.stop(), Some(Duration::ZERO));
+    assert_eq!(one.stop(), Some(Stop::For(Duration::ZERO)));
     assert!(one.enter(None).is_none());
     drop(probe);
     let report = one.enter(None).unwrap().settle(Verdict::Works, None);

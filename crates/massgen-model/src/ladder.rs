@@ -80,6 +80,7 @@ mod tests {
             tools: Arc::from([]),
             messages: Vec::new(),
             max_output_tokens: None,
+            output: None,
         };
         match ladder.call(request).next().await {
             Some(ModelEvent::Failed(failure)) => failure.message,

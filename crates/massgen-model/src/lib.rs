@@ -29,6 +29,7 @@ pub mod cassette;
 pub mod catalog;
 mod chat;
 pub mod connect;
+pub mod download;
 mod error;
 mod gate;
 mod gemini;

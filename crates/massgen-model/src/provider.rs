@@ -9,7 +9,9 @@ pub(crate) mod conversation;
 pub(crate) mod draft;
 pub(crate) mod failure;
 pub(crate) mod files;
+pub(crate) mod form;
 mod intake;
+pub(crate) mod made_files;
 #[cfg(any(test, feature = "measuring"))]
 #[doc(hidden)]
 pub mod measuring;
@@ -39,7 +41,7 @@ use self::codec::{Codec, Framing};
 use self::failure::Witness;
 use self::reading::{Progress, Reading};
 use crate::breaker::{self, Verdict};
-use crate::gate::{Pass, Passage};
+use crate::gate::{Pass, Passage, Stop};
 use crate::retry::{Decision, Failure, GiveUp, RetryPolicy};
 
 /// The header that names the call, so that a server's log can tell calls and their repetitions apart.
@@ -233,12 +235,14 @@ impl Call {
             .saturating_add(EXPECTED_OUTPUT_TOKENS);
         let passage = &endpoint.passage;
         loop {
-            if let Some(wait) = passage.stop() {
-                if Instant::now() + wait >= self.deadline() {
-                    return Err(passage.stopped(wait));
-                }
-                if !std::mem::replace(&mut self.has_told_of_stop, true) {
-                    return Ok(Admitted::AfterTelling(ServiceReport::Held { wait }));
+            if let Some(stop) = passage.stop() {
+                if let Stop::For(wait) = stop {
+                    if Instant::now() + wait >= self.deadline() {
+                        return Err(passage.stopped(wait));
+                    }
+                    if !std::mem::replace(&mut self.has_told_of_stop, true) {
+                        return Ok(Admitted::AfterTelling(ServiceReport::Held { wait }));
+                    }
                 }
                 if !passage.reopened(self.deadline()).await {
                     return Err(passage.stopped(Duration::ZERO));

@@ -127,6 +127,9 @@ impl RetryPolicy {
             policy.jitter_percent = backoff.jitter_percent;
             policy.max_delay = backoff.max_delay;
         }
+        if let Some(deadline) = pacing.deadline {
+            policy.deadline = deadline;
+        }
         policy
     }
 

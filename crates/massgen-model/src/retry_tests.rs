@@ -91,4 +91,6 @@ fn the_configuration_of_a_service_changes_the_standard_policy() {
     let policy = RetryPolicy::paced(&Pacing { backoff: Some(backoff), ..Pacing::default() });
     let waits: Vec<_> = (1..=3).map(|attempt| policy.backoff(attempt, 7).as_secs()).collect();
     assert_eq!((policy.attempts, waits), (2, vec![2, 6, 10]));
+    let policy = RetryPolicy::paced(&Pacing { deadline: Some(SECOND * 3), ..Pacing::default() });
+    assert_eq!(policy, RetryPolicy { deadline: SECOND * 3, ..standard });
 }

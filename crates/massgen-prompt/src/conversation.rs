@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use massgen_protocol::message::{Message, Reply, ToolOutcome};
 use massgen_protocol::turn::{Directive, News, ResultRef, TallyRow, Turn, Verdict};
-use massgen_protocol::{AgentNo, AnswerLabel, CallId, Note, NoteId, PastTurn, ToolUse};
+use massgen_protocol::{AgentNo, AnswerLabel, AttachedFile, CallId, Note, NoteId, PastTurn, ToolUse};
 use minijinja::context;
 
 use crate::fragment::{self, Ownership};
@@ -17,6 +17,10 @@ pub trait Materials {
     fn question(&self) -> &str;
     /// Earlier exchanges with the same user, the oldest first.
     fn history(&self) -> &[PastTurn];
+    /// Files that the reading agent gets with the task, in order.
+    fn attached(&self) -> &[Arc<AttachedFile>] {
+        &[]
+    }
     /// The text of an accepted answer.
     fn answer(&self, label: AnswerLabel) -> Option<&str>;
     /// The files that belong to an accepted answer, each as it is told: `image-1.png (image/png, 34 KB)`.
@@ -38,6 +42,17 @@ pub struct Viewer {
     pub agent: AgentNo,
     /// How many agents take part.
     pub agents: usize,
+    /// How it gives the final answer, should it be the one that does.
+    pub finale: Finale,
+}
+
+/// How an agent gives the final answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finale {
+    /// With a call of `new_answer`.
+    Submitted,
+    /// As text in the form that the system text names: services hold text to a form, and calls to none.
+    Written,
 }
 
 impl Prompts {
@@ -57,7 +72,9 @@ impl Prompts {
         for turn in conversation {
             match turn {
                 Turn::Opening(news) => {
-                    messages.push(Message::User { text: self.opening(viewer, news, materials)? });
+                    let text = self.opening(viewer, news, materials)?;
+                    let files = materials.attached().iter().filter(|file| file.text().is_none());
+                    messages.push(Message::User { text, files: files.cloned().collect() });
                 }
                 Turn::Reply { call } => {
                     messages.extend(
@@ -72,7 +89,7 @@ impl Prompts {
                 Turn::Recap { call } => {
                     let text = materials.reply(*call).map(|reply| reply.text()).unwrap_or_default();
                     let text = self.render("recap", context! { summary => fragment::summary(&text) })?;
-                    messages.push(Message::User { text });
+                    messages.push(Message::user(text));
                 }
             }
         }
@@ -84,12 +101,13 @@ impl Prompts {
             "opening",
             context! {
                 question => materials.question(),
+                files => files(materials.attached()),
                 is_first => materials.history().is_empty(),
                 viewer => viewer.agent.to_string(),
                 alone => viewer.agents == 1,
                 answers => answers(viewer, &news.answers, materials),
                 notes => notes(&news.notes, materials),
-                directive => self.directive(news.directive.as_ref())?,
+                directive => self.directive(viewer, news.directive.as_ref())?,
             },
         )
     }
@@ -109,14 +127,14 @@ impl Prompts {
             context! {
                 answers => answers(viewer, &news.answers, materials),
                 notes => notes(&news.notes, materials),
-                directive => self.directive(news.directive.as_ref())?,
+                directive => self.directive(viewer, news.directive.as_ref())?,
             },
         )?;
-        messages.push(Message::User { text });
+        messages.push(Message::user(text));
         Ok(())
     }
 
-    fn directive(&self, directive: Option<&Directive>) -> Result<String, PromptError> {
+    fn directive(&self, viewer: Viewer, directive: Option<&Directive>) -> Result<String, PromptError> {
         let Some(directive) = directive else {
             return Ok(String::new());
         };
@@ -131,7 +149,8 @@ impl Prompts {
         };
         let row = |row: &TallyRow| format!("{} has {}", row.answer, row.votes);
         let tally = rows.iter().map(row).collect::<Vec<_>>().join(", ");
-        self.render_tagged("directive", directive, context! { tally })
+        let written = viewer.finale == Finale::Written;
+        self.render_tagged("directive", directive, context! { tally, written })
     }
 
     /// One message per tool call of the reply to `call`.
@@ -181,6 +200,17 @@ impl Prompts {
             Verdict::Refused { refusal } => (self.render_tagged("refusal", refusal, context! {})?, true),
         })
     }
+}
+
+/// The names of `files`, and the content of those that are text.
+fn files(files: &[Arc<AttachedFile>]) -> String {
+    if files.is_empty() {
+        return String::new();
+    }
+    let names: Vec<_> = files.iter().map(|file| fragment::name(&file.attachment.name)).collect();
+    let names = format!("Files that belong to the task: {}", names.join(", "));
+    let texts = files.iter().filter_map(|file| Some(fragment::attached(&file.attachment.name, file.text()?)));
+    std::iter::once(names).chain(texts).collect::<Vec<_>>().join("\n")
 }
 
 /// The fragments of `labels`, in order of agent number, rotated so that the viewer's own answer is the last one.

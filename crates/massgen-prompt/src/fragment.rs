@@ -6,13 +6,16 @@ use std::borrow::Cow;
 use massgen_protocol::{AnswerLabel, limits};
 
 /// Tags that only this crate may write.
-const OUR_TAGS: [&str; 4] = ["answer", "note", "summary", "task"];
+const OUR_TAGS: [&str; 5] = ["answer", "attached", "note", "summary", "task"];
 
 /// Blanks and slashes between a `<` and a name that a reader may still overlook.
 const MOST_FILLERS: usize = 16;
 
 /// Longest name of who sent a note, in characters.
 const SOURCE_CHARS: usize = 40;
+
+/// Longest name of a file, in characters.
+const NAME_CHARS: usize = 120;
 
 /// Most files that are named with an answer.
 const FILES_NAMED: usize = 8;
@@ -55,6 +58,17 @@ pub fn note(source: &str, text: &str) -> String {
     let is_plain = |c: &char| c.is_alphanumeric() || matches!(c, '_' | '-');
     let source: String = source.chars().filter(is_plain).take(SOURCE_CHARS).collect();
     format!("<note from=\"{source}\">\n{}\n</note>", harmless(&capped(text, limits::NOTE_BYTES)))
+}
+
+/// The text of a file that belongs to the task. It is whole: what was attached was to be read.
+pub fn attached(file: &str, text: &str) -> String {
+    format!("<attached name=\"{}\">\n{}\n</attached>", name(file), harmless(text))
+}
+
+/// The name of a file, fit for a line and for an attribute.
+pub fn name(file: &str) -> String {
+    let plain = |c: char| if c.is_control() || matches!(c, '"' | '<' | '>') { '_' } else { c };
+    file.chars().take(NAME_CHARS).map(plain).collect()
 }
 
 /// What an agent wrote down of its conversation before that was left out. It may repeat what others have said.

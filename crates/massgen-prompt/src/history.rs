@@ -107,7 +107,7 @@ pub(crate) fn messages(turn: &PastTurn) -> [Message; 2] {
         duration: Duration::ZERO,
         origin: None,
     };
-    [Message::User { text: turn.question.clone() }, Message::Assistant { reply: Arc::new(reply) }]
+    [Message::user(turn.question.clone()), Message::Assistant { reply: Arc::new(reply) }]
 }
 
 #[cfg(test)]

@@ -20,5 +20,5 @@ pub mod history;
 mod template;
 mod tools;
 
-pub use conversation::{Materials, Viewer};
+pub use conversation::{Finale, Materials, Viewer};
 pub use template::{PromptError, Prompts, SystemText};

@@ -1,5 +1,6 @@
 //! The template files and how values get into them.
 
+use massgen_protocol::OutputSchema;
 use massgen_protocol::spec::VotingSensitivity;
 use minijinja::{Environment, Value, context};
 use serde::Serialize;
@@ -54,6 +55,8 @@ pub struct SystemText<'a> {
     pub sensitivity: VotingSensitivity,
     /// Number of work tools that it has.
     pub work_tools: usize,
+    /// The form of its answers.
+    pub output: Option<&'a OutputSchema>,
 }
 
 impl Prompts {
@@ -91,6 +94,7 @@ impl Prompts {
                 agents => text.agents,
                 alone => text.agents == 1,
                 work_tools => text.work_tools > 0,
+                schema => text.output.map(|output| output.to_value().to_string()),
                 policy,
             },
         )

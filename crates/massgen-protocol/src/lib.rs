@@ -11,6 +11,7 @@
 //! Invariants: every serialised type is written by name (`serde`), so a journal of an older version can be read;
 //! [`Event`] is the only vocabulary of durable facts and [`Delta`] the only one of ephemeral ones.
 
+pub mod attachment;
 pub mod command;
 pub mod event;
 pub mod facts;
@@ -19,11 +20,13 @@ pub mod ids;
 pub mod limits;
 pub mod message;
 pub mod money;
+pub mod output_schema;
 pub mod pacing;
 pub mod spec;
 pub mod time;
 pub mod turn;
 
+pub use attachment::{AttachedFile, Attachment, AttachmentContent, AttachmentKind};
 pub use command::{Command, Note, NoteId};
 pub use event::{Delta, DeltaKind, Envelope, Event};
 pub use facts::ModelFacts;
@@ -34,6 +37,7 @@ pub use message::{
     ToolOutcome, ToolSchema,
 };
 pub use money::{Price, TokenUsage, UsageSource, Usd};
+pub use output_schema::OutputSchema;
 pub use pacing::ServiceReport;
 pub use spec::{AgentSpec, PastTurn, RunSpec};
 pub use time::{RunMillis, Timestamp};

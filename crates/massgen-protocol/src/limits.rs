@@ -34,6 +34,15 @@ pub const SESSION_TURNS: u32 = 10_000;
 /// Longest id of a session; it is a directory name.
 pub const SESSION_ID_BYTES: usize = 96;
 
+/// Most files that go to one agent with the task.
+pub const ATTACHMENTS: usize = 64;
+
+/// Longest text among the files that go with a task: it is put into the prompt whole, as the question is.
+pub const ATTACHED_TEXT_BYTES: u64 = 1024 * 1024;
+
+/// Most bytes of all files of one run together; they are held in memory.
+pub const ATTACHED_BYTES: u64 = 512 * 1024 * 1024;
+
 /// Longest peer answer that a prompt shows; the middle of a longer one is left out, with a note that says so.
 pub const ANSWER_IN_PROMPT_BYTES: usize = 48 * 1024;
 

@@ -7,9 +7,11 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::attachment::AttachedFile;
 use crate::ids::{AgentId, AgentNo, CallId};
 use crate::limits;
 use crate::money::{TokenUsage, Usd};
+use crate::output_schema::OutputSchema;
 use crate::spec::Protocol;
 use crate::time::millis;
 
@@ -28,6 +30,9 @@ pub struct ModelRequest {
     pub messages: Vec<Message>,
     /// Bound on the output, in tokens; `None` leaves it to the provider.
     pub max_output_tokens: Option<u32>,
+    /// The form that the reply's text must have; the model then writes text and calls no tool. `None` is free text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Arc<OutputSchema>>,
 }
 
 /// For whom a request is made. Adapters use it for logs, for matching recordings and for the simulated model.
@@ -68,6 +73,9 @@ pub enum Message {
     User {
         /// The text.
         text: String,
+        /// Files that belong to it, in order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        files: Vec<Arc<AttachedFile>>,
     },
     /// An earlier reply of this model, with the provider's own items.
     Assistant {
@@ -85,6 +93,13 @@ pub enum Message {
         /// Whether `text` tells of a failure.
         is_error: bool,
     },
+}
+
+impl Message {
+    /// A message in the user's role, without files.
+    pub fn user(text: impl Into<String>) -> Self {
+        Self::User { text: text.into(), files: Vec::new() }
+    }
 }
 
 /// A tool as the model sees it.

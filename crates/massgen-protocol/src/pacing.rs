@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::time::millis;
+use crate::time::{millis, optional_millis};
 
 /// What a configuration says about holding calls back. Nothing is the standard.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +22,11 @@ pub struct Pacing {
     /// How failed requests are repeated (`gemini_backoff_…`); `None`: as for every service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backoff: Option<BackoffSettings>,
+    /// Time that one call may take, its repeated requests and the waits between them included
+    /// (`call_timeout_seconds`); `None`: as for every service.
+    #[serde(with = "optional_millis", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<u64>")]
+    pub deadline: Option<Duration>,
 }
 
 impl Pacing {

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::attachment::Attachment;
 use crate::ids::{AgentId, AgentNo};
 use crate::limits;
 use crate::money::{Price, Usd};
+use crate::output_schema::OutputSchema;
 use crate::pacing::Pacing;
 use crate::time::{millis, optional_millis};
 
@@ -89,6 +92,9 @@ pub struct AgentSpec {
     pub system_message: Option<String>,
     /// How readily it votes instead of improving.
     pub voting_sensitivity: VotingSensitivity,
+    /// Files that its models get with the task (`upload_files`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Attachment>,
 }
 
 impl AgentSpec {
@@ -122,6 +128,9 @@ pub struct BackendSpec {
     /// Parameters that go to the provider as they are (`temperature`, `top_p`, …).
     #[serde(default)]
     pub parameters: BTreeMap<String, serde_json::Value>,
+    /// The form of the final answer (`output_schema`); `None` is free text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_schema: Option<Arc<OutputSchema>>,
 }
 
 impl BackendSpec {
@@ -182,6 +191,10 @@ pub struct Service {
     #[serde(default, skip_serializing_if = "Pacing::is_standard")]
     pub pacing: Box<Pacing>,
 }
+
+/// How the variables begin that stand for keys which are in no variable: those that a configuration holds itself, and
+/// those that commands print.
+pub const UNNAMED_KEY_PREFIX: &str = "MASSGEN_AGENT_";
 
 /// A command that prints a key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -510,10 +523,12 @@ mod tests {
                 context_window: None,
                 price: Some(Price::FREE),
                 parameters: BTreeMap::new(),
+                output_schema: None,
             },
             system_message: None,
             voting_sensitivity: VotingSensitivity::Lenient,
             fallback: Vec::new(),
+            attachments: Vec::new(),
         };
         let spec = RunSpec {
             question: "why".into(),

@@ -302,10 +302,12 @@ fn agent_spec(id: &str) -> massgen_protocol::AgentSpec {
             context_window: None,
             price: Some(massgen_protocol::Price::FREE),
             parameters: std::collections::BTreeMap::new(),
+            output_schema: None,
         },
         system_message: None,
         voting_sensitivity: VotingSensitivity::Lenient,
         fallback: Vec::new(),
+        attachments: Vec::new(),
     }
 }
 

@@ -21,6 +21,7 @@ use crate::remarks::Remarks;
 use crate::run::{self, Manner, OnInterrupt, Prepared, TurnEnd};
 use crate::sessions::{OpenSession, Registration, Remembered};
 use crate::setup;
+use crate::uploads;
 use crate::wiring::wire;
 
 /// The questions of one session, one after the other.
@@ -118,6 +119,7 @@ impl<'a> Asking<'a> {
             self.tell_once("the oldest turns of the session are left out: a prompt does not hold them all");
         }
         setup.spec.history = history.turns;
+        let files = uploads::read(&setup.uploads, &mut setup.spec, self.reach.http(), &redactor).await?;
         let keys = environment.keys(secrets.keys.into_iter().chain(setup.literal_keys));
         let tape = run::tape(self.arguments, environment);
         let wired = wire(&setup.spec, &[], &keys, self.reach.http(), &redactor, &tape)?;
@@ -126,6 +128,7 @@ impl<'a> Asking<'a> {
         let folder = self.session.next_run(now, setup.meta.utc_offset_seconds, environment)?;
         let journal = SqliteJournal::create(&folder.journal_dir(), &run::owner(now))
             .map_err(|error| run::journal_failure(&error))?;
+        uploads::keep(&files, &journal).map_err(|error| run::journal_failure(&error))?;
         if let Some(home) = &environment.home
             && let Err(error) = link_in_home(home, &folder)
         {
@@ -135,7 +138,7 @@ impl<'a> Asking<'a> {
         let before = self.session.clone();
         setup.meta.session = self.session.begin(&folder, &setup.spec, &setup.meta, now);
         let (journal, closing) = Closing::watch(self.layer.around(Arc::new(journal)));
-        let ports = wired.ports(journal, redactor);
+        let ports = wired.ports(journal, redactor, files);
         let meta = setup.meta.clone();
         let session = Session::start(setup.spec, setup.meta, ports).map_err(|error| {
             self.session.take_back(before, &meta, now);

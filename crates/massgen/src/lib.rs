@@ -23,6 +23,7 @@ mod dotenv;
 mod environment;
 mod examples;
 mod failure;
+mod form;
 mod git;
 mod inbox;
 mod information;
@@ -40,6 +41,7 @@ mod setting_up;
 mod setup;
 mod shell;
 mod terminal;
+mod uploads;
 mod wiring;
 
 use std::ffi::OsString;

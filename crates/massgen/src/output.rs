@@ -13,6 +13,8 @@ use massgen_protocol::{Envelope, Event, Seq};
 use tokio::runtime::Handle;
 use tokio::time::MissedTickBehavior;
 
+use crate::form::FormCheck;
+
 /// How often files that can wait are written.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -85,6 +87,8 @@ pub(crate) struct Written {
     pub(crate) troubles: Troubles,
     /// What the session keeps of the run.
     pub(crate) record: TurnRecord,
+    /// For a person to hear of the final answer.
+    pub(crate) remark: Option<String>,
 }
 
 impl Written {
@@ -95,7 +99,7 @@ impl Written {
             "error: the files of the run are not complete: their writer broke\nhint: `massgen logs rebuild` writes them again"
                 .to_owned(),
         );
-        Self { troubles, record: TurnRecord::default() }
+        Self { troubles, ..Self::default() }
     }
 }
 
@@ -110,7 +114,7 @@ pub(crate) fn spawn(
     std::thread::Builder::new().name("artifacts".to_owned()).spawn(move || {
         let mut writer = Writer::new(output, folder, &past);
         runtime.block_on(writer.follow(session.as_ref()));
-        Written { troubles: writer.troubles, record: writer.record }
+        Written { troubles: writer.troubles, record: writer.record, remark: writer.form.remark() }
     })
 }
 
@@ -126,6 +130,7 @@ struct Writer {
     is_stdout_open: bool,
     troubles: Troubles,
     record: TurnRecord,
+    form: FormCheck,
 }
 
 impl Writer {
@@ -143,13 +148,15 @@ impl Writer {
                 answer = Some(content);
             }
         }
-        let mut record = TurnRecord::default();
+        let (mut record, mut form) = (TurnRecord::default(), FormCheck::default());
         for envelope in past {
             record.fold(envelope);
+            form.fold(envelope);
         }
         let written = past.last().map_or(Seq(0), |envelope| envelope.seq);
+        let is_stdout_open = true;
         let mut writer =
-            Self { output, automation, projector, written, result, is_stdout_open: true, troubles, record };
+            Self { output, automation, projector, written, result, is_stdout_open, troubles, record, form };
         if let Some(answer) = answer {
             writer.write_answer(answer);
         }
@@ -183,6 +190,7 @@ impl Writer {
 
     fn take(&mut self, envelope: &Envelope) {
         self.record.fold(envelope);
+        self.form.fold(envelope);
         let compatible = self.project(envelope);
         if let Event::FinalAnswerReady { content, .. } = &envelope.event {
             self.write_answer(content);

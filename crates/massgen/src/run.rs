@@ -32,7 +32,7 @@ use crate::remarks::Remarks;
 use crate::sessions::OpenSession;
 use crate::shell::quoted;
 use crate::wiring::{Tape, Wired, wire};
-use crate::{inbox, interactive, logs, output};
+use crate::{inbox, interactive, logs, output, uploads};
 
 /// A run that is ready to be shown.
 pub(crate) struct Prepared {
@@ -148,7 +148,9 @@ async fn resume(
     };
     let mut kept = meta_of(&past).and_then(|meta| OpenSession::of_run(meta, &folder, environment));
     let (journal, closing) = Closing::watch(layer.around(Arc::new(journal)));
-    let ports = wired.ports(journal, redactor);
+    let files =
+        if is_over { uploads::Files::new() } else { uploads::kept(state.spec(), &folder.journal_dir())? };
+    let ports = wired.ports(journal, redactor, files);
     let session = Session::resume(past.clone(), ports).map_err(Failure::configuration)?;
     let known = past.last().map_or(Seq(0), |envelope| envelope.seq);
     let told = if is_over { Told::Everything } else { Told::UpTo(known) };
@@ -239,8 +241,8 @@ pub(crate) async fn follow(
         inbox.abort();
     }
     let joined = tokio::task::spawn_blocking(move || files.join()).await;
-    let Written { troubles, record } = joined.ok().and_then(Result::ok).unwrap_or_else(Written::lost);
-    for line in &troubles.lines {
+    let Written { troubles, record, remark } = joined.ok().and_then(Result::ok).unwrap_or_else(Written::lost);
+    for line in troubles.lines.iter().chain(&remark) {
         remarks.tell(line);
     }
     let problem = match recording {

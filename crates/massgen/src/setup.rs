@@ -5,19 +5,20 @@ use std::path::{Path, PathBuf};
 
 use massgen_config::backends::Backends;
 use massgen_config::{
-    Coordination, Criteria, CwdContext, Findings, LiteralKey, LiteralSecret, LoadRequest, Loaded, Modes,
-    Permission, Personas, Settings, SingleAgent, Source, UiSettings, Validation, check_file_name, load,
+    Coordination, Findings, LiteralKey, LiteralSecret, LoadRequest, Loaded, Modes, Personas, Settings,
+    SingleAgent, Source, UiSettings, Uploads, Validation, check_file_name, load,
 };
 use massgen_engine::Redactor;
 use massgen_protocol::limits;
 use massgen_protocol::spec::{AgentSpec, RunMeta, RunSpec, Voting};
 
 use crate::arguments::Arguments;
-use crate::arguments::groups::{self, Access, Information};
+use crate::arguments::groups::{self, Information};
 use crate::backends;
 use crate::discovery;
 use crate::environment::{Environment, SEARCHED, is_there, read_text};
 use crate::failure::Failure;
+use crate::form;
 use crate::git;
 use crate::remarks::Remarks;
 use crate::terminal::findings_style;
@@ -43,6 +44,8 @@ pub(crate) struct Setup {
     pub(crate) literal_keys: Vec<(String, String)>,
     /// All secrets that stand in the configuration itself, those keys among them.
     pub(crate) literal_secrets: Vec<String>,
+    /// Files that go with the task, not read yet.
+    pub(crate) uploads: Uploads,
     pub(crate) ui: UiSettings,
     /// Lines for a person before the run begins.
     pub(crate) remarks: Vec<String>,
@@ -69,7 +72,7 @@ struct Written {
 
 impl Written {
     fn find(arguments: &Arguments, environment: &Environment) -> Result<Self, Failure> {
-        let settings = settings(arguments, environment)?;
+        let settings = settings(arguments);
         let backends = backends::known(environment)?;
         let source = source(arguments, &settings, environment)?;
         Ok(Self { settings, backends, source })
@@ -167,8 +170,9 @@ fn finish(
         loaded.literal_keys.iter().map(|key| (key.variable.clone(), key.expose().to_owned())).collect();
     let literal_secrets = literal_secrets(&loaded);
     let redactor = environment.redactor(literal_secrets.iter().cloned());
-    let ui = loaded.ui;
+    let (ui, uploads) = (loaded.ui, loaded.uploads);
     let mut spec = loaded.draft.finish().map_err(|error| Failure::usage(&error).hint(error.hint()))?;
+    form::require_usable(&spec)?;
     spec.question = redactor.text(&spec.question).into_owned();
     remarks.extend(without_secrets(&mut spec, &redactor));
     backends::add_facts(&mut spec, &written.backends);
@@ -185,7 +189,7 @@ fn finish(
         fixed_prompt_bytes: 0,
         session: None,
     };
-    Ok(Setup { spec, meta, literal_keys, literal_secrets, ui, remarks })
+    Ok(Setup { spec, meta, literal_keys, literal_secrets, uploads, ui, remarks })
 }
 
 /// Takes secrets out of the system messages, which are kept in the run's files as the question is; returned is what is
@@ -222,15 +226,15 @@ fn config_path(source: &Source, environment: &Environment) -> String {
 }
 
 /// What the flags of `arguments` say about a run.
-pub(crate) fn settings(arguments: &Arguments, environment: &Environment) -> Result<Settings, Failure> {
-    Ok(Settings {
+pub(crate) fn settings(arguments: &Arguments) -> Settings {
+    Settings {
         question: arguments.question.clone(),
         backend: arguments.backend.clone(),
         model: arguments.model.clone(),
         base_url: arguments.base_url.clone(),
         system_message: arguments.system_message.clone(),
         orchestrator_timeout: arguments.orchestrator_timeout,
-        modes: modes(arguments, environment)?,
+        modes: modes(arguments),
         single_agent: arguments.single_agent.as_ref().map(|id| match id {
             Some(id) => SingleAgent::Named(id.clone()),
             None => SingleAgent::First,
@@ -240,16 +244,13 @@ pub(crate) fn settings(arguments: &Arguments, environment: &Environment) -> Resu
         rate_limit: arguments.rate_limit,
         simulate: arguments.simulate,
         context_paths: arguments.context_paths.clone(),
-    })
+    }
 }
 
-fn modes(arguments: &Arguments, environment: &Environment) -> Result<Modes, Failure> {
+fn modes(arguments: &Arguments) -> Modes {
     let modes = &arguments.modes;
-    let criteria = modes.eval_criteria.as_deref().map(|file| criteria(file, environment)).transpose()?;
-    Ok(Modes {
+    Modes {
         quick: modes.quick,
-        fast: modes.fast,
-        no_logs: arguments.display.no_logs && !arguments.debug,
         coordination: modes.coordination_mode.map(|mode| match mode {
             groups::CoordinationMode::Parallel => Coordination::Parallel,
             groups::CoordinationMode::Decomposition => Coordination::Decomposition,
@@ -260,31 +261,7 @@ fn modes(arguments: &Arguments, environment: &Environment) -> Result<Modes, Fail
             groups::Personas::Implementation => Personas::Implementation,
             groups::Personas::Methodology => Personas::Methodology,
         }),
-        criteria,
-        criteria_preset: modes.checklist_criteria_preset.clone(),
-        cwd_context: modes.cwd_context.map(|access| CwdContext {
-            path: environment.working_directory.clone(),
-            permission: match access {
-                Access::Ro | Access::Read => Permission::Read,
-                Access::Rw | Access::Write => Permission::Write,
-            },
-        }),
-    })
-}
-
-/// The criteria in `file`.
-fn criteria(file: &Path, environment: &Environment) -> Result<Criteria, Failure> {
-    const HINT: &str = "give the path of a JSON file with `--eval-criteria`";
-    let path = environment.absolute(file);
-    if !path.exists() {
-        let message = format!("there is no file of criteria `{}`", file.display());
-        return Err(Failure::configuration(message).hint(HINT));
     }
-    let text = read_text(&path, CONFIG_BYTES).map_err(|problem| {
-        Failure::configuration(format!("cannot read the criteria `{}`: {problem}", file.display())).hint(HINT)
-    })?;
-    Criteria::parse(&text)
-        .map_err(|error| Failure::configuration(format!("`{}`: {error}", file.display())).hint(error.hint()))
 }
 
 /// How strict the check of a configuration is before a run.
@@ -401,7 +378,7 @@ fn unpriced(spec: &RunSpec) -> Option<String> {
 }
 
 /// Findings that keep the run from beginning: errors, or under `--strict-validation` warnings alone.
-fn configuration(findings: Findings) -> Failure {
+pub(crate) fn configuration(findings: Findings) -> Failure {
     if findings.has_errors() {
         return Failure::Configuration(Box::new(findings));
     }

@@ -17,6 +17,7 @@ use massgen_protocol::{AgentId, AgentNo, Envelope, Event};
 
 use crate::environment::SEARCHED;
 use crate::failure::Failure;
+use crate::uploads::Files;
 
 /// Where replies come from and go to, besides the providers.
 #[derive(Debug, Clone, Default)]
@@ -34,13 +35,14 @@ pub(crate) struct Wired {
 }
 
 impl Wired {
-    /// The ports of a session with this journal.
-    pub(crate) fn ports(&self, journal: Arc<dyn Journal>, redactor: Redactor) -> Ports {
+    /// The ports of a session with this journal, and with these files that go with its task.
+    pub(crate) fn ports(&self, journal: Arc<dyn Journal>, redactor: Redactor, files: Files) -> Ports {
         Ports {
             journal,
             clock: Arc::new(SystemClock::start()),
             models: self.models.clone(),
             tools: self.tools.clone().unwrap_or_else(|| Arc::new(NoTools)),
+            files,
             redactor,
         }
     }

@@ -160,6 +160,11 @@ const OLLAMA_READS: &str = "crates/massgen-model/src/ollama/decoder_tests.rs";
 const OLLAMA_WRITES: &str = "crates/massgen-model/src/ollama/codec_tests.rs";
 const OLLAMA_TALKS: &str = "crates/massgen-model/tests/it/ollama.rs";
 const FAILURES: &str = "crates/massgen-model/src/provider/failure_tests.rs";
+const FILES: Proof = test(
+    "crates/massgen-model/src/provider/files_tests.rs",
+    "each_protocol_gets_the_parts_that_it_has_and_a_line_for_the_others",
+);
+const FORMS: &str = "crates/massgen-model/src/provider/form_tests.rs";
 const COUNTERS: &str = "crates/massgen-model/src/provider/usage.rs";
 const SERVICES: &str = "crates/massgen-config/tests/it/services.rs";
 const WHOLE_COSTS: &str = "crates/massgen/tests/it/costs.rs";
@@ -211,9 +216,21 @@ pub(super) const PROTOCOLS: &[(Protocol, &[(Behaviour, Mark)])] = &[
                     AIMOCK_FAULTS,
                 ]),
             ),
-            (ImagesIn, NotOffered),
-            (FilesOut, NotOffered),
-            (Structured, NotOffered),
+            (ImagesIn, Verified(&[FILES])),
+            (
+                FilesOut,
+                Verified(&[test(
+                    "crates/massgen-model/src/chat/images_tests.rs",
+                    "pictures_beside_the_text_are_files_wherever_the_stream_is_cut",
+                )]),
+            ),
+            (
+                Structured,
+                Verified(&[test(
+                    FORMS,
+                    "chat_completions_holds_the_model_to_a_closed_schema_and_advises_an_open_one",
+                )]),
+            ),
             (ProviderTools, NotOffered),
         ],
     ),
@@ -262,9 +279,18 @@ pub(super) const PROTOCOLS: &[(Protocol, &[(Behaviour, Mark)])] = &[
                     AIMOCK_FAULTS,
                 ]),
             ),
-            (ImagesIn, NotOffered),
-            (FilesOut, NotOffered),
-            (Structured, NotOffered),
+            (ImagesIn, Verified(&[FILES])),
+            (
+                FilesOut,
+                Verified(&[test(
+                    RESPONSES_READ,
+                    "a_stream_with_a_picture_gives_the_same_reply_wherever_it_is_cut",
+                )]),
+            ),
+            (
+                Structured,
+                Verified(&[test(FORMS, "responses_has_the_form_beside_other_settings_of_the_text")]),
+            ),
             (
                 ProviderTools,
                 Verified(&[test(RESPONSES_READ, "a_reply_keeps_every_item_as_it_came_and_in_order")]),
@@ -310,11 +336,11 @@ pub(super) const PROTOCOLS: &[(Protocol, &[(Behaviour, Mark)])] = &[
                     AIMOCK_FAULTS,
                 ]),
             ),
-            (ImagesIn, NotOffered),
+            (ImagesIn, Verified(&[FILES])),
             (FilesOut, NotOffered),
             (
                 Structured,
-                Verified(&[test(MESSAGES_WRITE, "parameters_reach_the_tools_the_choice_and_the_schema")]),
+                Verified(&[test(FORMS, "messages_has_the_form_beside_the_effort_and_calls_no_tool")]),
             ),
             (
                 ProviderTools,
@@ -373,9 +399,21 @@ pub(super) const PROTOCOLS: &[(Protocol, &[(Behaviour, Mark)])] = &[
                     AIMOCK_FAULTS,
                 ]),
             ),
-            (ImagesIn, NotOffered),
-            (FilesOut, NotOffered),
-            (Structured, NotOffered),
+            (ImagesIn, Verified(&[FILES])),
+            (
+                FilesOut,
+                Verified(&[test(
+                    GEMINI_READS,
+                    "a_stream_with_pictures_gives_the_same_reply_wherever_it_is_cut",
+                )]),
+            ),
+            (
+                Structured,
+                Verified(&[test(
+                    FORMS,
+                    "gemini_has_the_schema_as_it_is_and_older_models_get_no_tools_beside_it",
+                )]),
+            ),
             (
                 ProviderTools,
                 Verified(&[
@@ -419,9 +457,9 @@ pub(super) const PROTOCOLS: &[(Protocol, &[(Behaviour, Mark)])] = &[
                     test(OLLAMA_TALKS, "a_conversation_longer_than_the_window_is_told_as_such"),
                 ]),
             ),
-            (ImagesIn, NotOffered),
+            (ImagesIn, Verified(&[FILES])),
             (FilesOut, NotOffered),
-            (Structured, NotOffered),
+            (Structured, Verified(&[test(FORMS, "ollama_has_the_schema_as_its_format_and_no_tools")])),
             (ProviderTools, NotOffered),
         ],
     ),

@@ -98,8 +98,14 @@ pub(crate) const ROOMS: &[Room] = &[
     Room {
         name: "xtask",
         purity: Purity::Adapter,
-        // It generates files from them and measures against the testkit's model server.
-        may_use: &["massgen-config", "massgen-protocol", "massgen-testkit", "massgen-view"],
+        // It generates files from them, measures against the testkit's model server, and reads journals of runs.
+        may_use: &[
+            "massgen-config",
+            "massgen-journal",
+            "massgen-protocol",
+            "massgen-testkit",
+            "massgen-view",
+        ],
         tests_may_use: &[],
     },
 ];
@@ -130,6 +136,7 @@ pub(crate) const CONFINED: &[Confined] = &[
         &["massgen-protocol", "massgen-config", "xtask"],
         "schemas of our own types, and their files",
     ),
+    confined("jsonschema", &["massgen"], "the final answer is checked once, where a person can be told"),
     // The world.
     available_to_tests(
         "tokio",

@@ -49,7 +49,8 @@ pub(crate) fn run(program: &Path) -> Result<()> {
     let proxy = Proxy::start(&environment)?;
     for (kind, base, model) in SHAPES {
         let base_url = format!("{}{base}", proxy.url);
-        let agent = Agent { id: kind.to_owned(), kind, model: model.to_owned(), base_url };
+        let (id, model) = (kind.to_owned(), model.to_owned());
+        let agent = Agent { id, kind, model, base_url, call_timeout: None };
         let stage = Stage::new(program, &configuration(&[agent]), KEY)?;
         if let Err(error) = text_comes_back(&stage, kind) {
             stage.keep();

@@ -8,12 +8,14 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{KEY, Member, TEAM};
+use super::calls::Calls;
+use super::{CALL_TIMEOUT, KEY, Member, TEAM};
 
 /// Requests that a call may send, the first included.
 const MOST_REQUESTS_OF_A_CALL: usize = 5;
-/// Time that a call may take, waits included: no request of it may come later.
-const DEADLINE: Duration = Duration::from_mins(10);
+/// How much later than its call's time a request may be noted on a busy machine: the program's clock of a call starts
+/// after the call is noted, and aimock notes a request when it answers it.
+const NOTED_LATER: Duration = Duration::from_millis(800);
 /// What aimock asks for when it says 429 is a second; it notes the time of its refusal a little after it has sent it.
 const RETRY_AFTER: Duration = Duration::from_millis(900);
 /// The header that names the call.
@@ -117,34 +119,38 @@ fn check_request(request: &Seen) -> Result<()> {
     Ok(())
 }
 
-/// Requests of calls that were repeated: not too often, not too late, and not before the time that was asked for.
-/// Returns how many there were.
-pub(super) fn check_repeats(seen: &[Seen]) -> Result<usize> {
-    let mut calls: BTreeMap<(&str, &str), Vec<&Seen>> = BTreeMap::new();
+/// Requests of the calls that the runs `told`: not too many, none too late, and no repeat before the time that was asked
+/// for. Returns how many repeats there were.
+pub(super) fn check_repeats(seen: &[Seen], told: &Calls) -> Result<usize> {
+    let mut calls: BTreeMap<(usize, String), Vec<&Seen>> = BTreeMap::new();
     for request in seen {
         let call = request.headers.get(CALL_HEADER).context("a request does not name its call")?;
-        let model = request.model().context("a request names no model")?;
-        calls.entry((model, call)).or_default().push(request);
+        let run = request.run().context("a request names no model of a run")?;
+        calls.entry((run, call.clone())).or_default().push(request);
     }
     let mut repeats = 0;
-    for ((model, call), mut requests) in calls {
+    for (key, mut requests) in calls {
+        let (run, call) = &key;
         requests.sort_by_key(|request| request.timestamp);
         repeats += requests.len() - 1;
         ensure!(
             requests.len() <= MOST_REQUESTS_OF_A_CALL,
-            "{call} of `{model}` sent {} requests",
+            "{call} of run {run} sent {} requests",
             requests.len()
         );
         for (earlier, later) in requests.iter().zip(requests.iter().skip(1)) {
-            ensure!(earlier.fault().is_some(), "{call} of `{model}` was answered and asked again");
+            ensure!(earlier.fault().is_some(), "{call} of run {run} was answered and asked again");
             let waited = Duration::from_millis(later.timestamp - earlier.timestamp);
             let asked = if earlier.response.status == 429 { RETRY_AFTER } else { Duration::ZERO };
-            ensure!(waited >= asked, "{call} of `{model}` came {waited:?} after a 429 that asked for 1 s");
+            ensure!(waited >= asked, "{call} of run {run} came {waited:?} after a 429 that asked for 1 s");
         }
-        let first = requests.first().map_or(0, |request| request.timestamp);
-        let last = requests.last().map_or(0, |request| request.timestamp);
-        let span = Duration::from_millis(last - first);
-        ensure!(span <= DEADLINE, "{call} of `{model}` was sent again after its deadline, {span:?}");
+        let began = told.get(&key).with_context(|| format!("run {run} does not tell of {call}"))?.began;
+        let last = Duration::from_millis(requests.last().map_or(0, |request| request.timestamp));
+        let span = last.saturating_sub(began);
+        ensure!(
+            span <= CALL_TIMEOUT + NOTED_LATER,
+            "{call} of run {run} was sent {span:?} after it began, later than its {CALL_TIMEOUT:?}"
+        );
     }
     Ok(repeats)
 }

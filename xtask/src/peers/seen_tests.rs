@@ -1,3 +1,4 @@
+use super::super::calls::Call;
 use super::*;
 
 /// A request of a member in run 7, with the `number`-th call of it, and what aimock did.
@@ -82,20 +83,30 @@ fn repeats_are_few_in_time_and_after_a_fault_only() {
     let limited = json!({"status": 429, "chaosAction": "rateLimit"});
     let dropped = json!({"status": 500, "chaosAction": "drop"});
     let fine = json!({"status": 200});
+    // Both calls began at 10 s.
+    let calls: Calls = [1, 2]
+        .map(|number| {
+            let call = Call { began: Duration::from_secs(10), ran_out: false };
+            ((7, format!("agent1-call-{number}")), call)
+        })
+        .into();
     let told = |requests: &[(u32, u64, &Value)]| {
         let seen: Vec<Seen> = requests
             .iter()
-            .map(|(number, time, response)| seen(request(&TEAM[2], *number, *time, response)))
+            .map(|(number, time, response)| seen(request(&TEAM[2], *number, 10_000 + time, response)))
             .collect();
-        check_repeats(&seen).map_err(|error| error.to_string())
+        check_repeats(&seen, &calls).map_err(|error| error.to_string())
     };
     assert_eq!(told(&[(1, 0, &limited), (2, 5, &fine), (1, 1001, &dropped), (1, 1500, &fine)]), Ok(2));
     let early = told(&[(1, 0, &limited), (1, 800, &fine)]).unwrap_err();
     assert!(early.ends_with("came 800ms after a 429 that asked for 1 s"), "{early}");
     let paid_twice = told(&[(1, 0, &fine), (1, 800, &fine)]).unwrap_err();
     assert!(paid_twice.ends_with("was answered and asked again"), "{paid_twice}");
-    let late = told(&[(1, 0, &dropped), (1, 600_001, &fine)]).unwrap_err();
-    assert!(late.contains("sent again after its deadline"), "{late}");
+    assert_eq!(told(&[(1, 500, &dropped), (1, 2_800, &fine)]), Ok(1), "it is noted a little later");
+    let late = told(&[(1, 500, &dropped), (1, 2_801, &fine)]).unwrap_err();
+    assert_eq!(late, "agent1-call-1 of run 7 was sent 2.801s after it began, later than its 2s");
+    let unknown = told(&[(3, 0, &fine)]).unwrap_err();
+    assert_eq!(unknown, "run 7 does not tell of agent1-call-3");
     let many: Vec<_> = (0..6).map(|time| (1, time, &dropped)).collect();
     assert!(told(&many).unwrap_err().ends_with("sent 6 requests"));
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
+use super::calls::Calls;
 use super::seen::Seen;
 use crate::table::{Align, Table};
 
@@ -24,10 +25,12 @@ pub(super) struct Tally {
     pub(super) most: usize,
     /// As [`KINDS`].
     pub(super) faults: [usize; KINDS.len()],
+    /// Calls that were given up because their time was over.
+    pub(super) ran_out: usize,
 }
 
 impl Tally {
-    pub(super) fn of(seen: &[Seen]) -> Self {
+    pub(super) fn of(seen: &[Seen], told: &Calls) -> Self {
         let mut runs: BTreeMap<usize, usize> = BTreeMap::new();
         for run in seen.iter().filter_map(Seen::run) {
             *runs.entry(run).or_default() += 1;
@@ -37,11 +40,16 @@ impl Tally {
             requests: seen.len(),
             most: runs.into_values().max().unwrap_or(0),
             faults: KINDS.map(|(kind, _)| count(kind)),
+            ran_out: told.values().filter(|call| call.ran_out).count(),
         }
     }
 
-    /// Fails when a kind of fault never came: then the runs have not shown what they are for.
+    /// Fails when a kind of fault never came, or no call ran out of time: then the runs have not shown what they are for.
     pub(super) fn proves(&self) -> Result<()> {
+        ensure!(
+            self.ran_out > 0,
+            "no call ran out of time: nothing is shown about that; take another --seed"
+        );
         let missing = KINDS.iter().zip(self.faults).find(|(_, times)| *times == 0);
         match missing {
             None => Ok(()),
@@ -62,6 +70,7 @@ impl Tally {
         }
         let all: usize = self.faults.iter().sum();
         row("faults", format!("{all} ({} %)", (100 * all).checked_div(self.requests).unwrap_or(0)));
+        row("calls whose time ran out", self.ran_out.to_string());
         table.render()
     }
 }

@@ -9,9 +9,11 @@ use massgen_protocol::spec::{AgentSpec, BackendSpec, VotingSensitivity};
 use super::Lower;
 use super::backend::Slot;
 use super::calls::RateTable;
+use super::uploads::Receiver;
 use crate::finding::{Finding, Severity};
 use crate::literal::LiteralKey;
 use crate::node::{Node, Origin, Value};
+use crate::uploads::Upload;
 
 /// The agents, with the place of each and the keys that stand in the configuration itself.
 #[derive(Default)]
@@ -20,6 +22,7 @@ pub(super) struct Team {
     /// Where the backends of each agent stand, its own first.
     pub(super) origins: Vec<Vec<Origin>>,
     pub(super) literal_keys: Vec<LiteralKey>,
+    pub(super) uploads: Vec<Upload>,
 }
 
 /// Where an agent stands.
@@ -89,16 +92,29 @@ impl Lower<'_> {
                 let message = "the agent has no `backend`";
                 self.report(Finding::error(&slot.path, message).hint(hint).at(&node.origin));
             }
-            let backend = own.and_then(|own| self.reached(own, &slot, &rates, &mut team.literal_keys));
+            let mut backend = own.and_then(|own| self.reached(own, &slot, &rates, &mut team.literal_keys));
+            let form = own.and_then(|own| self.form(own, &slot));
+            if let (Some(own), Some(backend)) = (own, &mut backend) {
+                self.take_form(own, &slot, backend, form.as_ref());
+            }
             let mut fallback = Vec::new();
             for (i, node) in node.get("fallback").and_then(Node::list).unwrap_or_default().iter().enumerate()
             {
                 slot.path = format!("{path}.fallback[{i}]");
                 slot.entry = i + 1;
-                if let Some(backend) = self.reached(node, &slot, &rates, &mut team.literal_keys) {
+                self.no_uploads(node, &slot.path);
+                self.refuse_own_form(node, &slot);
+                if let Some(mut backend) = self.reached(node, &slot, &rates, &mut team.literal_keys) {
+                    self.take_form(node, &slot, &mut backend, form.as_ref());
                     fallback.push(backend);
                     origins.push(node.origin.clone());
                 }
+            }
+            if let Some(own) = own {
+                let path = format!("{path}.backend");
+                let (agent, own_spec) = (id.as_ref(), backend.as_ref());
+                let receiver = Receiver { path, agent, own: own_spec, fallback: &fallback };
+                team.uploads.extend(self.uploads(own, &receiver));
             }
             if let (Some(id), Some(backend)) = (id, backend) {
                 let system_message = node.get("system_message").and_then(Node::text).map(str::to_owned);
@@ -108,6 +124,7 @@ impl Lower<'_> {
                     fallback,
                     system_message,
                     voting_sensitivity: sensitivity,
+                    attachments: Vec::new(),
                 });
                 team.origins.push(origins);
             }

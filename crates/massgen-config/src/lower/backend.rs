@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use massgen_protocol::spec::{BackendSpec, Service, SimulatedSpec, Wire};
+use massgen_protocol::spec::{BackendSpec, Service, SimulatedSpec, UNNAMED_KEY_PREFIX, Wire};
 use massgen_protocol::{AgentId, Price};
 
 use super::Lower;
@@ -76,8 +76,8 @@ impl Slot<'_> {
     /// The name that stands for a key that is in no variable.
     pub(super) fn key_variable(&self) -> String {
         match self.entry {
-            0 => format!("MASSGEN_AGENT_{}_KEY", self.position + 1),
-            entry => format!("MASSGEN_AGENT_{}_FALLBACK_{entry}_KEY", self.position + 1),
+            0 => format!("{UNNAMED_KEY_PREFIX}{}_KEY", self.position + 1),
+            entry => format!("{UNNAMED_KEY_PREFIX}{}_FALLBACK_{entry}_KEY", self.position + 1),
         }
     }
 }
@@ -135,6 +135,7 @@ impl<'a> Lower<'a> {
                 context_window: None,
                 price: Some(Price::FREE),
                 parameters: BTreeMap::new(),
+                output_schema: None,
             });
         }
         for key in SIMULATED_ONLY {
@@ -155,6 +156,8 @@ impl<'a> Lower<'a> {
             context_window: None,
             price: None,
             parameters,
+            // It is the agent's, and the same for all of its models.
+            output_schema: None,
         })
     }
 

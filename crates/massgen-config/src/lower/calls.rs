@@ -125,6 +125,7 @@ impl Lower<'_> {
             breaker: self.breaker(node, path),
             rate: self.rate_of(node, path, (&kind, &model), rates),
             backoff: (kind == "gemini").then(|| backoff(node)),
+            deadline: seconds(node.get("call_timeout_seconds")),
         };
         service.key_command = self.key_command(node, path);
         service.headers = self.headers(node, path);

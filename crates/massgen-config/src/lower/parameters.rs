@@ -57,7 +57,6 @@ const MESSAGES: Names = &[
     ("service_tier", "service_tier"),
     ("thinking", "thinking"),
     ("betas", "betas"),
-    ("output_schema", "output_schema"),
     ("enable_strict_tool_use", "enable_strict_tool_use"),
     ("disable_parallel_tool_use", "disable_parallel_tool_use"),
 ];
@@ -256,7 +255,7 @@ impl Lower<'_> {
         }
     }
 
-    fn refuse_secrets(&mut self, entry: &Entry, path: &str) {
+    pub(super) fn refuse_secrets(&mut self, entry: &Entry, path: &str) {
         for origin in secrets::places(entry) {
             self.report(
                 Finding::error(path, "a key or token cannot stand in the parameters of a request")

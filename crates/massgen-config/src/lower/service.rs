@@ -166,26 +166,29 @@ impl Lower<'_> {
                 keys.remove(&ProviderTool::XSearch);
                 None
             }
+            // The type can do it, and dozens of published configurations ask these models for it: they still run, and
+            // whoever starts one reads that the agents do without.
             Protocol::Gemini => gemini_generation(model).filter(|number| *number < GEMINI_COMBINES).map(|_| {
-                let message = format!("`{}` cannot use this together with the tools of an agent", shortened(model));
+                let model = shortened(model);
+                let message = format!("`{model}` cannot use this together with the tools of an agent");
                 let hint = format!("the agents answer from what they know; take a model of Gemini {GEMINI_COMBINES} or later");
-                (message, hint)
+                (self.limit(Severity::Warning), message, hint)
             }),
             Protocol::ChatCompletions | Protocol::Ollama if is_openrouter => {
                 // The search is a plugin there, and so a parameter.
                 keys.clear();
                 None
             }
-            Protocol::ChatCompletions | Protocol::Ollama => Some((
-                format!("the type `{}` offers this over another protocol only", kind.name),
-                "the agents answer from what they know; remove it".to_owned(),
-            )),
+            // Elsewhere nothing would come of it: neither protocol has tools that a provider runs.
+            Protocol::ChatCompletions | Protocol::Ollama => endpoint.map(|endpoint| {
+                let message = format!("`{}` does not offer this to the type `{}`", endpoint.host, kind.name);
+                (Severity::Error, message, "remove it, or leave out `base_url`".to_owned())
+            }),
         };
-        if let (Some((message, hint)), Some(first)) = (refusal, keys.values().next()) {
+        if let (Some((severity, message, hint)), Some(first)) = (refusal, keys.values().next()) {
             let listed: Vec<_> = keys.values().map(|key| format!("`{key}`")).collect();
             let message = format!("without effect: {}: {message}", listed.join(", "));
             let origin = draft.node.entry(first).map_or(&draft.node.origin, |entry| &entry.key_origin);
-            let severity = self.limit(Severity::Warning);
             self.report(Finding::new(severity, draft.at(first), message).hint(hint).at(origin));
             return Vec::new();
         }

@@ -92,6 +92,8 @@ pub(crate) const KEYS: &[Key] = table! {
     "agents[].backend.provider_name": Shape::Text, "", "My gateway", feature::PROVIDER_API;
     /// Whether requests keep to a rate: `true` adds the limits that are known (Gemini) to those of `rate_limits`.
     "agents[].backend.enable_rate_limit": Shape::Bool, "what `rate_limits` names", "false", Active;
+    /// Time that a call may take, repeats and the waits between them included; no request is sent after it.
+    "agents[].backend.call_timeout_seconds": SECONDS, "600", "120", Active;
     /// Whether calls to a service stop for a while, for all agents, after repeated failures.
     "agents[].backend.llm_circuit_breaker_enabled": Shape::Bool, "false", "true", Active;
     /// Failures in a row before calls stop.
@@ -135,8 +137,8 @@ pub(crate) const PROVIDER_KEYS: &[Key] = table! {
     "agents[].backend.disable_parallel_tool_use": Shape::Bool, "false", "true", Active;
     /// Beta features by name (Claude).
     "agents[].backend.betas": TEXTS, "[]", "[files-api-2025-04-14]", Active;
-    /// JSON schema that answers keep to.
-    "agents[].backend.output_schema": Shape::Open, "", "{type: object}", Active;
+    /// JSON schema that the final answer follows, whichever model of the agent writes it.
+    "agents[].backend.output_schema": Shape::Open, "", "{type: object, properties: {city: {type: string}}}", Active;
     /// Thinking settings (Claude, Gemini).
     "agents[].backend.thinking": Shape::Any, "", "{type: adaptive}", Active;
     /// Thinking settings (Gemini).
@@ -148,15 +150,15 @@ pub(crate) const PROVIDER_KEYS: &[Key] = table! {
     /// Safety settings (Gemini).
     "agents[].backend.safety_settings": Shape::Any, "", "[{category: HARM_CATEGORY_HARASSMENT}]", Active;
     /// Attempts of a call (Gemini).
-    "agents[].backend.gemini_backoff_max_attempts": POSITIVE, "5", "3", feature::RETRIES;
+    "agents[].backend.gemini_backoff_max_attempts": POSITIVE, "5", "3", Active;
     /// First wait between attempts (Gemini).
-    "agents[].backend.gemini_backoff_initial_delay": SECONDS_OR_NONE, "2.0", "1.0", feature::RETRIES;
+    "agents[].backend.gemini_backoff_initial_delay": SECONDS_OR_NONE, "2.0", "1.0", Active;
     /// Factor between two waits (Gemini).
-    "agents[].backend.gemini_backoff_multiplier": Shape::Number(1.0, 100.0), "3.0", "2.0", feature::RETRIES;
+    "agents[].backend.gemini_backoff_multiplier": Shape::Number(1.0, 100.0), "3.0", "2.0", Active;
     /// Longest wait (Gemini).
-    "agents[].backend.gemini_backoff_max_delay": SECONDS, "60", "30", feature::RETRIES;
+    "agents[].backend.gemini_backoff_max_delay": SECONDS, "60", "30", Active;
     /// Random part of a wait (Gemini).
-    "agents[].backend.gemini_backoff_jitter": SHARE, "0.2", "0.1", feature::RETRIES;
+    "agents[].backend.gemini_backoff_jitter": SHARE, "0.2", "0.1", Active;
     /// Whether requests run in the background (OpenAI).
     "agents[].backend.background": Shape::Bool, "false", "true", feature::PROVIDER_API;
     /// Organisation that pays (OpenAI).
@@ -235,8 +237,16 @@ pub(crate) const PROVIDER_KEYS: &[Key] = table! {
     "agents[].backend.audio_generation_backend": Shape::Text, "", "openai", feature::MEDIA;
     /// Model of audio.
     "agents[].backend.audio_generation_model": Shape::Text, "", "gpt-4o-mini-tts", feature::MEDIA;
-    /// Files that go with the question.
-    "agents[].backend.upload_files": Shape::Any, "[]", "[{path: table.csv}]", feature::MEDIA;
-    /// Largest file that goes with the question, in megabytes.
-    "agents[].backend.media_max_file_size_mb": Shape::Int(1, MAX_U32), "", "64", feature::MEDIA;
+    /// Files that go with the question, inside of the requests: nothing is uploaded that would have to be removed.
+    "agents[].backend.upload_files": Shape::Sections, "[]", "[{image_path: chart.png}]", Active;
+    /// Path or address of an image: png, jpg, gif or webp.
+    "agents[].backend.upload_files[].image_path": Shape::Text, "", "chart.png", Active;
+    /// Path or address of a sound: wav or mp3.
+    "agents[].backend.upload_files[].audio_path": Shape::Text, "", "interview.mp3", Active;
+    /// Path or address of a video: mp4, mov, webm, mpeg, avi or mkv.
+    "agents[].backend.upload_files[].video_path": Shape::Text, "", "clip.mp4", Active;
+    /// Path or address of a document: text of any kind, such as md, csv or py, or pdf, doc, docx or pptx.
+    "agents[].backend.upload_files[].file_path": Shape::Text, "", "paper.pdf", Active;
+    /// Largest file that goes with the question, in megabytes; a text is at most 1.
+    "agents[].backend.media_max_file_size_mb": Shape::Int(1, MAX_U32), "64", "10", Active;
 };

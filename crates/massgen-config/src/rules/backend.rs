@@ -1,5 +1,7 @@
 //! What must hold in a backend.
 
+use massgen_protocol::spec::Protocol;
+
 use super::{Rules, is_on, waits};
 use crate::backends::{BackendType, Support};
 use crate::capabilities::{described, wanted};
@@ -14,16 +16,19 @@ const NEED_A_FOLDER: &[&str] = &["claude_code", "codex"];
 /// Types that say for themselves how a container reaches the network.
 const NEED_A_NETWORK_MODE: &[&str] = &["codex", "copilot", "gemini_cli"];
 
-impl Rules<'_> {
+impl<'a> Rules<'a> {
     pub(super) fn backend(&mut self, path: &str, node: &Node) {
-        let backends = self.backends;
-        if let Some(kind) = node.get("type").and_then(Node::text).and_then(|name| backends.get(name)) {
+        if let Some(kind) = self.known_kind(node) {
             self.capabilities(path, node, kind);
             self.of_the_type(path, node, &kind.name);
         }
         self.folder(path, node);
         self.schema(path, node);
         self.tools(path, node);
+    }
+
+    fn known_kind(&self, node: &Node) -> Option<&'a BackendType> {
+        node.get("type").and_then(Node::text).and_then(|name| self.backends.get(name))
     }
 
     /// Whether the type is one of the table, for places where a backend is not looked into any further.
@@ -146,8 +151,15 @@ impl Rules<'_> {
         let Some(schema) = node.get("output_schema") else { return };
         let Some(entries) = schema.entries() else { return };
         let typed = ["type", "$ref", "anyOf", "oneOf", "allOf", "enum", "const"];
+        let takes_objects_only = self.known_kind(node).is_some_and(|kind| match kind.protocol {
+            Protocol::ChatCompletions | Protocol::Responses | Protocol::Messages => true,
+            Protocol::Gemini | Protocol::Ollama => false,
+        });
+        let is_other = schema.get("type").is_some_and(|kind| kind.text() != Some("object"));
         let message = if entries.is_empty() {
             "`output_schema` is empty"
+        } else if takes_objects_only && is_other {
+            "services of this type take only an `output_schema` of the type `object`"
         } else if !typed.iter().any(|key| schema.get(key).is_some()) {
             "`output_schema` does not say a `type`"
         } else {

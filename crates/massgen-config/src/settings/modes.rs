@@ -1,9 +1,5 @@
 //! Flags that set a way of working: what each writes into the configuration.
 
-use std::path::PathBuf;
-
-use super::criteria::Criteria;
-use crate::context_paths::{self, ContextPath, Permission};
 use crate::node::{Node, Origin, Value};
 
 /// Flags that set a way of working. The configuration's own notices say which of their keys have no effect yet.
@@ -11,20 +7,10 @@ use crate::node::{Node, Origin, Value};
 pub struct Modes {
     /// `--quick`: one answer each, no presentation.
     pub quick: bool,
-    /// `--fast`: fewer checks, where the configuration says nothing else.
-    pub fast: bool,
-    /// `--no-logs`: no log beside the run's files.
-    pub no_logs: bool,
     /// `--coordination-mode`.
     pub coordination: Option<Coordination>,
     /// `--personas`.
     pub personas: Option<Personas>,
-    /// `--eval-criteria`: what its file says.
-    pub criteria: Option<Criteria>,
-    /// `--checklist-criteria-preset`: the name of a set of criteria.
-    pub criteria_preset: Option<String>,
-    /// `--cwd-context`.
-    pub cwd_context: Option<CwdContext>,
 }
 
 /// How the work is shared.
@@ -49,23 +35,8 @@ pub enum Personas {
     Methodology,
 }
 
-/// The working directory as something that the agents see.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CwdContext {
-    /// The working directory, absolute.
-    pub path: PathBuf,
-    /// What may be done there.
-    pub permission: Permission,
-}
-
-/// Lays the modes over the tree. All of them win over the file, but for `--fast`.
+/// Lays the modes over the tree. They win over the file.
 pub(super) fn overlay(root: &mut Node, modes: &Modes) {
-    if let Some(context) = &modes.cwd_context {
-        add_context(root, context);
-    }
-    if modes.no_logs {
-        root.set(&["ui", "logging_enabled"], Value::Bool(false), &Origin::Flag("--no-logs"));
-    }
     if let Some(coordination) = modes.coordination {
         let name = match coordination {
             Coordination::Parallel => "voting",
@@ -79,18 +50,6 @@ pub(super) fn overlay(root: &mut Node, modes: &Modes) {
     }
     if let Some(personas) = modes.personas {
         set_personas(root, personas);
-    }
-    if modes.fast {
-        make_fast(root);
-    }
-    let coordination = |key| ["orchestrator", "coordination", key];
-    if let Some(criteria) = &modes.criteria {
-        let origin = Origin::Flag("--eval-criteria");
-        root.set(&coordination("checklist_criteria_inline"), criteria.value(&origin), &origin);
-    }
-    if let Some(preset) = &modes.criteria_preset {
-        let origin = Origin::Flag("--checklist-criteria-preset");
-        root.set(&coordination("checklist_criteria_preset"), text(preset), &origin);
     }
 }
 
@@ -125,38 +84,6 @@ fn set_personas(root: &mut Node, personas: Personas) {
     generator.set(&["enabled"], Value::Bool(true), &origin);
     generator.set(&["diversity_mode"], text(mode), &origin);
     root.set(&PATH, generator.value, &origin);
-}
-
-fn make_fast(root: &mut Node) {
-    let origin = Origin::Flag("--fast");
-    let mut put = |path: &[&str], value| {
-        if !is_written(root, path) {
-            root.set(path, value, &origin);
-        }
-    };
-    put(&["orchestrator", "coordination", "fast_iteration_mode"], Value::Bool(true));
-    put(&["orchestrator", "coordination", "max_verifications_per_round"], Value::Int(1));
-    put(&["orchestrator", "coordination", "max_internal_fix_loops"], Value::Int(0));
-    put(&["orchestrator", "coordination", "skip_redundant_scaffolding"], Value::Bool(true));
-    put(&["orchestrator", "multimodal_config", "image", "reasoning_effort"], text("low"));
-}
-
-/// Whether something stands at `path`, `null` included: whoever wrote that wants the default.
-fn is_written(root: &Node, path: &[&str]) -> bool {
-    let Some((last, maps)) = path.split_last() else {
-        return true;
-    };
-    root.at(maps).is_some_and(|map| map.entry(last).is_some())
-}
-
-/// Adds the working directory to what the agents see, or changes what may be done there.
-fn add_context(root: &mut Node, context: &CwdContext) {
-    let wanted = ContextPath {
-        path: context.path.to_string_lossy().into_owned(),
-        permission: context.permission,
-        flag: "--cwd-context",
-    };
-    context_paths::set(root, &wanted, &context.path);
 }
 
 fn text(text: &str) -> Value {

@@ -1,9 +1,6 @@
-use std::path::PathBuf;
-
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::context_paths::Permission;
 use crate::source::Source;
 
 /// What `settings` make of the configuration `text`.
@@ -53,70 +50,6 @@ fn personas_replace_the_generator_as_a_whole_and_off_only_switches_it_off() {
     );
     assert_eq!(generator(Personas::Methodology), json!({"enabled": true, "diversity_mode": "methodology"}));
     assert_eq!(generator(Personas::Off), json!({"enabled": false, "persona_guidelines": "g"}));
-}
-
-#[test]
-fn fast_fills_in_what_the_file_leaves_open_and_overrides_nothing() {
-    let fast = || Modes { fast: true, ..Modes::default() };
-    assert_eq!(
-        modes("{}", fast()),
-        json!({"orchestrator": {
-            "coordination": {
-                "fast_iteration_mode": true, "max_verifications_per_round": 1,
-                "max_internal_fix_loops": 0, "skip_redundant_scaffolding": true,
-            },
-            "multimodal_config": {"image": {"reasoning_effort": "low"}},
-        }})
-    );
-    let text = "orchestrator:\n  coordination: {fast_iteration_mode: false, max_verifications_per_round: 3,\n    \
-                max_internal_fix_loops: null, skip_redundant_scaffolding: false}\n  \
-                multimodal_config: {image: {reasoning_effort: high, backend: openai}}\n";
-    assert_eq!(modes(text, fast()), modes(text, Modes::default()));
-}
-
-#[test]
-fn criteria_and_presets_win_over_the_file() {
-    let text = "orchestrator: {coordination: {checklist_criteria_inline: [{text: old}], checklist_criteria_preset: spec}}";
-    let criteria = Criteria::parse(r#"[{"description": "new", "category": "must", "weight": 2}]"#).unwrap();
-    let laid = modes(
-        text,
-        Modes { criteria: Some(criteria), criteria_preset: Some("analysis".into()), ..Modes::default() },
-    );
-    let coordination = &laid["orchestrator"]["coordination"];
-    assert_eq!(
-        coordination["checklist_criteria_inline"],
-        json!([{"category": "must", "weight": 2, "text": "new"}])
-    );
-    assert_eq!(coordination["checklist_criteria_preset"], "analysis");
-}
-
-#[test]
-fn the_working_directory_is_added_to_what_agents_see_or_its_permission_changed() {
-    let with = |text: &str, permission| {
-        let context = CwdContext { path: PathBuf::from("/project"), permission };
-        modes(text, Modes { cwd_context: Some(context), ..Modes::default() })["orchestrator"]["context_paths"]
-            .clone()
-    };
-    let added = json!([{"path": "/project", "permission": "read"}]);
-    assert_eq!(with("{}", Permission::Read), added);
-    assert_eq!(with("orchestrator: {context_paths: []}", Permission::Read), added);
-    let text = "orchestrator: {context_paths: [{path: src, permission: read}, {path: HERE, permission: read, protected_paths: [a]}]}";
-    for here in ["/project", ".", "./", "/project/"] {
-        assert_eq!(
-            with(&text.replace("HERE", here), Permission::Write),
-            json!([
-                {"path": "src", "permission": "read"},
-                {"path": here, "permission": "write", "protected_paths": ["a"]}
-            ])
-        );
-    }
-    assert_eq!(with("orchestrator: {context_paths: here}", Permission::Read), "here", "the check refuses it");
-}
-
-#[test]
-fn no_logs_switches_the_log_off() {
-    let laid = modes("ui: {logging_enabled: true}", Modes { no_logs: true, ..Modes::default() });
-    assert_eq!(laid["ui"]["logging_enabled"], false);
 }
 
 #[test]

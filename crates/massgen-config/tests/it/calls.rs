@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use massgen_config::{Settings, Style, render};
-use massgen_protocol::pacing::{BreakerSettings, RateLimit};
+use massgen_protocol::pacing::{BackoffSettings, BreakerSettings, RateLimit};
 use massgen_protocol::spec::{KeyCommand, Service, Wire};
 
 use crate::{load_text, load_with, told};
@@ -55,6 +55,45 @@ fn every_key_of_the_breaker_has_its_effect() {
         statuses: vec![503, 404],
     };
     assert_eq!(service(keys).0.pacing.breaker, Some(wanted));
+}
+
+#[test]
+fn a_call_may_be_given_less_or_more_time() {
+    let (service_of, told) = service("call_timeout_seconds: 2.5");
+    assert_eq!(service_of.pacing.deadline, Some(Duration::from_millis(2500)));
+    assert!(told.is_empty(), "{told:?}");
+    assert_eq!(service("temperature: 1").0.pacing.deadline, None);
+    let told = refused("agent: {id: a, backend: {type: openai, model: gpt-x, call_timeout_seconds: 0}}");
+    assert!(told.iter().any(|line| line.contains("0.001")), "{told:?}");
+}
+
+#[test]
+fn calls_of_gemini_are_repeated_as_its_keys_say() {
+    let backoff = |keys: &str| {
+        let text = format!("agent: {{id: a, backend: {{type: gemini{keys}}}}}");
+        let (mut services, told) = services(&text, &Settings::default());
+        assert!(told.is_empty(), "{keys}: {told:?}");
+        services.remove(0).pacing.backoff.unwrap()
+    };
+    let standard = BackoffSettings {
+        attempts: NonZeroU32::new(5).unwrap(),
+        first_delay: Duration::from_secs(2),
+        growth_percent: 300,
+        max_delay: Duration::from_mins(1),
+        jitter_percent: 20,
+    };
+    assert_eq!(backoff(""), standard);
+    let keys = ", gemini_backoff_max_attempts: 3, gemini_backoff_initial_delay: 0.5, gemini_backoff_multiplier: 1.5, \
+                gemini_backoff_max_delay: 7, gemini_backoff_jitter: 0";
+    let own = BackoffSettings {
+        attempts: NonZeroU32::new(3).unwrap(),
+        first_delay: Duration::from_millis(500),
+        growth_percent: 150,
+        max_delay: Duration::from_secs(7),
+        jitter_percent: 0,
+    };
+    assert_eq!(backoff(keys), own);
+    assert!(service("temperature: 1").0.pacing.backoff.is_none(), "other services have no such keys");
 }
 
 const RATES: &str = "

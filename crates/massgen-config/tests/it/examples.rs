@@ -23,7 +23,7 @@ fn contexts() -> Vec<Value> {
         }),
         json!({ "type": "openai" }),
         json!({ "type": "claude" }),
-        json!({ "type": "gemini", "enable_rate_limit": true }),
+        json!({ "type": "gemini", "enable_rate_limit": true, "upload_files": [{ "image_path": "a.png" }] }),
         json!({ "type": "grok" }),
         json!({ "type": "azure_openai", "base_url": "https://a.openai.azure.com" }),
         json!({ "type": "bedrock", "region": "eu-west-1" }),
@@ -75,7 +75,9 @@ fn with_example(mut root: Value, key: &Key) -> String {
 /// Everything that a key can change, as a text.
 fn what_runs(loaded: &Loaded) -> String {
     let spec = loaded.draft.clone().finish().unwrap();
-    format!("{} {:?}", serde_json::to_string(&spec).unwrap(), loaded.ui)
+    let uploads = loaded.uploads.entries().iter();
+    let uploads: Vec<_> = uploads.map(|upload| (upload.kind, &upload.place, upload.most_bytes)).collect();
+    format!("{} {:?} {uploads:?}", serde_json::to_string(&spec).unwrap(), loaded.ui)
 }
 
 #[test]

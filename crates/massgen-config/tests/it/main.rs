@@ -7,6 +7,8 @@ mod effects;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
+mod forms;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod judging;
@@ -26,6 +28,8 @@ mod reading;
 mod services;
 #[cfg(test)]
 mod teams;
+#[cfg(test)]
+mod uploads;
 
 use std::path::Path;
 

@@ -232,6 +232,22 @@ fn an_old_gemini_is_told_to_have_no_tools_of_its_own_here() {
 }
 
 #[test]
+fn tools_that_a_service_does_not_run_are_refused() {
+    for (key, what) in [("enable_web_search", "web search"), ("enable_code_interpreter", "code execution")] {
+        let told =
+            refused(&format!("type: azure_openai, base_url: 'https://r.openai.azure.com', {key}: true"));
+        assert_eq!(told, [format!("1 error: the type `azure_openai` has no {what}")]);
+    }
+    let gateway = "type: openrouter, model: m, base_url: 'http://localhost:4000/v1', enable_web_search: true";
+    assert_eq!(
+        refused(gateway),
+        [
+            "1 error: without effect: `enable_web_search`: `localhost` does not offer this to the type `openrouter`"
+        ]
+    );
+}
+
+#[test]
 fn a_fallback_is_a_backend_of_its_own() {
     let text = "backend: {type: openai}, fallback: [{type: claude, api_key: sk-0123456789}, \
                 {type: groq, api_key_command: pass groq, llm_circuit_breaker_enabled: true}]";

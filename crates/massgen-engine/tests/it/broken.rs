@@ -33,8 +33,14 @@ fn session(
 ) -> Session {
     let models: BTreeMap<_, _> =
         spec.agents.iter().map(|agent| (agent.id.clone(), Arc::clone(model))).collect();
-    let ports =
-        Ports { journal, clock: Arc::new(TestClock::start()), models, tools, redactor: redactor.clone() };
+    let ports = Ports {
+        journal,
+        clock: Arc::new(TestClock::start()),
+        models,
+        tools,
+        files: BTreeMap::new(),
+        redactor: redactor.clone(),
+    };
     Session::start(spec.clone(), RunMeta::default(), ports).unwrap()
 }
 

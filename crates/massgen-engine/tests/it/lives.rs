@@ -84,6 +84,7 @@ pub(crate) fn live(seed: u64, spec: &RunSpec, past: Vec<Envelope>, fate: Fate) -
             clock: Arc::new(CountingClock::start()),
             models,
             tools: Arc::new(tools.clone()),
+            files: BTreeMap::new(),
             redactor: Redactor::default(),
         };
         let first_seq = past.len();
@@ -309,7 +310,7 @@ fn check_messages(request: &ModelRequest) -> Result<(), String> {
     }
     for message in &request.messages {
         match message {
-            Message::User { text } if text.trim().is_empty() => return Err("an empty message".into()),
+            Message::User { text, .. } if text.trim().is_empty() => return Err("an empty message".into()),
             Message::User { .. } | Message::Assistant { .. } if !open.is_empty() => {
                 return Err(format!("no result for {open:?}"));
             }

@@ -11,7 +11,10 @@ use massgen_ports::{JournalError, Model, ModelEvent, SessionEnd, SessionHandle};
 use massgen_protocol::event::{CallOutcome, RunOutcome};
 use massgen_protocol::message::{ItemContent, Message};
 use massgen_protocol::spec::{RunMeta, RunSpec};
-use massgen_protocol::{Command, DeltaKind, Envelope, Event, ModelRequest, Note, Purpose, Seq};
+use massgen_protocol::{
+    AttachedFile, Attachment, AttachmentContent, AttachmentKind, Command, DeltaKind, Envelope, Event,
+    ModelRequest, Note, OutputSchema, Purpose, Seq,
+};
 use massgen_testkit::clock::TestClock;
 use massgen_testkit::history::{answer, reply, spec, text_item, vote, work};
 use massgen_testkit::memory_journal::MemoryJournal;
@@ -61,6 +64,7 @@ impl World {
             clock: Arc::new(TestClock::start()),
             models,
             tools: Arc::new(self.tools.clone()),
+            files: BTreeMap::new(),
             redactor: self.redactor.clone(),
         }
     }
@@ -91,6 +95,45 @@ async fn three_agents_take_seven_calls_in_three_phases() {
         (1..=stored.len() as u64).collect::<Vec<_>>()
     );
     assert!(replay(&stored).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_files_of_an_agent_go_with_its_task_in_every_call() {
+    let world = World::new(cooperative);
+    let mut spec = spec(&["a", "b"]);
+    let attachment = Attachment {
+        name: "chart.png".to_owned(),
+        media_type: "image/png".to_owned(),
+        kind: AttachmentKind::Image,
+        content: AttachmentContent::Blob { hash: "ab".repeat(32), bytes: 3 },
+    };
+    spec.agents[0].attachments.push(attachment.clone());
+    let file = Arc::new(AttachedFile { attachment, bytes: (*b"PNG").into() });
+    let files = BTreeMap::from([(spec.agents[0].id.clone(), vec![Arc::clone(&file)])]);
+
+    let error = Session::start(spec.clone(), RunMeta::default(), world.ports(&spec)).unwrap_err();
+    assert_eq!(error.to_string(), "the files of agent `a` are not there");
+    let ports = Ports { files, ..world.ports(&spec) };
+    Session::start(spec, RunMeta::default(), ports).unwrap().ended().await;
+
+    let requests = world.model.requests();
+    assert!(requests.len() > 3);
+    for request in requests {
+        let sent: Vec<_> = request
+            .messages
+            .iter()
+            .filter_map(|message| match message {
+                Message::User { files, .. } => Some(files),
+                Message::Assistant { .. } | Message::ToolResult { .. } => None,
+            })
+            .flatten()
+            .map(|file| &*file.bytes)
+            .collect();
+        let is_its_own = request.context.agent.as_str() == "a";
+        assert_eq!(sent, if is_its_own { vec![b"PNG".as_slice()] } else { Vec::new() });
+    }
+    let stored = serde_json::to_string(&world.stored()).unwrap();
+    assert!(stored.contains(&"ab".repeat(32)), "the first event names the file");
 }
 
 #[tokio::test(start_paused = true)]
@@ -250,7 +293,7 @@ async fn a_note_reaches_the_prompt_of_a_working_agent() {
         let noted = request
             .messages
             .iter()
-            .any(|message| matches!(message, Message::User { text } if text.contains("<note")));
+            .any(|message| matches!(message, Message::User { text, .. } if text.contains("<note")));
         match (request.context.purpose, noted) {
             (Purpose::Coordinate, false) => finished(work("look")),
             _ => cooperative(request),
@@ -285,4 +328,32 @@ async fn deltas_are_shown_while_a_reply_streams_and_never_stored() {
     let deltas: Vec<_> = session.deltas().collect().await;
     assert_eq!(deltas.len(), 3, "{deltas:?}");
     assert!(world.journal.envelopes().iter().all(|envelope| !format!("{envelope:?}").contains("piece")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_call_that_writes_the_final_answer_is_asked_for_its_form() {
+    let form = r#"{"city":"Lyon"}"#;
+    let world = World::new(move |request| match request.context.purpose {
+        Purpose::Present => finished(text_item(form)),
+        Purpose::Coordinate | Purpose::Summarize => cooperative(request),
+    });
+    let mut spec = spec(&["a", "b"]);
+    let schema: OutputSchema = serde_json::from_str(r#"{"type": "object", "required": ["city"]}"#).unwrap();
+    for agent in &mut spec.agents {
+        agent.backend.output_schema = Some(Arc::new(schema.clone()));
+    }
+    let session = world.start(spec);
+    assert_eq!(session.ended().await, SessionEnd::Finished(RunOutcome::Answered));
+    let requests = world.model.requests();
+    for request in &requests {
+        let is_final = request.context.purpose == Purpose::Present;
+        assert_eq!(request.output.as_deref(), is_final.then_some(&schema), "{:?}", request.context);
+        assert!(request.system.contains(r#"{"type":"object","required":["city"]}"#), "{}", request.system);
+        assert_eq!(request.tools, requests[0].tools, "tools do not change in a run");
+    }
+    let finals = world.stored().into_iter().filter_map(|envelope| match envelope.event {
+        Event::FinalAnswerReady { content, .. } => Some(content),
+        _ => None,
+    });
+    assert_eq!(finals.collect::<Vec<_>>(), [Arc::from(form)]);
 }

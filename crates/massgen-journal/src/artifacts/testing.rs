@@ -47,10 +47,12 @@ pub(crate) fn agent(id: &str, price: Option<Price>) -> AgentSpec {
             context_window: Some(1000),
             price,
             parameters: BTreeMap::new(),
+            output_schema: None,
         },
         system_message: None,
         voting_sensitivity: VotingSensitivity::Lenient,
         fallback: Vec::new(),
+        attachments: Vec::new(),
     }
 }
 

@@ -116,3 +116,30 @@ async fn a_blob_name_never_leads_out_of_the_run_folder() {
         assert!(refused.contains("is not the name of a blob"), "{refused}");
     }
 }
+
+#[tokio::test]
+async fn a_file_that_goes_with_the_task_is_kept_once_and_found_by_its_hash() {
+    let run = Run::new();
+    let journal = run.create();
+    let content = [0xff, 0x00, 0x89, b'P'];
+    let name = journal.keep(&content).unwrap();
+    assert_eq!(journal.keep(&content).unwrap(), name);
+    assert_eq!(name, massgen_journal::blob_name(&content));
+    assert_eq!(blobs(&run).len(), 1);
+    // Events come after it, and do not disturb it.
+    journal.append(vec![small(1), long(2, &"x".repeat(20_000))]).await.unwrap();
+    drop(journal);
+    assert_eq!(massgen_journal::load_bytes(&run.dir, &name).unwrap(), content);
+
+    let path = run.dir.join("blobs").join(&name[..2]).join(&name);
+    fs_err::write(&path, b"another").unwrap();
+    let damaged = massgen_journal::load_bytes(&run.dir, &name).unwrap_err();
+    assert!(damaged.contains("is damaged"), "{damaged}");
+    fs_err::remove_file(&path).unwrap();
+    let missing = massgen_journal::load_bytes(&run.dir, &name).unwrap_err();
+    assert!(missing.contains("is missing"), "{missing}");
+    for name in ["", "../../etc/passwd", &name.to_uppercase()] {
+        let refused = massgen_journal::load_bytes(&run.dir, name).unwrap_err();
+        assert!(refused.contains("is not the name of a blob"), "{refused}");
+    }
+}

@@ -21,12 +21,16 @@ pub(super) fn request_hash(
         Message::Assistant { reply } => Ok(json!({ "role": "assistant", "items": to_value(&reply.items)? })),
         Message::User { .. } | Message::ToolResult { .. } => to_value(message),
     });
-    let seen = json!({
+    let mut seen = json!({
         "system": request.system,
         "tools": to_value(&request.tools)?,
         "messages": messages.collect::<Result<Vec<_>, _>>()?,
         "max_output_tokens": request.max_output_tokens,
     });
+    // Recordings from before there was a form have no such entry.
+    if let (Some(output), Some(seen)) = (&request.output, seen.as_object_mut()) {
+        seen.insert("output".to_owned(), output.to_value());
+    }
     let text = sorted(redaction.value(seen)).to_string();
     Ok(blake3::hash(text.as_bytes()).to_hex().to_string())
 }

@@ -38,8 +38,9 @@ pub(super) fn request(agent: &str, number: u32, messages: &[String]) -> ModelReq
         },
         system: "system".into(),
         tools: Arc::new([]),
-        messages: messages.iter().map(|text| Message::User { text: text.clone() }).collect(),
+        messages: messages.iter().map(Message::user).collect(),
         max_output_tokens: None,
+        output: None,
     }
 }
 

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use massgen_protocol::message::{Message, Reply};
-use massgen_protocol::{ModelRequest, ReplyItem};
+use massgen_protocol::spec::Protocol;
+use massgen_protocol::{ModelRequest, OutputSchema, ReplyItem};
 use reqwest::Url;
+use rig_core::completion::CompletionRequest;
 use rig_core::message::{Api, Origin};
 use rig_core::providers::openai::OpenAIConfig;
 use rig_core::providers::openai::wire::{self, Chat, Dialect};
@@ -19,7 +21,9 @@ use super::decoder::Decoder;
 use crate::provider::body::{arrange, written};
 use crate::provider::codec::{Codec, Decode, Framing};
 use crate::provider::conversation::rig_request;
-use crate::provider::files::{Sight, in_words};
+use crate::provider::files::Files;
+use crate::provider::form::{self, Tools};
+use crate::provider::made_files::{Sight, in_words};
 
 /// The dialect of servers that nobody has described: the protocol as it is.
 const COMPATIBLE: Dialect = Dialect::gateway("compatible", "", "");
@@ -42,6 +46,10 @@ const DIALECTS: [(&str, Dialect); 13] = [
     ("xiaomimimo.com", wire::XIAOMIMIMO),
 ];
 
+/// Parts of the names of deployments that take no `stream_options`: Azure hands it to models of Mistral, which refuse
+/// what they do not know. Their usage is estimated when they do not tell it.
+const REFUSE_STREAM_OPTIONS: [&str; 2] = ["mistral", "ministral"];
+
 /// Keys of a body that no parameter of a configuration replaces.
 const OURS: [&str; 4] = ["model", "messages", "tools", "stream"];
 
@@ -50,6 +58,7 @@ const OURS: [&str; 4] = ["model", "messages", "tools", "stream"];
 pub(crate) struct ChatCodec {
     wire: Chat,
     origin: Origin,
+    host: String,
     parameters: Map<String, Value>,
     max_output_tokens: Option<u32>,
 }
@@ -62,7 +71,8 @@ impl ChatCodec {
         parameters: &BTreeMap<String, Value>,
         max_output_tokens: Option<u32>,
     ) -> Self {
-        let dialect = dialect_of(url.host_str().unwrap_or_default());
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let dialect = dialect_of(url, model);
         // The key goes into a header, not through rig.
         let wire = OpenAIConfig::with_key(&dialect, "").chat(model);
         let parameters =
@@ -70,6 +80,7 @@ impl ChatCodec {
         Self {
             wire,
             origin: Origin::new(Api::from_static("openai.chat"), dialect.name, model),
+            host,
             parameters: parameters.map(|(key, value)| (key.clone(), value.clone())).collect(),
             max_output_tokens,
         }
@@ -111,15 +122,50 @@ impl ChatCodec {
         }
         items
     }
+
+    /// Asks for text that follows `output`: to the letter where its objects are closed, else as well as the model can.
+    fn shape(
+        &self,
+        output: &OutputSchema,
+        said: &mut CompletionRequest,
+        parameters: &mut Map<String, Value>,
+    ) -> Result<(), String> {
+        let quirks = &self.wire.provider.dialect.quirks;
+        // Many services refuse a form beside tools, or write no JSON then.
+        let tools = if quirks.response_format_with_tools { Tools::Kept } else { Tools::LeftOut };
+        if tools == Tools::LeftOut {
+            // Services that know the field want tools beside it.
+            parameters.remove("parallel_tool_calls");
+        }
+        if quirks.supports_response_format && output.is_closed() {
+            return form::ask(said, output, tools);
+        }
+        form::write_only(said, tools);
+        let format = if quirks.supports_response_format {
+            let schema = json!({"name": output.name(), "schema": output.to_value(), "strict": false});
+            json!({"type": "json_schema", "json_schema": schema})
+        } else {
+            // The schema itself stands in the system text.
+            json!({"type": "json_object"})
+        };
+        parameters.insert("response_format".to_owned(), format);
+        Ok(())
+    }
 }
 
 impl Codec for ChatCodec {
     fn body(&self, request: &ModelRequest) -> Result<Bytes, String> {
         let mut said = rig_request(&self.told(request), &self.origin)?;
         said.max_tokens = request.max_output_tokens.or(self.max_output_tokens).map(u64::from);
-        said.additional_params = Some(Value::Object(self.parameters.clone()));
+        let mut parameters = self.parameters.clone();
+        if let Some(output) = &request.output {
+            self.shape(output, &mut said, &mut parameters)?;
+        }
+        said.additional_params = Some(Value::Object(parameters));
         let body = written(&self.wire, said)?;
-        arrange(&body, &["tools"], "messages", plain).map_err(|error| error.to_string())
+        let files = Files::of(request, Protocol::ChatCompletions, &self.host);
+        arrange(&body, &["tools"], "messages", |message| files.placed(plain(message)?))
+            .map_err(|error| error.to_string())
     }
 
     fn decoder(&self) -> Box<dyn Decode> {
@@ -131,10 +177,26 @@ impl Codec for ChatCodec {
     }
 }
 
-fn dialect_of(host: &str) -> Dialect {
+fn dialect_of(url: &Url, model: &str) -> Dialect {
+    let host = url.host_str().unwrap_or_default();
     let belongs =
         |domain: &str| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    DIALECTS.iter().find(|(domain, _)| belongs(domain)).map_or(COMPATIBLE, |(_, dialect)| *dialect)
+    let known = DIALECTS.iter().find(|(domain, _)| belongs(domain)).map(|(_, dialect)| *dialect);
+    let mut dialect = known.unwrap_or(COMPATIBLE);
+    // OpenAI takes a form beside tools from the first call on; rig waits for a result.
+    dialect.quirks.response_format_with_tools |= dialect.name == wire::OPENAI.name;
+    if is_azure(url, belongs)
+        && REFUSE_STREAM_OPTIONS.iter().any(|name| model.to_ascii_lowercase().contains(name))
+    {
+        dialect.quirks = dialect.quirks.without_stream_usage();
+    }
+    dialect
+}
+
+/// Whether a deployment of Azure is asked: by its host, or by the path that such addresses have behind a gateway.
+fn is_azure(url: &Url, belongs: impl Fn(&str) -> bool) -> bool {
+    ["azure.com", "azure.us", "azure.cn"].into_iter().any(belongs)
+        || url.path().contains("/openai/deployments/")
 }
 
 /// The message with its text parts as plain text, one message per part; any other message as it is.

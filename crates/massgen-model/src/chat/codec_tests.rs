@@ -196,3 +196,20 @@ fn a_picture_of_the_model_goes_back_where_there_is_a_place_for_it_and_in_words_e
         (&json!([image]), &json!("[image 1: image/png, 3 bytes]"))
     );
 }
+
+#[test]
+fn deployments_of_mistral_at_azure_are_not_asked_for_usage() {
+    let asks = |url: &str, model: &str| {
+        let codec = ChatCodec::new(&Url::parse(url).unwrap(), model, &BTreeMap::new(), None);
+        let body: Value = serde_json::from_slice(&codec.body(&request(vec![user("q")])).unwrap()).unwrap();
+        body.get("stream_options").is_some()
+    };
+    let azure = "https://r.openai.azure.com/openai/deployments/d/chat/completions?api-version=1";
+    let unified = "https://r.services.ai.azure.com/openai/v1/chat/completions";
+    let gateway = "https://gateway.test/openai/deployments/d/chat/completions?api-version=1";
+    for url in [azure, unified, gateway] {
+        assert!(!asks(url, "Mistral-Large-3") && !asks(url, "team-ministral-3b"), "{url}");
+        assert!(asks(url, "gpt-4o"), "{url}");
+    }
+    assert!(asks("https://notazure.com/v1/chat/completions", "mistral-large"));
+}

@@ -19,6 +19,8 @@ const CALL_OVERHEAD: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
     text: String,
+    /// Bytes of the text that came as a refusal.
+    refused: usize,
     reasoning: String,
     /// The field in which the reasoning came; it goes back under the same name.
     reasoning_field: Option<&'static str>,
@@ -100,7 +102,11 @@ impl Decoder {
             None | Some("") => Ok(()),
             Some("error") => Err(Fault::Said(Value::Null)),
             Some(reason) => {
-                draft.finish = Some(finish_reason(reason));
+                let said = finish_reason(reason);
+                // A refusal has no reason of its own to stop.
+                let refuses =
+                    said == FinishReason::Stop && self.refused > 0 && self.refused == self.text.len();
+                draft.finish = Some(if refuses { FinishReason::Refusal } else { said });
                 Ok(())
             }
         }
@@ -111,6 +117,7 @@ impl Decoder {
         let mut piece = delta.content.map(Piece::read).transpose()?.unwrap_or_default();
         if piece.text.is_empty() {
             piece.text = string(delta.refusal)?;
+            self.refused += piece.text.len();
         }
         draft.piece(DeltaKind::Reasoning, &piece.reasoning);
         self.reasoning.push_str(&piece.reasoning);

@@ -44,6 +44,17 @@ fn text_in_any_form_becomes_one_text() {
 }
 
 #[test]
+fn a_text_that_is_a_refusal_ends_as_one() {
+    let refusal = delta(json!({"content": null, "refusal": "I will not."}));
+    let reply = decode(&[refusal.clone(), finish("stop")], "[DONE]").unwrap();
+    assert_eq!((reply.text().as_str(), reply.finish), ("I will not.", FinishReason::Refusal));
+    let cut = decode(&[refusal, finish("length")], "[DONE]").unwrap();
+    assert_eq!(cut.finish, FinishReason::Length);
+    let answered = [delta(json!({"content": "yes", "refusal": null})), finish("stop")];
+    assert_eq!(decode(&answered, "[DONE]").unwrap().finish, FinishReason::Stop);
+}
+
+#[test]
 fn reasoning_under_several_names_is_taken_once_and_its_form_is_kept() {
     let detail = |text: &str, signature: Value| json!({"type": "reasoning.text", "index": 0, "text": text, "signature": signature});
     let reply = decode(

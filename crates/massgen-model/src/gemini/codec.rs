@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use massgen_protocol::ModelRequest;
-use massgen_protocol::spec::ProviderTool;
+use massgen_protocol::spec::{Protocol, ProviderTool};
 use rig_core::message::{Api, Origin};
 use rig_core::providers::gemini::GeminiConfig;
 use rig_core::providers::gemini::completion::{GenerateContent, PROVIDER_NAME};
@@ -18,8 +18,10 @@ use super::settings::settings;
 use crate::provider::body::{arrange, written};
 use crate::provider::codec::{Codec, Decode, Framing};
 use crate::provider::conversation::rig_request;
+use crate::provider::files::Files;
+use crate::provider::form::{self, Tools};
 
-/// The first generation of models that uses tools of the provider and functions in one call.
+/// The first generation of models that uses tools of the provider, functions and JSON in one call.
 const COMBINES: u32 = 3;
 
 /// The protocol for one model.
@@ -48,6 +50,14 @@ impl GeminiCodec {
             settings: settings(model, parameters),
             tools: tools.to_vec(),
             max_output_tokens,
+        }
+    }
+
+    /// Models before Gemini 3 refuse JSON together with tools of any kind.
+    fn tools_beside_a_form(&self) -> Tools {
+        match generation(&self.wire.model) {
+            Some(number) if number < COMBINES => Tools::LeftOut,
+            Some(_) | None => Tools::Kept,
         }
     }
 
@@ -83,9 +93,26 @@ impl Codec for GeminiCodec {
             generation.remove("maxOutputTokens");
         }
         said.max_tokens = bound.map(u64::from);
-        let tools = self.provider_tools(request)?;
+        if let Some(output) = &request.output {
+            form::ask(&mut said, output, self.tools_beside_a_form())?;
+            // rig takes a choice in one place only, and the configuration may name one.
+            match said.tool_choice.take() {
+                Some(_) => {
+                    if let Value::Object(config) = fields.entry("toolConfig").or_insert_with(|| json!({})) {
+                        config.insert("functionCallingConfig".to_owned(), json!({"mode": "NONE"}));
+                    }
+                }
+                None => {
+                    fields.remove("toolConfig");
+                }
+            }
+        }
+        let tools = match (&request.output, self.tools_beside_a_form()) {
+            (Some(_), Tools::LeftOut) => Vec::new(),
+            (Some(_), Tools::Kept) | (None, _) => self.provider_tools(request)?,
+        };
         if !tools.is_empty() {
-            if !request.tools.is_empty()
+            if !said.tools.is_empty()
                 && let Value::Object(config) = fields.entry("toolConfig").or_insert_with(|| json!({}))
             {
                 // Without it such a request is refused.
@@ -95,7 +122,11 @@ impl Codec for GeminiCodec {
         }
         said.additional_params = Some(Value::Object(fields));
         let body = written(&self.wire, said)?;
-        arrange(&body, &["tools", "systemInstruction"], "contents", turns).map_err(|error| error.to_string())
+        let files = Files::of(request, Protocol::Gemini, "");
+        let body = arrange(&body, &["tools", "systemInstruction"], "contents", |content| {
+            files.placed(turns(content)?)
+        });
+        body.map_err(|error| error.to_string())
     }
 
     fn decoder(&self) -> Box<dyn Decode> {

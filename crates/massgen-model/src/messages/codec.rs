@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use massgen_protocol::ModelRequest;
-use massgen_protocol::spec::{BackendSpec, ProviderTool};
+use massgen_protocol::spec::{BackendSpec, Protocol, ProviderTool};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName};
 use rig_core::completion::{CompletionRequest, ReplayTarget};
-use rig_core::message::{Api, AssistantContent, Fingerprint, Message, Origin};
+use rig_core::message::{Api, AssistantContent, Fingerprint, Message, Origin, ToolChoice};
 use rig_core::providers::anthropic::wire::{AnthropicConfig, Messages};
 use rig_core::wire::{Mode, Wire};
 use serde_json::value::RawValue;
@@ -21,6 +21,8 @@ use crate::catalog;
 use crate::provider::body::{arrange, written};
 use crate::provider::codec::{Codec, Decode, Framing};
 use crate::provider::conversation::rig_request;
+use crate::provider::files::Files;
+use crate::provider::form::{self, Tools};
 
 /// Bound on the output where nobody knows the model's own, in tokens. The protocol demands one.
 const OUTPUT_TOKENS: u32 = 32_000;
@@ -110,18 +112,21 @@ impl Codec for MessagesCodec {
         if bound < self.max_output_tokens {
             think_less(&mut parameters, bound.into());
         }
-        if let Some(schema) = &settings.output_schema {
-            let schema = serde_json::from_value(schema.clone());
-            said.output_schema =
-                Some(schema.map_err(|error| format!("the parameter `output_schema` is no schema: {error}"))?);
+        if let Some(output) = &request.output {
+            parameters.remove("tool_choice");
+            form::ask(&mut said, output, Tools::Kept)?;
+            if parameters.contains_key("tools") {
+                said.tool_choice = Some(ToolChoice::None);
+            }
         }
         if self.wire.binds_context(&self.wire.model) {
             bind(&mut said, request, parameters.get("tools"));
         }
         said.additional_params = Some(Value::Object(parameters));
         let body = written(&self.wire, said)?;
+        let files = Files::of(request, Protocol::Messages, "");
         let body = arrange(&body, &["tools", "system"], "messages", |message| {
-            Ok(vec![match self.caching {
+            files.placed(vec![match self.caching {
                 Caching::StaticMarks => unmarked(message),
                 Caching::Automatic | Caching::Unasked => Cow::Borrowed(message.get()),
             }])

@@ -26,6 +26,7 @@ pub(in crate::messages) fn backend(
         context_window: None,
         price: None,
         parameters: serde_json::from_value(parameters).unwrap(),
+        output_schema: None,
     }
 }
 
@@ -371,9 +372,8 @@ fn thinking_fits_a_bound_that_a_budget_makes_tighter() {
 }
 
 #[test]
-fn parameters_reach_the_tools_the_choice_and_the_schema() {
-    let parameters = json!({"enable_strict_tool_use": true, "disable_parallel_tool_use": true,
-        "output_schema": {"type": "object", "properties": {"a": {"type": "string"}}}, "output_config": {"effort": "low"},
+fn parameters_reach_the_tools_and_the_choice() {
+    let parameters = json!({"enable_strict_tool_use": true, "disable_parallel_tool_use": true, "output_config": {"effort": "low"},
         "tools": [{"type": "mcp_toolset", "mcp_server_name": "n"}]});
     for host in [ANTHROPIC, "gateway.test"] {
         let sent = json_by(
@@ -388,9 +388,7 @@ fn parameters_reach_the_tools_the_choice_and_the_schema() {
         );
         assert_eq!((&tools[2]["type"], &tools[3]["name"]), (&json!("mcp_toolset"), &json!("web_search")));
         assert_eq!(sent["tool_choice"], json!({"type": "auto", "disable_parallel_tool_use": true}));
-        let format = &sent["output_config"]["format"];
-        assert_eq!((&format["type"], &format["schema"]["type"]), (&json!("json_schema"), &json!("object")));
-        assert_eq!(sent["output_config"]["effort"], "low");
+        assert_eq!(sent["output_config"], json!({"effort": "low"}));
     }
 }
 
@@ -440,7 +438,6 @@ fn what_cannot_be_sent_is_told_with_the_request() {
         (json!({"tools": 1}), &[][..], "the parameter `tools` is no list"),
         (json!({}), &[ProviderTool::XSearch], "no search in X"),
         (json!({"cache_control": "no"}), &[], "cache_control"),
-        (json!({"output_schema": "no"}), &[], "`output_schema` is no schema"),
     ] {
         let told = of(ANTHROPIC, "m", parameters, tools).body(&request(vec![user("q")])).unwrap_err();
         assert!(told.contains(problem), "{told}");

@@ -19,8 +19,6 @@ pub(super) struct Settings {
     pub(super) body: Map<String, Value>,
     /// Go into the header `anthropic-beta`.
     pub(super) betas: Vec<String>,
-    /// Schema of the reply.
-    pub(super) output_schema: Option<Value>,
     /// Container to run code in, or skills to load into one.
     pub(super) container: Option<Value>,
     /// Tools ask for arguments that follow their schema.
@@ -41,7 +39,6 @@ impl Settings {
         {
             match key.as_str() {
                 "betas" => settings.betas = betas(value)?,
-                "output_schema" => settings.output_schema = Some(value.clone()),
                 "container" => settings.container = Some(value.clone()),
                 "enable_strict_tool_use" => settings.strict_tools = *value == Value::Bool(true),
                 "disable_parallel_tool_use" => parallel = *value != Value::Bool(true),

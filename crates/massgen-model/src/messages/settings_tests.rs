@@ -16,7 +16,6 @@ fn parameters_go_where_the_protocol_has_them() {
             "service_tier": "auto", "output_config": {"effort": "high"}, "temperature": null,
             "model": "no", "messages": [], "system": "no", "stream": false, "max_tokens": 1,
             "betas": ["files-api-2025-04-14", "b"], "enable_strict_tool_use": true, "container": "c",
-            "output_schema": {"type": "object"},
         }),
         &[],
     )
@@ -28,7 +27,6 @@ fn parameters_go_where_the_protocol_has_them() {
         }))
         .unwrap(),
         betas: vec!["files-api-2025-04-14".to_owned(), "b".to_owned()],
-        output_schema: Some(json!({"type": "object"})),
         container: Some(json!("c")),
         strict_tools: true,
     };

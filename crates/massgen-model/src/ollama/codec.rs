@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use massgen_protocol::ModelRequest;
+use massgen_protocol::spec::Protocol;
 use rig_core::message::{Api, Message, Origin};
 use rig_core::providers::ollama::{Chat, OllamaConfig, PROVIDER_NAME};
 use serde::Deserialize;
@@ -15,6 +16,8 @@ use super::decoder::Decoder;
 use crate::provider::body::{arrange, written};
 use crate::provider::codec::{Codec, Decode, Framing};
 use crate::provider::conversation::rig_request;
+use crate::provider::files::Files;
+use crate::provider::form::{self, Tools};
 
 /// What no parameter replaces.
 const OURS: [&str; 4] = ["model", "messages", "tools", "stream"];
@@ -67,9 +70,15 @@ impl Codec for OllamaCodec {
         let mut said = rig_request(request, &self.origin)?;
         said.chat_history = apart(said.chat_history);
         said.max_tokens = request.max_output_tokens.map(u64::from).or(self.max_output_tokens);
+        if let Some(output) = &request.output {
+            // A model that is held to a form cannot call a tool.
+            form::ask(&mut said, output, Tools::LeftOut)?;
+        }
         said.additional_params = Some(Value::Object(self.parameters.clone()));
         let body = written(&self.wire, said)?;
-        arrange(&body, &["tools"], "messages", sent).map_err(|error| error.to_string())
+        let files = Files::of(request, Protocol::Ollama, "");
+        arrange(&body, &["tools"], "messages", |message| files.placed(sent(message)?))
+            .map_err(|error| error.to_string())
     }
 
     fn decoder(&self) -> Box<dyn Decode> {

@@ -8,12 +8,14 @@ use rig_core::message::{
     ToolCall, ToolFunction, ToolName, ToolResult, ToolResultContent, UserContent,
 };
 
-/// `request` with its whole conversation. `origin` says whose items the replies hold.
+use super::files::marked;
+
+/// `request` with its whole conversation, and marks where files belong. `origin` says whose items the replies hold.
 pub(crate) fn rig_request(request: &ModelRequest, origin: &Origin) -> Result<CompletionRequest, String> {
     let mut written = CompletionRequest::new("");
     let system = (!request.system.is_empty()).then(|| RigMessage::system(request.system.as_ref()));
     let rest = request.messages.iter().filter_map(|message| match message {
-        Message::User { text } => Some(RigMessage::user(text.as_str())),
+        Message::User { text, files } => Some(RigMessage::user(marked(text, files))),
         Message::Assistant { reply } => turn(reply, origin),
         Message::ToolResult { id, name, text, is_error } => {
             let result = ToolResult {

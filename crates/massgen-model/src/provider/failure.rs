@@ -21,13 +21,20 @@ pub(crate) struct Witness {
     /// Host and, if unusual, port.
     host: String,
     secrets: Vec<SecretString>,
+    /// What to do when the key is refused.
+    key_advice: Option<String>,
 }
 
 impl Witness {
     pub(crate) fn new(url: &Url, secrets: Vec<SecretString>) -> Self {
         let host = url.host_str().unwrap_or("unknown host");
         let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        Self { host, secrets }
+        Self { host, secrets, key_advice: None }
+    }
+
+    /// The same, which also says what to do when the key is refused.
+    pub(crate) fn with_key_advice(self, advice: String) -> Self {
+        Self { key_advice: Some(advice), ..self }
     }
 
     pub(crate) fn host(&self) -> &str {
@@ -71,7 +78,11 @@ impl Witness {
             Some(target) => format!(", a redirect to `{target}` that is not followed"),
             None => String::new(),
         };
-        let message = format!("`{}` answered {status}{aside}{told}", self.host);
+        // 403 is for a key that is known and may not do this.
+        let key_refused = kind == FailureKind::Unauthorized && status != StatusCode::FORBIDDEN;
+        let advice = self.key_advice.as_ref().filter(|_| key_refused);
+        let advice = advice.map_or_else(String::new, |advice| format!("; {advice}"));
+        let message = format!("`{}` answered {status}{aside}{told}{advice}", self.host);
         Failure {
             status: Some(status.as_u16()),
             retry_after: retry_after(headers, now).or(said.retry_after),

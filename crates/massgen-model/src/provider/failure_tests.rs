@@ -60,6 +60,18 @@ fn the_status_decides_and_the_code_tells_quota_and_window_apart() {
 }
 
 #[test]
+fn where_to_look_is_told_when_the_key_is_refused_and_at_no_other_time() {
+    let witness = witness().with_key_advice("look there".to_owned());
+    let told = |status, code: &str| {
+        let status = StatusCode::from_u16(status).unwrap();
+        let body = json!({"error": {"message": "no", "code": code}}).to_string();
+        witness.status(status, &HeaderMap::new(), body.as_bytes(), NOW).message.ends_with("no; look there")
+    };
+    assert!(told(401, "x") && told(400, "invalid_api_key"));
+    assert!(!told(403, "permission_error") && !told(400, "x") && !told(500, "x"));
+}
+
+#[test]
 fn messages_are_one_line_and_hold_no_secret() {
     let long = "x".repeat(1000);
     let failure = refused(401, &json!({"error": {"message": format!("key canary-key\n\n is {long}")}}));

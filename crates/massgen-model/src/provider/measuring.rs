@@ -54,11 +54,13 @@ impl Reader {
             context_window: None,
             price: None,
             parameters: BTreeMap::new(),
+            output_schema: None,
         };
         let agent = AgentSpec {
             id: AgentId::new("measured").map_err(|error| error.to_string())?,
             backend,
             fallback: Vec::new(),
+            attachments: Vec::new(),
             system_message: None,
             voting_sensitivity: VotingSensitivity::Lenient,
         };

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use massgen_protocol::ModelRequest;
 use massgen_protocol::message::{ItemContent, Message, Reply, ReplyItem, ReplyOrigin, ToolCall};
 
-use super::files::{Sight, in_words};
+use super::made_files::{Sight, in_words};
 
 /// Letters and digits of an id that we make for a call. Mistral takes exactly nine of them and nothing else; all other
 /// services take these too.
@@ -52,6 +52,7 @@ pub(super) fn understood<'a>(request: &'a ModelRequest, origin: &ReplyOrigin) ->
         tools: Arc::clone(&request.tools),
         messages,
         max_output_tokens: request.max_output_tokens,
+        output: request.output.clone(),
     })
 }
 

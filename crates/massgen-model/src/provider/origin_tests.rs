@@ -118,10 +118,12 @@ impl Provider {
                 context_window: None,
                 price: None,
                 parameters: std::collections::BTreeMap::new(),
+                output_schema: None,
             },
             system_message: None,
             voting_sensitivity: VotingSensitivity::Lenient,
             fallback: Vec::new(),
+            attachments: Vec::new(),
         };
         connect_with(&agent, &Keys::default(), &HttpClient::new(), RetryPolicy::default()).unwrap()
     }
@@ -155,11 +157,12 @@ fn request(messages: Vec<Message>) -> ModelRequest {
         }]),
         messages,
         max_output_tokens: None,
+        output: None,
     }
 }
 
 fn user(text: &str) -> Message {
-    Message::User { text: text.to_owned() }
+    Message::user(text)
 }
 
 fn body(model: &ProviderModel, messages: &[Message]) -> String {

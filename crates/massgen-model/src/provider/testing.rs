@@ -36,12 +36,13 @@ pub(crate) fn request_with(tools: Vec<ToolSchema>, messages: Vec<Message>) -> Mo
         tools: tools.into(),
         messages,
         max_output_tokens: None,
+        output: None,
     }
 }
 
 /// A message of the user.
 pub(crate) fn user(text: &str) -> Message {
-    Message::User { text: text.to_owned() }
+    Message::user(text)
 }
 
 /// A decoder at work.

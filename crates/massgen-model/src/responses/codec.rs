@@ -3,18 +3,22 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use massgen_protocol::ModelRequest;
-use massgen_protocol::spec::BackendSpec;
+use massgen_protocol::spec::{BackendSpec, Protocol};
+use massgen_protocol::{ModelRequest, OutputSchema};
 use reqwest::Url;
+use rig_core::completion::CompletionRequest;
 use rig_core::message::{Api, Origin};
 use rig_core::providers::openai::OpenAIConfig;
 use rig_core::providers::openai::responses_api::wire::Responses;
+use serde_json::{Map, Value, json};
 
 use super::decoder::Decoder;
 use super::settings::Settings;
 use crate::provider::body::{arrange_changed, written};
 use crate::provider::codec::{Codec, Decode, Framing};
 use crate::provider::conversation::rig_request;
+use crate::provider::files::Files;
+use crate::provider::form::{self, Tools};
 
 /// Responses as one endpoint speaks it.
 #[derive(Debug, Clone)]
@@ -40,11 +44,16 @@ impl Codec for ResponsesCodec {
     fn body(&self, request: &ModelRequest) -> Result<Bytes, String> {
         let mut said = rig_request(request, &self.origin)?;
         said.max_tokens = request.max_output_tokens.map(u64::from).or(self.settings.max_output_tokens);
-        said.additional_params = Some(self.settings.parameters_of(request));
+        let mut parameters = self.settings.parameters_of(request);
+        if let Some(output) = &request.output {
+            shape(output, &mut said, &mut parameters)?;
+        }
+        said.additional_params = Some(Value::Object(parameters));
         let body = written(&self.wire, said)?;
+        let files = Files::of(request, Protocol::Responses, "");
         let arranged = self.settings.changes().and_then(|changes| {
             arrange_changed(&body, &changes, &["tools", "instructions"], "input", |item| {
-                Ok(vec![Cow::Borrowed(item.get())])
+                files.placed(vec![Cow::Borrowed(item.get())])
             })
         });
         arranged.map_err(|error| error.to_string())
@@ -57,6 +66,24 @@ impl Codec for ResponsesCodec {
     fn framing(&self) -> Framing {
         Framing::Events
     }
+}
+
+/// Asks for text that follows `output`: to the letter where its objects are closed, else as well as the model can.
+fn shape(
+    output: &OutputSchema,
+    said: &mut CompletionRequest,
+    parameters: &mut Map<String, Value>,
+) -> Result<(), String> {
+    if output.is_closed() {
+        return form::ask(said, output, Tools::Kept);
+    }
+    form::write_only(said, Tools::Kept);
+    let format =
+        json!({"type": "json_schema", "name": output.name(), "schema": output.to_value(), "strict": false});
+    if let Value::Object(text) = parameters.entry("text").or_insert_with(|| json!({})) {
+        text.insert("format".to_owned(), format);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

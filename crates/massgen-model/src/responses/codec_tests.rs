@@ -22,6 +22,7 @@ fn codec(url: &str, model: &str, parameters: Value, tools: &[ProviderTool]) -> R
         context_window: None,
         price: None,
         parameters: serde_json::from_value(parameters).unwrap(),
+        output_schema: None,
     };
     ResponsesCodec::new(&Url::parse(url).unwrap(), &backend)
 }

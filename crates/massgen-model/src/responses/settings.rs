@@ -160,12 +160,12 @@ impl Settings {
     }
 
     /// The parameters of `request`.
-    pub(super) fn parameters_of(&self, request: &ModelRequest) -> Value {
+    pub(super) fn parameters_of(&self, request: &ModelRequest) -> Map<String, Value> {
         let mut parameters = self.parameters.clone();
         if self.cache_key == CacheKey::PerAgent {
             parameters.insert("prompt_cache_key".to_owned(), cache_key(request).into());
         }
-        Value::Object(parameters)
+        parameters
     }
 
     /// Fields of rig's body with another value, or left out.

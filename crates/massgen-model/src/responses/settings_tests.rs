@@ -12,6 +12,7 @@ fn settings(base: &str, model: &str, parameters: Value, tools: &[ProviderTool]) 
         context_window: None,
         price: None,
         parameters: serde_json::from_value(parameters).unwrap(),
+        output_schema: None,
     };
     Settings::new(&Url::parse(base).unwrap(), &backend)
 }

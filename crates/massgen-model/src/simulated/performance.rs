@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
@@ -10,7 +11,7 @@ use massgen_protocol::message::{
     FinishReason, ItemContent, Message, ModelFailure, Reply, ReplyItem, ToolCall,
 };
 use massgen_protocol::spec::SimulatedSpec;
-use massgen_protocol::{DeltaKind, ModelRequest, Purpose, TokenUsage, UsageSource};
+use massgen_protocol::{AttachedFile, DeltaKind, ModelRequest, Purpose, TokenUsage, UsageSource};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -133,7 +134,11 @@ fn request_bytes(request: &ModelRequest) -> usize {
         .iter()
         .map(|tool| tool.name.len() + tool.description.len() + json_bytes(&tool.parameters));
     let messages = request.messages.iter().map(|message| match message {
-        Message::User { text } => text.len(),
+        Message::User { text, files } => {
+            let cost = |file: &Arc<AttachedFile>| file.attachment.prompt_bytes();
+            let files: u64 = files.iter().map(cost).sum();
+            text.len().saturating_add(usize::try_from(files).unwrap_or(usize::MAX))
+        }
         Message::Assistant { reply } => reply.bytes(),
         Message::ToolResult { name, text, .. } => name.len() + text.len(),
     });

@@ -35,10 +35,12 @@ fn run_spec(agents: &[&str], settings: &SimulatedSpec) -> RunSpec {
             context_window: None,
             price: Some(Price::FREE),
             parameters: BTreeMap::new(),
+            output_schema: None,
         },
         system_message: None,
         voting_sensitivity: VotingSensitivity::Lenient,
         fallback: Vec::new(),
+        attachments: Vec::new(),
     };
     RunSpec {
         question: QUESTION.into(),
@@ -81,8 +83,9 @@ fn request(agent: &str, index: usize) -> ModelRequest {
             description: "Submits an answer.".into(),
             parameters: json!({ "type": "object" }),
         }]),
-        messages: vec![Message::User { text: QUESTION.into() }],
+        messages: vec![Message::user(QUESTION)],
         max_output_tokens: None,
+        output: None,
     }
 }
 
@@ -303,7 +306,7 @@ async fn tokens_are_counted_from_bytes_and_marked_as_an_estimate() {
     assert_eq!(short.usage.output, u64::try_from(short.bytes().div_ceil(4)).unwrap());
     assert!(short.usage.reasoning > 0 && short.usage.reasoning < short.usage.output);
     let mut longer = request("a", 0);
-    longer.messages.push(Message::User { text: "x".repeat(400) });
+    longer.messages.push(Message::user("x".repeat(400)));
     assert_eq!(reply(&model, longer).await.usage.input, short.usage.input + 100);
 }
 

@@ -11,6 +11,7 @@ use massgen_protocol::message::FailureKind;
 use massgen_testkit::model_server::chunks::{self, Frame};
 use massgen_testkit::model_server::{Fault, ModelServer, Outcome, ReceivedRequest, Schedule, ScriptedReply};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::support::{agent, hasty, model, question, see, serve};
 
@@ -69,7 +70,7 @@ async fn failures_that_stay_are_told_at_once() {
         assert!(seen.retries.is_empty(), "{status} {code}");
         let failure = seen.end.unwrap_err();
         assert_eq!((failure.kind, failure.attempts), (kind, 1), "{status} {code}");
-        assert!(failure.message.contains("127.0.0.1") && failure.message.ends_with("no way"), "{failure}");
+        assert!(failure.message.contains("127.0.0.1") && failure.message.contains(": no way"), "{failure}");
         assert_eq!(server.requests().len(), 1);
     }
 }
@@ -123,6 +124,55 @@ async fn a_wait_past_the_deadline_ends_the_call_at_once() {
     let failure = seen.end.unwrap_err();
     assert!(failure.message.ends_with("no time is left to try again"), "{failure}");
     assert_eq!((seen.retries.len(), server.requests().len()), (0, 1));
+}
+
+/// Requests that `model` sends, each as the seconds since the call began, on a clock that stands still but for the
+/// waits between them; and how the call ends.
+async fn seconds_of_requests(model: &dyn Model) -> (Vec<u64>, Option<ModelEvent>) {
+    // A clock that is paused runs ahead to the next timer when nothing else is to do, so also while an answer is on its
+    // way. It does not while a thread is at work that may block.
+    let (done, wait) = std::sync::mpsc::channel::<()>();
+    let busy = tokio::task::spawn_blocking(move || wait.recv());
+    let begin = Instant::now();
+    let mut call = model.call(question());
+    let mut seconds = vec![0];
+    let mut end = None;
+    while let Some(event) = call.next().await {
+        match event {
+            ModelEvent::Retrying { delay, .. } => {
+                tokio::time::advance(delay).await;
+                seconds.push(begin.elapsed().as_secs());
+            }
+            ModelEvent::Delta { .. } | ModelEvent::Service { .. } => {}
+            ModelEvent::Finished(_) | ModelEvent::Failed(_) => end = Some(event),
+        }
+    }
+    drop(done);
+    assert!(matches!(busy.await, Ok(Err(_))), "the clock was held until here");
+    (seconds, end)
+}
+
+#[tokio::test(start_paused = true)]
+async fn repeats_stop_at_the_deadline_and_what_is_asked_for_beyond_it_is_not_waited_for() {
+    let asks = |seconds: &str| {
+        ScriptedReply::refusal(429, "rate_limit_exceeded", "slow").with_header("retry-after", seconds)
+    };
+    let policy = RetryPolicy { attempts: 100, deadline: Duration::from_secs(35), ..RetryPolicy::default() };
+    for (reply, sent) in [
+        // After the fourth request the next one would begin at 40 s.
+        (asks("10"), vec![0, 10, 20, 30]),
+        (asks("34"), vec![0, 34]),
+        (asks("35"), vec![0]),
+    ] {
+        let (server, _) = serve(always(reply)).await;
+        let begin = Instant::now();
+        let (seconds, end) = seconds_of_requests(&model(&server, policy)).await;
+        assert_eq!(seconds, sent);
+        assert_eq!(server.requests().len(), sent.len());
+        assert_eq!(begin.elapsed().as_secs(), sent[sent.len() - 1], "it fails at once");
+        let Some(ModelEvent::Failed(failure)) = end else { panic!("{end:?}") };
+        assert!(failure.message.ends_with("no time is left to try again"), "{failure}");
+    }
 }
 
 #[tokio::test]

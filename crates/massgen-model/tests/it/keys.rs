@@ -125,7 +125,7 @@ async fn further_headers_are_sent_with_variables_in_them_and_take_the_place_of_t
     let keys = Keys::from_pairs([("TEAM_TOKEN", CANARY)]);
     let model = connect(&agent, &keys, &HttpClient::new()).unwrap();
     let failure = see(&*model, question()).await.end.unwrap_err();
-    assert!(failure.message.ends_with("wrong: Token [key]"), "{failure}");
+    assert!(failure.message.ends_with("wrong: Token [key]; check the key in `extra_headers`"), "{failure}");
     assert_eq!(server.requests()[0].authorization, Some(format!("Token {CANARY}")));
     let without = connect(&agent, &Keys::default(), &HttpClient::new()).err().unwrap();
     let told = "the header `Authorization` needs the variable `TEAM_TOKEN`, which is not set";

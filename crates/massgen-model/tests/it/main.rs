@@ -1,5 +1,7 @@
 //! The provider side against a server that speaks its protocol, well and badly.
 
+#[cfg(test)]
+mod download;
 mod faults;
 mod gemini;
 mod keys;

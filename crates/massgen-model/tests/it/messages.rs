@@ -86,7 +86,7 @@ async fn a_call_and_its_result_make_the_second_request() {
         (FinishReason::ToolCalls, 7, 3)
     );
     let next = vec![
-        Message::User { text: "why?".to_owned() },
+        Message::user("why?"),
         Message::Assistant { reply: reply.into() },
         Message::ToolResult {
             id: "toolu_1".to_owned(),

@@ -41,7 +41,7 @@ async fn a_reply_with_calls_goes_back_with_everything_it_held() {
         _ => done(),
     })
     .await;
-    let mut messages = vec![Message::User { text: "why?".to_owned() }];
+    let mut messages = vec![Message::user("why?")];
     let seen = see(&model, request(messages.clone())).await;
     assert_eq!(seen.streamed, ["I read", "hm", "{\"path\":\"é\"}"].map(str::to_owned));
     let first = seen.reply();

@@ -140,7 +140,7 @@ async fn a_growing_conversation_begins_with_the_same_bytes() {
         _ => ScriptedReply::text("done"),
     })
     .await;
-    let mut messages = vec![Message::User { text: "why?".to_owned() }];
+    let mut messages = vec![Message::user("why?")];
     let first = see(&model, request(messages.clone())).await.reply();
     let call = first.tool_calls().next().unwrap().clone();
     messages.push(Message::Assistant { reply: first.into() });
@@ -150,7 +150,7 @@ async fn a_growing_conversation_begins_with_the_same_bytes() {
         text: "42".to_owned(),
         is_error: false,
     });
-    messages.push(Message::User { text: "news".to_owned() });
+    messages.push(Message::user("news"));
     see(&model, request(messages)).await.reply();
 
     let requests = server.requests();

@@ -135,7 +135,7 @@ async fn a_reply_with_calls_goes_back_whole_and_the_next_one_answers() {
         raw(&wire(&[item("done", 0, &answer), end(&[])], "\n"), 100)
     };
     let (server, model) = serve(script).await;
-    let asked = Message::User { text: "why?".to_owned() };
+    let asked = Message::user("why?");
     let first = see(&model, request(vec![asked.clone()])).await.reply();
     assert_eq!(first.finish, FinishReason::ToolCalls);
     let result = |id: &str, text: &str| Message::ToolResult {

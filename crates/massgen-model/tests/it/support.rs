@@ -27,10 +27,12 @@ pub(crate) fn agent(base_url: &str, key_variables: &[&str]) -> AgentSpec {
             context_window: None,
             price: None,
             parameters: BTreeMap::new(),
+            output_schema: None,
         },
         system_message: None,
         voting_sensitivity: VotingSensitivity::Lenient,
         fallback: Vec::new(),
+        attachments: Vec::new(),
     }
 }
 
@@ -52,11 +54,12 @@ pub(crate) fn request(messages: Vec<Message>) -> ModelRequest {
         }]),
         messages,
         max_output_tokens: None,
+        output: None,
     }
 }
 
 pub(crate) fn question() -> ModelRequest {
-    request(vec![Message::User { text: "why?".to_owned() }])
+    request(vec![Message::user("why?")])
 }
 
 /// Waits that do not hold a test up, and time enough for a slow machine where none should pass.

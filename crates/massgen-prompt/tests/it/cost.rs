@@ -18,8 +18,13 @@ const BLOCK: usize = 1024;
 
 fn fixed(agents: usize) -> String {
     let prompts = Prompts::new().unwrap();
-    let text =
-        SystemText { agents, system_message: None, sensitivity: VotingSensitivity::Lenient, work_tools: 0 };
+    let text = SystemText {
+        agents,
+        system_message: None,
+        sensitivity: VotingSensitivity::Lenient,
+        work_tools: 0,
+        output: None,
+    };
     let system = json!({ "role": "system", "content": prompts.system(&text).unwrap() });
     let function = |tool: massgen_protocol::ToolSchema| json!({ "type": "function", "function": tool });
     let tools: Vec<Value> = prompts.workflow_tools(agents).unwrap().into_iter().map(function).collect();
@@ -88,7 +93,7 @@ fn prompt(history: &History, call: CallId, fixed: &str) -> String {
     let told = Told { history, agent };
     let messages = Prompts::new().unwrap().messages(viewer(agent + 1, agents.len()), turns, &told).unwrap();
     let wire = |message: &Message| match message {
-        Message::User { text } => json!({ "role": "user", "content": text }),
+        Message::User { text, .. } => json!({ "role": "user", "content": text }),
         Message::ToolResult { id, text, .. } => {
             json!({ "role": "tool", "tool_call_id": id, "content": text })
         }

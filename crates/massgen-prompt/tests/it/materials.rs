@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use massgen_prompt::{Materials, Prompts, Viewer};
+use massgen_prompt::{Finale, Materials, Prompts, Viewer};
 use massgen_protocol::message::{Message, Reply, ToolOutcome};
 use massgen_protocol::turn::Turn;
-use massgen_protocol::{AgentNo, AnswerLabel, CallId, Note, NoteId, PastTurn, ToolUse};
+use massgen_protocol::{AgentNo, AnswerLabel, AttachedFile, CallId, Note, NoteId, PastTurn, ToolUse};
 
 /// Texts by what they are referred to by.
 #[derive(Debug, Default)]
 pub(crate) struct Shelf {
     pub(crate) question: String,
     pub(crate) history: Vec<PastTurn>,
+    pub(crate) files: Vec<Arc<AttachedFile>>,
     pub(crate) answers: BTreeMap<AnswerLabel, String>,
     pub(crate) notes: BTreeMap<NoteId, Note>,
     pub(crate) replies: BTreeMap<CallId, Arc<Reply>>,
@@ -26,6 +27,10 @@ impl Materials for Shelf {
 
     fn history(&self) -> &[PastTurn] {
         &self.history
+    }
+
+    fn attached(&self) -> &[Arc<AttachedFile>] {
+        &self.files
     }
 
     fn answer(&self, label: AnswerLabel) -> Option<&str> {
@@ -61,7 +66,7 @@ pub(crate) fn label(text: &str) -> AnswerLabel {
 
 /// The agent with number `number` (from 1) of `agents`.
 pub(crate) fn viewer(number: usize, agents: usize) -> Viewer {
-    Viewer { agent: AgentNo::from_index(number - 1), agents }
+    Viewer { agent: AgentNo::from_index(number - 1), agents, finale: Finale::Submitted }
 }
 
 /// The messages of `turns`, one after the other, each with its role.
@@ -70,7 +75,7 @@ pub(crate) fn told(viewer: Viewer, turns: &[Turn], shelf: &Shelf) -> String {
     let shown: Vec<String> = messages
         .iter()
         .map(|message| match message {
-            Message::User { text } => format!("[user]\n{text}"),
+            Message::User { text, .. } => format!("[user]\n{text}"),
             Message::Assistant { reply } if reply.tool_calls().next().is_none() => {
                 format!("[assistant]\n{}", reply.text())
             }

@@ -2,13 +2,14 @@
 
 use std::fmt::Debug;
 
-use massgen_prompt::{Prompts, SystemText};
-use massgen_protocol::ToolOutcome;
+use massgen_prompt::{Finale, Prompts, SystemText, Viewer};
 use massgen_protocol::message::NotRunCause;
 use massgen_protocol::spec::VotingSensitivity;
 use massgen_protocol::turn::{Directive, News, Refusal, ResultRef, Shortfall, TallyRow, Turn, Verdict};
 use massgen_protocol::{AgentNo, CallId, ToolUse};
+use massgen_protocol::{OutputSchema, ToolOutcome};
 use massgen_testkit::history::{reply, text_item, vote, work};
+use serde_json::json;
 
 use crate::materials::{Shelf, label, shelf, told, viewer};
 
@@ -16,8 +17,13 @@ fn system(text: SystemText<'_>) -> String {
     Prompts::new().unwrap().system(&text).unwrap()
 }
 
-const PLAIN: SystemText<'static> =
-    SystemText { agents: 3, system_message: None, sensitivity: VotingSensitivity::Lenient, work_tools: 0 };
+const PLAIN: SystemText<'static> = SystemText {
+    agents: 3,
+    system_message: None,
+    sensitivity: VotingSensitivity::Lenient,
+    work_tools: 0,
+    output: None,
+};
 
 #[test]
 fn the_system_text_of_one_of_three() {
@@ -31,12 +37,46 @@ fn the_system_text_of_a_single_agent() {
 
 #[test]
 fn the_system_text_with_everything() {
+    let output = schema();
     insta::assert_snapshot!(system(SystemText {
         system_message: Some("You are a marine biologist.\n\nAnswer {{ briefly }} & <plainly>."),
         sensitivity: VotingSensitivity::Strict,
         work_tools: 2,
+        output: Some(&output),
         ..PLAIN
     }));
+}
+
+fn schema() -> OutputSchema {
+    let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
+    serde_json::from_value(schema).unwrap()
+}
+
+#[test]
+fn a_form_adds_its_schema_to_the_system_text_and_the_final_answer_is_written_in_it() {
+    let output = schema();
+    let with = system(SystemText { output: Some(&output), ..PLAIN });
+    let expected = [
+        "# Form of answers",
+        &format!(
+            "`content` is one JSON value that follows this JSON Schema, and nothing around it: {}",
+            output.to_value()
+        ),
+    ];
+    assert_eq!(added(&with, &system(PLAIN)), expected);
+
+    let viewer = |finale| Viewer { finale, ..viewer(1, 2) };
+    for directive in [Directive::Present { tally: tally() }, Directive::Synthesize { tally: tally() }] {
+        let turns = [Turn::Opening(News { directive: Some(directive), ..News::default() })];
+        let text = |finale| told(viewer(finale), &turns, &shelf(&[]));
+        assert!(!text(Finale::Submitted).contains("JSON"));
+        let written = text(Finale::Written);
+        assert!(written.contains("the JSON value alone, without a call of a tool"), "{written}");
+        assert!(!written.contains(" submit it with `new_answer`. Start"), "{written}");
+    }
+    let judge = [Turn::Opening(News { directive: Some(Directive::AnswerOrVote), ..News::default() })];
+    let text = |finale| told(viewer(finale), &judge, &shelf(&[]));
+    assert_eq!(text(Finale::Written), text(Finale::Submitted), "until then agents act with tools");
 }
 
 /// All variants of an enum: the match that leads from one to the next does not compile when one is missing.

@@ -70,10 +70,11 @@ impl ReceivedRequest {
         self.list("tools").iter().filter_map(name).collect()
     }
 
-    /// The text of the last message; empty when it has none.
+    /// The text of the last message, or of its first part; empty when it has none.
     pub fn last_text(&self) -> &str {
         let content = self.list("messages").last().and_then(|message| message.get("content"));
-        content.and_then(Value::as_str).unwrap_or_default()
+        let text = content.and_then(|content| content.pointer("/0/text").or(Some(content)));
+        text.and_then(Value::as_str).unwrap_or_default()
     }
 
     fn list(&self, key: &str) -> &[Value] {

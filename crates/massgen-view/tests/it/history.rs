@@ -47,10 +47,12 @@ pub(crate) fn agent(id: &str, model: &str) -> AgentSpec {
             context_window: None,
             price: Some(Price::FREE),
             parameters: std::collections::BTreeMap::new(),
+            output_schema: None,
         },
         system_message: None,
         voting_sensitivity: VotingSensitivity::Lenient,
         fallback: Vec::new(),
+        attachments: Vec::new(),
     }
 }
 

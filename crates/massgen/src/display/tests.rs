@@ -105,10 +105,12 @@ impl Script {
                     context_window: None,
                     price: Some(Price::FREE),
                     parameters: BTreeMap::new(),
+                    output_schema: None,
                 },
                 system_message: None,
                 voting_sensitivity: VotingSensitivity::Lenient,
                 fallback: Vec::new(),
+                attachments: Vec::new(),
             })
             .collect();
         let spec = RunSpec {

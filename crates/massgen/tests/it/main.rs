@@ -25,6 +25,8 @@ mod flags;
 #[cfg(test)]
 mod flaky;
 #[cfg(test)]
+mod forms;
+#[cfg(test)]
 mod full_disk;
 #[cfg(test)]
 mod help;
@@ -66,6 +68,8 @@ mod rebuild;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod resilience;
+#[cfg(test)]
 mod resume;
 #[cfg(test)]
 mod run_folder;
@@ -77,3 +81,5 @@ mod server;
 mod sessions;
 #[cfg(test)]
 mod simulated_sessions;
+#[cfg(test)]
+mod uploads;

@@ -1,0 +1,173 @@
+//! What every protocol sends for a reply that has a form.
+
+use std::collections::BTreeMap;
+
+use massgen_protocol::spec::{BackendSpec, ProviderTool, Service, Wire};
+use massgen_protocol::{ModelRequest, OutputSchema};
+use reqwest::Url;
+use serde_json::{Value, json};
+
+use crate::chat::ChatCodec;
+use crate::gemini::GeminiCodec;
+use crate::messages::MessagesCodec;
+use crate::ollama::OllamaCodec;
+use crate::provider::codec::Codec;
+use crate::provider::testing::{request, user};
+use crate::responses::ResponsesCodec;
+
+fn closed() -> Value {
+    json!({"title": "A report!", "type": "object", "properties": {"city": {"type": "string"}, "people": {"type": "integer"}},
+           "required": ["city"]})
+}
+
+fn open() -> Value {
+    json!({"title": "A report!", "type": "object", "additionalProperties": {"type": "string"}})
+}
+
+fn asked(output: Option<Value>) -> ModelRequest {
+    let output: Option<OutputSchema> = output.map(|schema| serde_json::from_value(schema).unwrap());
+    ModelRequest { output: output.map(Into::into), ..request(vec![user("q")]) }
+}
+
+fn sent(codec: &dyn Codec, request: &ModelRequest) -> Value {
+    serde_json::from_slice(&codec.body(request).unwrap()).unwrap()
+}
+
+fn chat(host: &str) -> ChatCodec {
+    let parameters = BTreeMap::from([("parallel_tool_calls".to_owned(), json!(true))]);
+    let url = Url::parse(&format!("https://{host}/v1/chat/completions")).unwrap();
+    ChatCodec::new(&url, "m", &parameters, None)
+}
+
+fn backend(url: &str, parameters: Value, tools: &[ProviderTool]) -> BackendSpec {
+    let service = Service { tools: tools.to_vec(), ..Service::chat_completions(url, Vec::new()) };
+    BackendSpec {
+        kind: "openai".to_owned(),
+        wire: Wire::Service(service),
+        model: "claude-sonnet-4-5".to_owned(),
+        max_output_tokens: None,
+        context_window: None,
+        price: None,
+        parameters: serde_json::from_value(parameters).unwrap(),
+        output_schema: None,
+    }
+}
+
+fn responses() -> ResponsesCodec {
+    let url = "https://api.openai.com/v1/responses";
+    ResponsesCodec::new(&Url::parse(url).unwrap(), &backend(url, json!({"text": {"verbosity": "low"}}), &[]))
+}
+
+fn messages(parameters: Value, tools: &[ProviderTool]) -> MessagesCodec {
+    let url = "https://api.anthropic.com/v1/messages";
+    MessagesCodec::new(&Url::parse(url).unwrap(), &backend(url, parameters, tools), tools)
+}
+
+fn gemini(model: &str, tools: &[ProviderTool]) -> GeminiCodec {
+    let parameters = json!({"function_calling_mode": "ANY", "temperature": 0.5});
+    GeminiCodec::new(model, &serde_json::from_value(parameters).unwrap(), tools, None)
+}
+
+/// The closed schema as services hold a model to it: all fields, and no others.
+fn strict() -> Value {
+    json!({"title": "A_report_", "type": "object", "properties": {"city": {"type": "string"}, "people": {"type": "integer"}},
+           "required": ["city", "people"], "additionalProperties": false})
+}
+
+#[test]
+fn chat_completions_holds_the_model_to_a_closed_schema_and_advises_an_open_one() {
+    for (host, keeps_tools) in
+        [("api.openai.com", true), ("openrouter.ai", true), ("api.groq.com", false), ("example.test", false)]
+    {
+        let body = sent(&chat(host), &asked(Some(closed())));
+        let schema = json!({"name": "A_report_", "strict": true, "schema": strict()});
+        assert_eq!(body["response_format"], json!({"type": "json_schema", "json_schema": schema}), "{host}");
+        let body = sent(&chat(host), &asked(Some(open())));
+        let schema = json!({"name": "A_report_", "strict": false, "schema": open()});
+        assert_eq!(body["response_format"], json!({"type": "json_schema", "json_schema": schema}), "{host}");
+
+        let tools = |key: &str| body.get(key).is_some();
+        assert_eq!((tools("tools"), tools("parallel_tool_calls")), (keeps_tools, keeps_tools), "{host}");
+        assert_eq!(body.get("tool_choice"), keeps_tools.then(|| json!("none")).as_ref(), "{host}");
+    }
+}
+
+#[test]
+fn services_without_schemas_are_asked_for_json() {
+    for host in ["api.deepseek.com", "api.moonshot.cn"] {
+        let body = sent(&chat(host), &asked(Some(closed())));
+        assert_eq!(body["response_format"], json!({"type": "json_object"}), "{host}");
+        assert_eq!(body.get("tools"), None, "{host}");
+    }
+}
+
+#[test]
+fn responses_has_the_form_beside_other_settings_of_the_text() {
+    let body = sent(&responses(), &asked(Some(closed())));
+    let format = json!({"type": "json_schema", "name": "A_report_", "schema": strict(), "strict": true});
+    assert_eq!(body["text"], json!({"verbosity": "low", "format": format}));
+    let body = sent(&responses(), &asked(Some(open())));
+    let format = json!({"type": "json_schema", "name": "A_report_", "schema": open(), "strict": false});
+    assert_eq!(body["text"], json!({"verbosity": "low", "format": format}));
+    assert_eq!((&body["tool_choice"], body["tools"].as_array().unwrap().len()), (&json!("none"), 2));
+}
+
+#[test]
+fn messages_has_the_form_beside_the_effort_and_calls_no_tool() {
+    let parameters = json!({"output_config": {"effort": "low"}, "disable_parallel_tool_use": true});
+    let body = sent(&messages(parameters, &[ProviderTool::WebSearch]), &asked(Some(closed())));
+    let format = json!({"type": "json_schema", "schema": strict()});
+    assert_eq!(body["output_config"], json!({"effort": "low", "format": format}));
+    assert_eq!(
+        (&body["tool_choice"], body["tools"].as_array().unwrap().len()),
+        (&json!({"type": "none"}), 3)
+    );
+}
+
+#[test]
+fn gemini_has_the_schema_as_it_is_and_older_models_get_no_tools_beside_it() {
+    let body = sent(&gemini("gemini-3-flash", &[ProviderTool::WebSearch]), &asked(Some(closed())));
+    let mut named = closed();
+    named["title"] = json!("A_report_");
+    assert_eq!(body["generationConfig"]["responseJsonSchema"], named);
+    assert_eq!(body["generationConfig"]["responseMimeType"], "application/json");
+    assert_eq!(body["generationConfig"]["temperature"], 0.5);
+    assert_eq!(body["toolConfig"]["functionCallingConfig"], json!({"mode": "NONE"}));
+    assert_eq!(body["tools"].as_array().unwrap().len(), 2);
+    let body = sent(&gemini("gemini-2.5-flash", &[ProviderTool::WebSearch]), &asked(Some(closed())));
+    assert_eq!(body["generationConfig"]["responseJsonSchema"], named);
+    assert_eq!((body.get("tools"), body.get("toolConfig")), (None, None));
+}
+
+#[test]
+fn ollama_has_the_schema_as_its_format_and_no_tools() {
+    let body = sent(&OllamaCodec::new("m", &BTreeMap::new(), None), &asked(Some(open())));
+    assert_eq!(
+        (&body["format"]["additionalProperties"], body.get("tools")),
+        (&json!({"type": "string"}), None)
+    );
+}
+
+#[test]
+fn without_a_form_nothing_of_it_is_sent() {
+    let codecs: [&dyn Codec; 5] = [
+        &chat("api.openai.com"),
+        &responses(),
+        &messages(json!({}), &[]),
+        &gemini("gemini-3-flash", &[]),
+        &OllamaCodec::new("m", &BTreeMap::new(), None),
+    ];
+    for codec in codecs {
+        let body = sent(codec, &asked(None));
+        assert!(body.get("tools").is_some(), "{body}");
+        let choice = body.get("tool_choice").cloned().unwrap_or_default().to_string();
+        assert!(!choice.contains("none"), "{body}");
+        for form in ["response_format", "output_config", "format"] {
+            assert_eq!(body.get(form), None, "{body}");
+        }
+        assert_eq!(
+            body.pointer("/text/format").or(body.pointer("/generationConfig/responseJsonSchema")),
+            None
+        );
+    }
+}

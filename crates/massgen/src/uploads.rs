@@ -1,0 +1,235 @@
+//! Files that go with the task: read before a run begins, kept beside its journal, and found there again when it goes
+//! on. A run that is resumed sends the bytes of its start, whatever became of the files since.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use massgen_config::{Refusal, Upload, UploadPlace, Uploads};
+use massgen_engine::Redactor;
+use massgen_journal::{SqliteJournal, blob_name, load_bytes};
+use massgen_model::HttpClient;
+use massgen_model::download::{DownloadError, PATIENCE};
+use massgen_ports::JournalError;
+use massgen_protocol::attachment::{is_text, size};
+use massgen_protocol::spec::RunSpec;
+use massgen_protocol::{AgentId, AttachedFile, Attachment, AttachmentContent, AttachmentKind, limits};
+
+use crate::failure::Failure;
+use crate::setup;
+
+/// What to do about a text that is too large.
+const WHOLE: &str = "a text goes into the prompt whole; send a part of it";
+
+/// The files of a run, by agent.
+pub(crate) type Files = BTreeMap<AgentId, Vec<Arc<AttachedFile>>>;
+
+/// Reads the files and puts them among the attachments of the agents of `spec`. An address that `redactor` finds a
+/// secret in is read here: it must be in no file of the run.
+///
+/// # Errors
+/// All files that cannot be read, or that cannot be sent as they are.
+pub(crate) async fn read(
+    uploads: &Uploads,
+    spec: &mut RunSpec,
+    http: &HttpClient,
+    redactor: &Redactor,
+) -> Result<Files, Failure> {
+    let mut files = Files::new();
+    let mut refused = Vec::new();
+    let mut room = limits::ATTACHED_BYTES;
+    // Agents often share a file, which is then read and held once.
+    let mut known: BTreeMap<String, Arc<[u8]>> = BTreeMap::new();
+    for upload in uploads.entries() {
+        match content(upload, room, http, redactor).await {
+            Ok(Content { media_type, bytes }) => {
+                let content = match bytes {
+                    Some(bytes) => {
+                        let hash = blob_name(&bytes);
+                        let bytes = known.entry(hash.clone()).or_insert_with(|| {
+                            room = room.saturating_sub(length(&bytes));
+                            bytes.into()
+                        });
+                        let bytes = Arc::clone(bytes);
+                        Some((AttachmentContent::Blob { hash, bytes: length(&bytes) }, bytes))
+                    }
+                    None => None,
+                };
+                let url = || match &upload.place {
+                    UploadPlace::Address(url) | UploadPlace::Download(url) => url.clone(),
+                    UploadPlace::File(path) => path.display().to_string(),
+                };
+                let (content, bytes) =
+                    content.unwrap_or_else(|| (AttachmentContent::Address { url: url() }, Arc::default()));
+                let attachment =
+                    Attachment { name: upload.name.clone(), media_type, kind: upload.kind, content };
+                if let Some(agent) = spec.agents.iter_mut().find(|agent| agent.id == upload.agent) {
+                    agent.attachments.push(attachment.clone());
+                }
+                let file = Arc::new(AttachedFile { attachment, bytes });
+                files.entry(upload.agent.clone()).or_default().push(file);
+            }
+            Err(refusal) => refused.push((upload, refusal)),
+        }
+    }
+    if refused.is_empty() { Ok(files) } else { Err(setup::configuration(uploads.refused(refused))) }
+}
+
+/// Keeps `files` beside the journal of the run. Its first event, which names them, comes later.
+///
+/// # Errors
+/// What the file system says.
+pub(crate) fn keep(files: &Files, journal: &SqliteJournal) -> Result<(), JournalError> {
+    for file in files.values().flatten() {
+        if let AttachmentContent::Blob { .. } = file.attachment.content {
+            journal.keep(&file.bytes)?;
+        }
+    }
+    Ok(())
+}
+
+/// The files that the run with `spec`, whose journal is in `journal_dir`, began with.
+///
+/// # Errors
+/// One is not there any more, or damaged.
+pub(crate) fn kept(spec: &RunSpec, journal_dir: &Path) -> Result<Files, Failure> {
+    let mut known: BTreeMap<&str, Arc<[u8]>> = BTreeMap::new();
+    let mut files = Files::new();
+    for agent in &spec.agents {
+        for attachment in &agent.attachments {
+            let bytes: Arc<[u8]> = match &attachment.content {
+                AttachmentContent::Address { .. } => Arc::default(),
+                AttachmentContent::Blob { hash, .. } => {
+                    if let Some(bytes) = known.get(hash.as_str()) {
+                        Arc::clone(bytes)
+                    } else {
+                        let bytes: Arc<[u8]> = load_bytes(journal_dir, hash)
+                            .map_err(|problem| lost(journal_dir, attachment, &problem))?
+                            .into();
+                        known.insert(hash, Arc::clone(&bytes));
+                        bytes
+                    }
+                }
+            };
+            let file = AttachedFile { attachment: attachment.clone(), bytes };
+            files.entry(agent.id.clone()).or_default().push(Arc::new(file));
+        }
+    }
+    Ok(files)
+}
+
+fn lost(journal_dir: &Path, attachment: &Attachment, problem: &str) -> Failure {
+    let (folder, name) = (journal_dir.display(), &attachment.name);
+    Failure::configuration(format!(
+        "the run in `{folder}` cannot be resumed: its file `{name}` is lost: {problem}"
+    ))
+    .hint("restore the folder from a backup, or ask the question again")
+}
+
+/// What was found at the place of a file.
+struct Content {
+    media_type: String,
+    /// `None` for what stays at its address.
+    bytes: Option<Vec<u8>>,
+}
+
+/// Reads one file, unless models read it themselves. `room` is what may be read at all.
+async fn content(
+    upload: &Upload,
+    room: u64,
+    http: &HttpClient,
+    redactor: &Redactor,
+) -> Result<Content, Refusal> {
+    let most = upload.most_bytes.min(room);
+    let (bytes, told_type) = match &upload.place {
+        UploadPlace::Address(url) if redactor.text(url) == *url => {
+            let media_type = upload.media_type.clone().unwrap_or_else(|| format!("{}/*", upload.kind));
+            return Ok(Content { media_type, bytes: None });
+        }
+        UploadPlace::File(path) => (from_file(path, upload, most)?, None),
+        UploadPlace::Address(url) | UploadPlace::Download(url) => {
+            let read = http.download(url, most, PATIENCE).await.map_err(|error| match error {
+                DownloadError::TooLarge(_) => too_large(upload, most),
+                error => Refusal {
+                    message: format!("the file `{}` {error}", upload.name),
+                    hint: "check the address, or save the file and write its path".to_owned(),
+                },
+            })?;
+            (read.bytes, read.media_type)
+        }
+    };
+    if bytes.is_empty() {
+        return Err(Refusal {
+            message: format!("the file `{}` is empty", upload.name),
+            hint: "remove the entry, or fill the file".to_owned(),
+        });
+    }
+    let told = || told_type.as_deref().and_then(|told| upload.kind.type_of_media(told));
+    let media_type = upload.media_type.clone().or_else(|| told().map(|known| known.media_type.to_owned()));
+    let Some(media_type) = media_type else {
+        return Err(Refusal {
+            message: format!("`{}` is no {} that can be sent", upload.name, upload.kind),
+            hint: format!("such a file is a {}", upload.kind.extensions()),
+        });
+    };
+    let is_text = is_text(&media_type);
+    if is_text && std::str::from_utf8(&bytes).is_err() {
+        return Err(Refusal {
+            message: format!("the file `{}` is no text in UTF-8", upload.name),
+            hint: "convert it, for example with `iconv -t UTF-8`".to_owned(),
+        });
+    }
+    if is_text && length(&bytes) > limits::ATTACHED_TEXT_BYTES {
+        return Err(larger(upload, limits::ATTACHED_TEXT_BYTES, WHOLE));
+    }
+    Ok(Content { media_type, bytes: Some(bytes) })
+}
+
+fn from_file(path: &Path, upload: &Upload, most: u64) -> Result<Vec<u8>, Refusal> {
+    let refusal = |message: String| Refusal {
+        message,
+        hint: "check its path; a relative one begins at the directory that massgen is started in".to_owned(),
+    };
+    let unreadable = |error: std::io::Error| refusal(format!("the file `{}`: {error}", upload.name));
+    let about = fs_err::metadata(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => refusal(format!("the file `{}` is not there", upload.name)),
+        _ => unreadable(error),
+    })?;
+    // A pipe would be waited for.
+    if !about.is_file() {
+        return Err(refusal(format!("`{}` is no file", upload.name)));
+    }
+    if about.len() > most {
+        return Err(too_large(upload, most));
+    }
+    let mut bytes = Vec::new();
+    let file = fs_err::File::open(path).map_err(unreadable)?;
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
+    // It may have grown meanwhile.
+    if length(&bytes) > most { Err(too_large(upload, most)) } else { Ok(bytes) }
+}
+
+/// Refuses a file that has more than `most` bytes, which are those of `upload` or what is left for it.
+fn too_large(upload: &Upload, most: u64) -> Refusal {
+    if most < upload.most_bytes {
+        return Refusal {
+            message: format!("the file `{}` is one too many", upload.name),
+            hint: format!("all files of a run together are at most {}", size(limits::ATTACHED_BYTES)),
+        };
+    }
+    let is_text =
+        upload.kind == AttachmentKind::Document && upload.media_type.as_deref().is_some_and(is_text);
+    larger(upload, most, if is_text { WHOLE } else { "make it smaller, or set `media_max_file_size_mb`" })
+}
+
+fn larger(upload: &Upload, most: u64, hint: &str) -> Refusal {
+    Refusal {
+        message: format!("the file `{}` is larger than {}", upload.name, size(most)),
+        hint: hint.to_owned(),
+    }
+}
+
+fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,161 @@
+//! Files that go with the question.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+
+use massgen_testkit::model_server::ScriptedReply;
+use serde_json::{Value, json};
+
+use crate::program::{Running, World, files};
+use crate::server::{self, Server};
+
+/// What is sent is not looked into.
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\nnot really one";
+
+/// The same in base64.
+const ENCODED: &str = "iVBORw0KGgpub3QgcmVhbGx5IG9uZQ==";
+
+/// A world with one agent that asks `server` and gets these files.
+fn world(server: &Server, uploads: &Value) -> World {
+    let mut config = server.config(1);
+    config["agents"][0]["backend"]["upload_files"] = uploads.clone();
+    let world = World::new();
+    world.write(".massgen/config.yaml", &config.to_string());
+    fs_err::write(world.work().join("chart.png"), PNG).unwrap();
+    world.write("notes.md", "# Notes\nthe tide was late\n");
+    world
+}
+
+fn picture_and_notes() -> Value {
+    json!([{ "image_path": "chart.png" }, { "file_path": "notes.md" }])
+}
+
+/// A run that was interrupted while its first call was under way.
+fn interrupted(server: &Server, world: &World) {
+    let running: Running = world.start(&["q"]);
+    server.received(1);
+    running.interrupt();
+    running.wait().exits(4);
+}
+
+/// Does not answer the first request.
+fn slow_at_first() -> Server {
+    Server::start(|request| if request.number == 0 { ScriptedReply::Hang } else { server::team(request) })
+}
+
+#[test]
+fn a_picture_reaches_the_model_and_a_resumed_run_sends_it_though_the_file_is_gone() {
+    let server = slow_at_first();
+    let world = world(&server, &picture_and_notes());
+    interrupted(&server, &world);
+    fs_err::remove_file(world.work().join("chart.png")).unwrap();
+    world.write("notes.md", "other notes");
+    let told = world.run(&["--resume", "latest"]).exits(0);
+    assert_eq!(told.stdout, "the final words\n");
+
+    let requests = server.requests();
+    assert!(requests.len() > 2);
+    assert_eq!(requests[0].body, requests[1].body, "the resumed run asks the same");
+    for request in &requests {
+        let body = request.json();
+        let opening = body["messages"].as_array().unwrap().iter().find(|message| message["role"] == "user");
+        let parts = opening.unwrap()["content"].as_array().unwrap().clone();
+        let text = parts[0]["text"].as_str().unwrap();
+        assert!(text.contains("the tide was late") && text.contains("chart.png"), "{text}");
+        let image = json!({ "type": "image_url", "image_url": { "url": format!("data:image/png;base64,{ENCODED}") } });
+        assert_eq!(parts[1..], [image]);
+    }
+    // The run keeps the file once, and no event holds it.
+    let kept = files(&world.log_dir());
+    assert_eq!(kept.values().filter(|content| content.as_slice() == PNG).count(), 1);
+    let holds = |content: &Vec<u8>| content.windows(ENCODED.len()).any(|part| part == ENCODED.as_bytes());
+    assert!(!kept.values().any(holds));
+}
+
+#[test]
+fn a_run_whose_files_are_lost_is_not_resumed_without_them() {
+    let server = slow_at_first();
+    let world = world(&server, &picture_and_notes());
+    interrupted(&server, &world);
+    for (path, content) in files(&world.log_dir()) {
+        if content == PNG {
+            fs_err::remove_file(world.log_dir().join(path)).unwrap();
+        }
+    }
+    let told = world.run(&["--resume", "latest"]).exits(1);
+    assert!(told.stderr.contains("cannot be resumed: its file `chart.png` is lost"), "{told}");
+    assert!(told.stderr.contains("hint: "), "{told}");
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn files_that_cannot_be_sent_are_told_all_at_once_and_nothing_is_begun() {
+    let server = Server::start(server::team);
+    let world = World::new();
+    let config = format!(
+        "agents:
+  - id: a
+    backend:
+      type: chatcompletion
+      model: m
+      base_url: {}
+      media_max_file_size_mb: 1
+      upload_files:
+        - image_path: missing.png
+        - image_path: folder.png
+        - image_path: empty.png
+        - image_path: large.png
+        - file_path: large.txt
+        - file_path: latin.txt
+        - image_path: fine.png
+",
+        server.base_url()
+    );
+    world.write("team.yaml", &config);
+    fs_err::create_dir(world.work().join("folder.png")).unwrap();
+    let write = |name: &str, content: &[u8]| fs_err::write(world.work().join(name), content).unwrap();
+    write("empty.png", b"");
+    write("fine.png", &vec![0; 1024 * 1024]);
+    write("large.png", &vec![0; 1024 * 1024 + 1]);
+    write("large.txt", &vec![b'x'; 1024 * 1024 + 1]);
+    write("latin.txt", b"caf\xe9");
+    let told = world.run(&["--config", "team.yaml", "q"]).exits(1);
+    assert!(told.stdout.is_empty() && world.log_dirs().is_empty(), "{told}");
+    assert!(server.requests().is_empty());
+    insta::assert_snapshot!(told.stderr);
+}
+
+#[test]
+fn what_a_service_does_not_read_at_an_address_is_read_before_the_run() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let web = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        let first = lines.next().unwrap().unwrap();
+        while !lines.next().unwrap().unwrap().is_empty() {}
+        let head =
+            "HTTP/1.1 200 OK\r\ncontent-type: audio/mpeg\r\ncontent-length: 3\r\nconnection: close\r\n\r\n";
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(b"mp3").unwrap();
+        first
+    });
+    let server = Server::start(server::team);
+    let world = world(&server, &json!([{ "audio_path": format!("http://{address}/talk?id=7") }]));
+    world.run(&["q"]).exits(0);
+    assert_eq!(web.join().unwrap(), "GET /talk?id=7 HTTP/1.1");
+    let body = server.requests()[0].json();
+    let audio = json!({ "type": "input_audio", "input_audio": { "data": "bXAz", "format": "mp3" } });
+    assert_eq!(body.pointer("/messages/1/content/1"), Some(&audio), "{body}");
+}
+
+#[test]
+fn an_address_without_a_file_is_told_before_anything_is_begun() {
+    let server = Server::start(server::team);
+    let world = world(&server, &json!([{ "audio_path": format!("http://{}/gone.mp3", server.address()) }]));
+    let told = world.run(&["q"]).exits(1);
+    let words: Vec<_> = told.stderr.split_whitespace().collect();
+    let error = "error: the file `gone.mp3` cannot be read: its server answers with status 404";
+    assert!(words.join(" ").contains(error), "{told}");
+    assert!(world.log_dirs().is_empty() && server.requests().is_empty(), "{told}");
+}
