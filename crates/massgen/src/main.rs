@@ -9,5 +9,9 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    massgen::main(std::env::args_os(), &massgen::JournalLayer::none())
+    // The program is its own helper for the sandbox of commands.
+    match massgen_sandbox::helper::role(std::env::args_os()) {
+        Some(role) => role.play(),
+        None => massgen::main(std::env::args_os(), &massgen::JournalLayer::none()),
+    }
 }

@@ -60,6 +60,12 @@ pub(crate) const ROOMS: &[Room] = &[
         tests_may_use: &[],
     },
     Room {
+        name: "massgen-sandbox",
+        purity: Purity::Adapter,
+        may_use: &["massgen-protocol"],
+        tests_may_use: &[],
+    },
+    Room {
         name: "massgen-journal",
         purity: Purity::Adapter,
         may_use: &["massgen-ports", "massgen-protocol"],
@@ -91,6 +97,7 @@ pub(crate) const ROOMS: &[Room] = &[
             "massgen-ports",
             "massgen-prompt",
             "massgen-protocol",
+            "massgen-sandbox",
             "massgen-view",
         ],
         tests_may_use: &[],
@@ -140,7 +147,15 @@ pub(crate) const CONFINED: &[Confined] = &[
     // The world.
     available_to_tests(
         "tokio",
-        &["massgen-engine", "massgen-model", "massgen-journal", "massgen-testkit", "massgen", "xtask"],
+        &[
+            "massgen-engine",
+            "massgen-model",
+            "massgen-journal",
+            "massgen-sandbox",
+            "massgen-testkit",
+            "massgen",
+            "xtask",
+        ],
         "the runtime stays below the frontends",
     ),
     available_to_tests(
@@ -162,7 +177,7 @@ pub(crate) const CONFINED: &[Confined] = &[
     ),
     available_to_tests(
         "fs-err",
-        &["massgen-journal", "massgen-model", "massgen-testkit", "massgen", "xtask"],
+        &["massgen-journal", "massgen-model", "massgen-sandbox", "massgen-testkit", "massgen", "xtask"],
         "files only in adapters",
     ),
     available_to_tests(
@@ -172,9 +187,13 @@ pub(crate) const CONFINED: &[Confined] = &[
     ),
     confined(
         "nix",
-        &["massgen", "massgen-testkit", "xtask"],
-        "the terminal's settings; a test kills its own process; use of measured programs",
+        &["massgen", "massgen-sandbox", "massgen-testkit", "xtask"],
+        "the terminal's settings; processes; a test kills its own process; use of measured programs",
     ),
+    confined("landlock", &["massgen-sandbox"], "one place confines commands"),
+    confined("seccompiler", &["massgen-sandbox"], "one place confines commands"),
+    confined("libc", &["massgen-sandbox"], "numbers of system calls"),
+    confined("rustix", &["massgen-sandbox"], "what a process gives up"),
     // The rim.
     available_to_tests("anyhow", &["massgen", "xtask"], "libraries have errors that callers can match"),
     confined("clap", &["massgen", "xtask"], "command lines"),

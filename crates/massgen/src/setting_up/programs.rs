@@ -3,6 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use massgen_sandbox::{Available, Machine, Sandbox};
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -63,6 +64,14 @@ pub(crate) fn check(programs: &[Program]) -> Result<Vec<Probe>, Failure> {
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| Failure::configuration(format!("no program can be started: {error}")))
+}
+
+/// Which sandboxes for commands work here, tried with this program as their helper.
+pub(crate) fn sandbox() -> Result<Available, Failure> {
+    let failed = |error| Failure::configuration(format!("the sandbox cannot be tried: {error}"));
+    let helper = std::env::current_exe().map_err(failed)?;
+    let machine = Machine::look(std::env::vars_os()).map_err(failed)?;
+    Ok(runtime()?.block_on(Sandbox::find(helper, machine)).available().clone())
 }
 
 /// Free bytes in the file system of `folder`, as far as `df` knows.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use massgen_config::Severity;
 use massgen_config::backends::Backends;
+use massgen_sandbox::{Available, Mechanism, Unavailable};
 use serde::Serialize;
 
 use crate::backends;
@@ -26,23 +27,6 @@ const PROGRAMS: [Program; 6] = [
     Program { name: "node", arguments: &["--version"] },
     Program { name: "npx", arguments: &["--version"] },
     Program { name: "python3", arguments: &["--version"] },
-];
-
-/// The program that puts commands into a sandbox.
-const BUBBLEWRAP: Program = Program { name: "bwrap", arguments: &["--version"] };
-
-/// The same at work: it needs namespaces that not every machine lets it have.
-const BUBBLEWRAP_AT_WORK: Program =
-    Program { name: "bwrap", arguments: &["--unshare-all", "--ro-bind", "/", "/", "--", "true"] };
-
-/// The security modules of a Linux kernel, where they can be read.
-const KERNEL_MODULES: &str = "/sys/kernel/security/lsm";
-
-/// Settings of a Linux kernel that forbid namespaces to users: the file, and the value that forbids.
-const NAMESPACE_SETTINGS: [(&str, &str); 3] = [
-    ("/proc/sys/user/max_user_namespaces", "0"),
-    ("/proc/sys/kernel/unprivileged_userns_clone", "0"),
-    ("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1"),
 ];
 
 /// Everything that the report is made of.
@@ -100,12 +84,17 @@ pub(super) enum State {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Sandbox {
     pub(super) level: Level,
-    /// What bubblewrap says it is; `None` when it is not there.
-    pub(super) bubblewrap: Option<String>,
-    /// Whether users may have namespaces of their own; `None` when that cannot be known.
-    pub(super) user_namespaces: Option<bool>,
-    /// Whether the kernel has Landlock; `None` when that cannot be known.
-    pub(super) landlock: Option<bool>,
+    pub(super) bubblewrap: Trial,
+    pub(super) landlock: Trial,
+}
+
+/// What came of running a command that does nothing in a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Trial {
+    pub(super) works: bool,
+    /// Why it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<String>,
 }
 
 /// The best sandbox that this machine has.
@@ -114,9 +103,9 @@ pub(super) struct Sandbox {
 pub(super) enum Level {
     /// Bubblewrap works.
     Bubblewrap,
-    /// The kernel has Landlock.
+    /// Landlock works.
     Landlock,
-    /// None was found.
+    /// None works.
     None,
 }
 
@@ -166,13 +155,9 @@ impl Facts {
         let log_base = environment.log_base();
         let folder = log_base.ancestors().find(|folder| folder.is_dir()).unwrap_or_else(|| Path::new("/"));
         let name = folder.to_string_lossy();
-        let mut asked: Vec<Program> = PROGRAMS.to_vec();
-        asked.extend([BUBBLEWRAP, BUBBLEWRAP_AT_WORK]);
-        let mut probes = programs::check(&asked)?.into_iter();
-        let programs =
-            PROGRAMS.iter().zip(probes.by_ref()).map(|(program, probe)| found(program.name, probe));
+        let probes = programs::check(&PROGRAMS)?;
+        let programs = PROGRAMS.iter().zip(probes).map(|(program, probe)| found(program.name, probe));
         let programs = programs.collect();
-        let (bubblewrap, at_work) = (probes.next(), probes.next());
         let choice = offers.choice(&backends).map(|agent| {
             let by = match &agent.base_url {
                 Some(url) => format!("--base-url {url}"),
@@ -195,7 +180,7 @@ impl Facts {
             keys: offers.keys,
             servers: offers.servers,
             servers_asked: LOCAL_SERVERS.iter().map(|(name, _)| (*name).to_owned()).collect(),
-            sandbox: sandbox(bubblewrap, at_work),
+            sandbox: sandbox(programs::sandbox()?),
             programs,
             logs: Logs {
                 path: shown(&log_base, environment),
@@ -257,27 +242,20 @@ fn found(name: &str, probe: Probe) -> Found {
     Found { name: name.to_owned(), state, version }
 }
 
-fn sandbox(bubblewrap: Option<Probe>, at_work: Option<Probe>) -> Sandbox {
-    let landlock = read(KERNEL_MODULES).map(|modules| modules.split(',').any(|module| module == "landlock"));
-    let works = at_work.is_some_and(|probe| probe.is_working());
-    let settings = NAMESPACE_SETTINGS.map(|(file, forbids)| read(file).map(|value| value != forbids));
-    let known = settings.iter().any(Option::is_some);
-    let level = match (works, landlock) {
-        (true, _) => Level::Bubblewrap,
-        (false, Some(true)) => Level::Landlock,
-        (false, Some(false) | None) => Level::None,
+fn sandbox(available: Available) -> Sandbox {
+    let level = match available.best() {
+        Some(Mechanism::Bubblewrap) => Level::Bubblewrap,
+        Some(Mechanism::Landlock) => Level::Landlock,
+        Some(Mechanism::Unconfined) | None => Level::None,
     };
     Sandbox {
         level,
-        bubblewrap: match bubblewrap {
-            Some(Probe::Works(said)) => Some(first_line(&said)),
-            Some(Probe::Fails | Probe::Silent | Probe::Missing) | None => None,
-        },
-        user_namespaces: known.then(|| !settings.contains(&Some(false))),
-        landlock,
+        bubblewrap: trial(available.bubblewrap.err()),
+        landlock: trial(available.landlock.err()),
     }
 }
 
-fn read(file: &str) -> Option<String> {
-    Some(fs_err::read_to_string(file).ok()?.trim().to_owned())
+fn trial(unavailable: Option<Unavailable>) -> Trial {
+    let reason = unavailable.map(|unavailable| programs::first_line(&unavailable.reason));
+    Trial { works: reason.is_none(), reason }
 }

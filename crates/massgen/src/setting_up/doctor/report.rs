@@ -285,26 +285,22 @@ impl Report {
     }
 
     fn write_sandbox(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let known = |value: Option<bool>| match value {
-            Some(true) => "yes",
-            Some(false) => "no",
-            None => "unknown",
-        };
-        let Sandbox { level, bubblewrap, user_namespaces, landlock } = &self.sandbox;
+        let Sandbox { level, bubblewrap, landlock } = &self.sandbox;
         let level = match level {
             Level::Bubblewrap => "bubblewrap",
             Level::Landlock => "Landlock",
-            Level::None => "none was found",
+            Level::None => "none works",
         };
         let later = if has_effect(COMMANDS) { "" } else { " (commands are not in this version yet)" };
         writeln!(f, "\nSandbox for commands{later}\n  best: {level}")?;
-        writeln!(
-            f,
-            "  bubblewrap: {}; user namespaces: {}; Landlock: {}",
-            bubblewrap.as_deref().map_or("not installed", |said| without_name(said, "bubblewrap")),
-            known(*user_namespaces),
-            known(*landlock)
-        )
+        for (name, trial) in [("bubblewrap", bubblewrap), ("Landlock", landlock)] {
+            let outcome = match &trial.reason {
+                None => "works",
+                Some(reason) => reason,
+            };
+            wrapped(f, &format!("{name}: {outcome}"), "  ", "    ")?;
+        }
+        Ok(())
     }
 
     fn write_verdict(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,5 +1,9 @@
-use super::super::facts::Choice;
+use super::super::facts::{Choice, Trial};
 use super::*;
+
+fn fails(reason: &str) -> Trial {
+    Trial { works: false, reason: Some(reason.to_owned()) }
+}
 
 /// A machine with nothing on it.
 fn bare() -> Facts {
@@ -13,7 +17,11 @@ fn bare() -> Facts {
         keys: vec![key("OPENAI_API_KEY", None, &["openai"], &["codex"])],
         servers: Vec::new(),
         servers_asked: vec!["Ollama".to_owned(), "LM Studio".to_owned()],
-        sandbox: Sandbox { level: Level::None, bubblewrap: None, user_namespaces: None, landlock: None },
+        sandbox: Sandbox {
+            level: Level::None,
+            bubblewrap: fails("the program `bwrap` is not installed"),
+            landlock: fails("a trial run ended with 125: the kernel does not enforce the rules"),
+        },
         programs: USES.iter().map(|(name, ..)| program(name)).collect(),
         logs: Logs {
             path: ".massgen/massgen_logs".to_owned(),
@@ -57,9 +65,8 @@ fn rich() -> Facts {
     }];
     facts.sandbox = Sandbox {
         level: Level::Bubblewrap,
-        bubblewrap: Some("bubblewrap 0.8.0".to_owned()),
-        user_namespaces: Some(true),
-        landlock: Some(true),
+        bubblewrap: Trial { works: true, reason: None },
+        landlock: Trial { works: true, reason: None },
     };
     for (program, said) in
         facts.programs.iter_mut().zip(["git version 2.39.5", "27.1", "", "v22.1.0", "", "Python 3.12.1"])

@@ -1,0 +1,42 @@
+//! Commands that agents run, and programs that are started for them: what they may reach, how long they may run, how
+//! they are stopped, and what is kept of their output.
+//!
+//! What it holds: the [`Policy`] of one command, the [`Mechanism`]s that enforce it (bubblewrap with seccomp, Landlock
+//! with seccomp), the probe that says which of them work here, the helper process that confines itself and then
+//! becomes the command, and the run of a command with its limits.
+//!
+//! What it does not hold: decisions on what an agent may do, which tools there are, and words for models. Whoever calls
+//! it says what is readable, writable and reachable; it never widens that.
+//!
+//! Who calls it: the tools, the client of MCP servers, and the runner of external agents.
+//!
+//! Invariants:
+//! - A command is started only under the mechanism that was asked for. If that cannot be had, the answer is an error,
+//!   never a weaker mechanism.
+//! - The confinement stands before the first instruction of the command: the helper confines itself, then executes it.
+//! - When a call is over, no process that it started is alive, whatever session or group it made for itself.
+//! - Output is bounded in memory while it comes, not after.
+//!
+//! Bubblewrap and Landlock exist on Linux only. On other systems nothing is confined, and the probe says so.
+
+mod bubblewrap;
+mod capture;
+#[cfg(target_os = "linux")]
+mod confine;
+mod error;
+pub mod helper;
+mod machine;
+mod mechanism;
+mod orders;
+mod policy;
+mod processes;
+mod run;
+#[cfg(target_os = "linux")]
+mod supervise;
+
+pub use capture::{Captured, Keep};
+pub use error::Error;
+pub use machine::Machine;
+pub use mechanism::{Available, Mechanism, Unavailable};
+pub use policy::{Limits, Network, Policy};
+pub use run::{Call, Ended, HowItEnded, Sandbox};

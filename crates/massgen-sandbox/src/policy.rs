@@ -1,0 +1,68 @@
+//! What one command may reach and use up.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What a command may reach. Everything that is not named here is out of reach, apart from what every program on the
+/// machine needs ([`Machine`](crate::Machine)).
+///
+/// Paths are absolute, without `.` and `..`, and free of symbolic links: whoever makes a policy resolves them first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Trees and files that may be read, and programs in them run.
+    pub readable: Vec<PathBuf>,
+    /// Trees that may be read, run from and changed.
+    pub writable: Vec<PathBuf>,
+    /// Paths inside writable trees that may be read but not changed.
+    pub protected: Vec<PathBuf>,
+    /// What may be reached over the network.
+    pub network: Network,
+    /// What may be used up.
+    pub limits: Limits,
+}
+
+impl Policy {
+    /// The first protected path with the writable tree around it.
+    pub(crate) fn protected_inside(&self) -> Option<(&Path, &Path)> {
+        self.protected.iter().find_map(|protected| {
+            let writable = self.writable.iter().find(|writable| protected.starts_with(writable))?;
+            Some((protected.as_path(), writable.as_path()))
+        })
+    }
+}
+
+/// What may be reached over the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Network {
+    /// Nothing, not even services on this machine.
+    None,
+    /// Everything that the machine reaches.
+    Full,
+}
+
+/// What a command may use up. A limit of the whole call covers all processes that it starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Processes alive at one time in the whole call.
+    pub processes: Option<u32>,
+    /// Bytes of memory of the whole call. No single process gets more, and the call is ended when all together hold
+    /// more.
+    pub memory: Option<u64>,
+    /// Bytes of one file that is written.
+    pub file_size: Option<u64>,
+    /// Processor time of one process.
+    pub processor_time: Option<Duration>,
+}
+
+impl Limits {
+    /// Bounds that no honest build comes near on a usual machine: 512 processes, 8 GiB of memory, 4 GiB a file.
+    pub const STANDARD: Self = Self {
+        processes: Some(512),
+        memory: Some(8 * 1024 * 1024 * 1024),
+        file_size: Some(4 * 1024 * 1024 * 1024),
+        processor_time: None,
+    };
+}
