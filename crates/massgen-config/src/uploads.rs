@@ -35,7 +35,7 @@ pub struct Upload {
 pub enum UploadPlace {
     /// On this machine, absolute when the working directory is.
     File(PathBuf),
-    /// At an address (`http` or `https`) that every model of the agent reads itself.
+    /// At an address (`http` or `https`, without a query and a fragment) that every model of the agent reads itself.
     Address(String),
     /// At an address that is read before the run begins.
     Download(String),

@@ -211,6 +211,8 @@ enum Ending {
     Withheld,
     /// The model refused.
     Refused,
+    /// Stopped by the provider before it was whole, or for a reason that does not say that it is whole.
+    Incomplete,
 }
 
 impl Ending {
@@ -220,6 +222,7 @@ impl Ending {
             Self::CutShort | Self::WindowFull => Shortfall::CutShort,
             Self::Withheld => Shortfall::Withheld,
             Self::Refused => Shortfall::Refused,
+            Self::Incomplete => Shortfall::Incomplete,
         }
     }
 
@@ -229,6 +232,9 @@ impl Ending {
             (Self::CutShort | Self::WindowFull, Refusal::BadArguments { .. }) => Refusal::BadArguments {
                 problem: "the reply was cut at the bound on its length before they were complete; write less"
                     .to_owned(),
+            },
+            (Self::Incomplete, Refusal::BadArguments { .. }) => Refusal::BadArguments {
+                problem: "the reply broke off before they were complete; send them again".to_owned(),
             },
             (_, refusal) => refusal,
         }
@@ -242,6 +248,7 @@ impl Ending {
             Self::WindowFull => "was cut because the context window is full",
             Self::Withheld => "was withheld by the provider's filter",
             Self::Refused => "was refused by the model",
+            Self::Incomplete => "broke off before it was complete",
         }
     }
 }
@@ -252,10 +259,8 @@ fn ending(agent: &Agent, call: CallId) -> Ending {
         Some(FinishReason::WindowFull) => Ending::WindowFull,
         Some(FinishReason::ContentFilter) => Ending::Withheld,
         Some(FinishReason::Refusal) => Ending::Refused,
-        Some(
-            FinishReason::Stop | FinishReason::ToolCalls | FinishReason::Paused | FinishReason::Other(_),
-        )
-        | None => Ending::Complete,
+        Some(FinishReason::Incomplete | FinishReason::Other(_)) => Ending::Incomplete,
+        Some(FinishReason::Stop | FinishReason::ToolCalls | FinishReason::Paused) | None => Ending::Complete,
     }
 }
 

@@ -5,5 +5,6 @@ mod chunk;
 mod codec;
 mod decoder;
 mod images;
+mod sources;
 
 pub(crate) use self::codec::ChatCodec;

@@ -1,9 +1,11 @@
 //! Reading a file at an address, for a model whose service does not read it there itself.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, LOCATION};
 use reqwest::{Response, Url};
+use tokio::net::lookup_host;
 use tokio::time::timeout;
 
 use crate::http::{HttpClient, is_loopback_host};
@@ -37,7 +39,8 @@ pub enum DownloadError {
     /// The server refuses.
     #[error("cannot be read: its server answers with status {0}")]
     Refused(u16),
-    /// The server points to another kind of address, to this machine, or elsewhere again and again.
+    /// The server points to another kind of address, to this machine, into a network of its own, or elsewhere again and
+    /// again.
     #[error("cannot be read: its address is redirected {0}")]
     Redirected(&'static str),
     /// It is larger than it may be, in bytes.
@@ -49,8 +52,10 @@ pub enum DownloadError {
 }
 
 impl HttpClient {
-    /// The file at `address`, which has at most `most_bytes`. It takes at most `patience`. No key goes along, and a
-    /// server can neither point from `https` to `http` nor to this machine.
+    /// The file at `address`, which has at most `most_bytes`. It takes at most `patience`. No key goes along. A server
+    /// can neither point from `https` to `http`, nor to this machine, nor from the public network into one that is not.
+    ///
+    /// Names are looked up here before they are followed. One that only a proxy can look up is left to the proxy.
     ///
     /// # Errors
     /// Why it cannot be read.
@@ -71,6 +76,8 @@ impl HttpClient {
     }
 
     async fn followed(&self, mut url: Url, most_bytes: u64) -> Result<Downloaded, DownloadError> {
+        let first = url.clone();
+        let mut begins: Option<Place> = None;
         for _ in 0..=REDIRECTS {
             let client = self.for_url(&url).map_err(DownloadError::Unreachable)?;
             let sent = client.get(url.clone()).send().await;
@@ -80,6 +87,14 @@ impl HttpClient {
             }
             let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
             url = target(&url, response.status().as_u16(), location)?;
+            // A server may not point inside, but who begins inside means to be there.
+            let begin = if let Some(known) = begins {
+                known
+            } else {
+                let reached = response.remote_addr().map(|reached| reached.ip());
+                *begins.insert(start(reached, &addresses(&first).await))
+            };
+            may_follow(begin, next(&addresses(&url).await))?;
         }
         Err(DownloadError::Redirected("too often"))
     }
@@ -97,6 +112,86 @@ fn target(from: &Url, status: u16, location: Option<&str>) -> Result<Url, Downlo
         }
         Some(target) => Ok(target),
     }
+}
+
+/// Where a host is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In the network of everybody, or nobody here knows.
+    Public,
+    /// On this machine, or in a network that not everybody can reach.
+    Inner,
+}
+
+/// Where a way begins whose host has these addresses and was `reached` at that one. All must be inner: else somebody in
+/// the public network, who names inner addresses among others, could lead anywhere inside.
+fn start(reached: Option<IpAddr>, addresses: &[IpAddr]) -> Place {
+    let is_inside = !addresses.is_empty() && addresses.iter().copied().chain(reached).all(is_inner);
+    if is_inside { Place::Inner } else { Place::Public }
+}
+
+/// Where a host with these addresses is that a server points to: one inner address is enough, for it may be the one
+/// that is taken.
+fn next(addresses: &[IpAddr]) -> Place {
+    if addresses.iter().copied().any(is_inner) { Place::Inner } else { Place::Public }
+}
+
+/// Refuses a way that begins at `start` and leads from the public network to one that is not.
+fn may_follow(start: Place, next: Place) -> Result<(), DownloadError> {
+    match (start, next) {
+        (Place::Public, Place::Inner) => Err(DownloadError::Redirected("into a private network")),
+        (Place::Inner, _) | (Place::Public, Place::Public) => Ok(()),
+    }
+}
+
+/// The addresses of the host of `url`; none when it cannot be looked up.
+async fn addresses(url: &Url) -> Vec<IpAddr> {
+    let Some(host) = url.host_str() else { return Vec::new() };
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    if let Ok(address) = bare.parse() {
+        return vec![address];
+    }
+    match lookup_host((bare, url.port_or_known_default().unwrap_or_default())).await {
+        Ok(found) => found.map(|address| address.ip()).collect(),
+        // The request says it better, or its proxy knows the name.
+        Err(_) => Vec::new(),
+    }
+}
+
+/// Whether `address` is not in the public network: this machine, a private network, a single link, several machines at
+/// once, none at all; also where IPv6 carries such an address of IPv4.
+fn is_inner(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_inner_v4(address),
+        IpAddr::V6(address) => {
+            carried(address).is_some_and(is_inner_v4)
+                || address.is_loopback()
+                || address.is_unspecified()
+                || address.is_multicast()
+                || address.is_unique_local()
+                || address.is_unicast_link_local()
+        }
+    }
+}
+
+fn is_inner_v4(address: Ipv4Addr) -> bool {
+    let [first, second, ..] = address.octets();
+    address.is_loopback()
+        || address.is_private()
+        || address.is_link_local()
+        || address.is_broadcast()
+        || address.is_multicast()
+        // "This network", 0.0.0.0/8 (RFC 1122), and what providers share among customers, 100.64.0.0/10 (RFC 6598).
+        || first == 0
+        || (first == 100 && second & 0b1100_0000 == 64)
+}
+
+/// The address of IPv4 in one of IPv6: mapped or compatible (RFC 4291), or behind the prefix of NAT64 (RFC 6052).
+fn carried(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let [prefix @ .., _, _] = address.segments();
+    let [.., w, x, y, z] = address.octets();
+    let is_carried = prefix == [0; 6] || prefix == [0x64, 0xff9b, 0, 0, 0, 0];
+    address.to_ipv4_mapped().or(is_carried.then(|| Ipv4Addr::new(w, x, y, z)))
 }
 
 async fn read(mut response: Response, most_bytes: u64) -> Result<Downloaded, DownloadError> {
@@ -146,5 +241,76 @@ mod tests {
             assert_eq!(refused, DownloadError::Redirected("to this machine"), "{here}");
         }
         assert!(to("http://127.0.0.1:1/a", Some("http://localhost:2/b")).is_ok());
+    }
+
+    #[test]
+    fn inner_addresses_are_told_from_public_ones_in_every_form() {
+        let is_inner = |text: &str| is_inner(text.parse().unwrap());
+        for inner in [
+            "127.0.0.1",
+            "127.255.0.9",
+            "10.0.0.1",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "100.127.255.255",
+            "0.0.0.0",
+            "0.1.2.3",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "fe80::1",
+            "fc00::1",
+            "fd12:3456::1",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+            "::ffff:169.254.169.254",
+            "::10.0.0.1",
+            "64:ff9b::192.168.0.1",
+        ] {
+            assert!(is_inner(inner), "{inner}");
+        }
+        for public in [
+            "1.1.1.1",
+            "172.15.0.1",
+            "172.32.0.1",
+            "192.169.0.1",
+            "100.63.0.1",
+            "100.128.0.1",
+            "2606:4700::1111",
+            "::ffff:1.1.1.1",
+            "64:ff9b::8.8.8.8",
+        ] {
+            assert!(!is_inner(public), "{public}");
+        }
+    }
+
+    #[test]
+    fn a_server_of_the_public_network_does_not_point_into_another() {
+        let follows = |from: &[&str], to: &[&str]| {
+            let parsed = |all: &[&str]| all.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>();
+            let (begins, leads) = (parsed(from), parsed(to));
+            may_follow(start(begins.first().copied(), &begins), next(&leads)).is_ok()
+        };
+        assert!(!follows(&["1.1.1.1"], &["10.0.0.1"]));
+        assert!(!follows(&["1.1.1.1"], &["8.8.8.8", "::1"]), "one inner address is enough");
+        assert!(!follows(&[], &["169.254.169.254"]));
+        assert!(!follows(&["10.0.0.1", "1.1.1.1"], &["10.0.0.2"]), "who is public as well begins there");
+        let (inner, public) = ("10.0.0.1".parse().unwrap(), "1.1.1.1".parse().unwrap());
+        assert_eq!(start(Some(public), &[inner]), Place::Public, "names change their address");
+        assert!(follows(&["1.1.1.1"], &["8.8.8.8"]) && follows(&["1.1.1.1"], &[]));
+        assert!(follows(&["10.0.0.1"], &["10.0.0.2"]) && follows(&["127.0.0.1"], &["8.8.8.8"]));
+    }
+
+    #[tokio::test]
+    async fn names_of_this_machine_are_looked_up() {
+        for inner in ["http://localhost:1/a", "http://[::1]/", "http://2130706433/", "http://0x7f.1/a"] {
+            let url = Url::parse(inner).unwrap();
+            assert_eq!(next(&addresses(&url).await), Place::Inner, "{inner}");
+        }
+        assert_eq!(next(&addresses(&Url::parse("http://1.1.1.1/").unwrap()).await), Place::Public);
     }
 }

@@ -161,8 +161,12 @@ impl Passage {
 
     /// Waits for the turn of a request of about `tokens` under the rates.
     ///
+    /// `patience` bounds the wait of the first in the queue, each time it looks. Who stands behind waits for all before
+    /// it, and no clock ends that: with many agents and few requests a minute it may be long, and it is no fault. The
+    /// time limits of the run end it, because who drops the wait leaves the queue.
+    ///
     /// # Errors
-    /// It would be longer than `patience`.
+    /// It would be longer than `patience` when the request is the first in the queue.
     pub(crate) async fn turn(&self, tokens: u64, patience: Duration) -> Result<Option<Reservation>, Wait> {
         let Some(rate) = &self.rate else { return Ok(None) };
         let _turn = self.gate.turn.lock().await;

@@ -51,8 +51,8 @@ pub const CALL_HEADER: &str = "x-massgen-call";
 /// its bytes.
 const EXPECTED_OUTPUT_TOKENS: u64 = 1_000;
 
-/// Longest wait for the next place in a window of a rate. Only the limit of a day makes a call wait longer; such a call
-/// fails, because a run does not last that long.
+/// Longest wait for the next place in a window of a rate, of the first in the queue for it. Only the limit of a day makes
+/// a call wait longer; such a call fails, because a run does not last that long.
 const LONGEST_TURN_WAIT: Duration = Duration::from_mins(2);
 
 /// A model behind a service.

@@ -15,7 +15,8 @@ use massgen_protocol::pacing::Pacing;
 pub struct RetryPolicy {
     /// Requests that one call may send, the first included.
     pub attempts: u32,
-    /// Time that a call may take, waits included, except those for a turn under a rate limit. No request is sent past it.
+    /// Time that a call may take, waits included, except those for a turn under a rate limit, which no clock of the call
+    /// bounds: see `Passage::turn`. No request is sent past it.
     pub deadline: Duration,
     /// Longest silence of a server: before its answer begins, and between two pieces of it.
     pub idle_timeout: Duration,

@@ -279,7 +279,9 @@ pub enum FinishReason {
     Paused,
     /// The conversation and the reply filled the context window.
     WindowFull,
-    /// A reason of the provider that we do not know, in its words.
+    /// The provider stopped before the reply was whole, for a reason of its own.
+    Incomplete,
+    /// A reason of the provider that we do not know, in its words: nothing says that the reply is whole.
     Other(String),
 }
 

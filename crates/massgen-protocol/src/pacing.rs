@@ -22,8 +22,8 @@ pub struct Pacing {
     /// How failed requests are repeated (`gemini_backoff_…`); `None`: as for every service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backoff: Option<BackoffSettings>,
-    /// Time that one call may take, its repeated requests and the waits between them included
-    /// (`call_timeout_seconds`); `None`: as for every service.
+    /// Time that one call may take, its repeated requests and the waits between them included, the waits for a turn
+    /// under a rate limit not (`call_timeout_seconds`); `None`: as for every service.
     #[serde(with = "optional_millis", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<u64>")]
     pub deadline: Option<Duration>,

@@ -108,6 +108,8 @@ pub enum Shortfall {
     Withheld,
     /// The model refused.
     Refused,
+    /// The provider stopped before it was whole.
+    Incomplete,
 }
 
 impl fmt::Display for Shortfall {
@@ -117,6 +119,7 @@ impl fmt::Display for Shortfall {
             Self::CutShort => "the reply was cut at the bound on its length",
             Self::Withheld => "the reply was withheld by the provider's filter",
             Self::Refused => "the model refused",
+            Self::Incomplete => "the reply broke off before it was complete",
         })
     }
 }

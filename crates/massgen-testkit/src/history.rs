@@ -237,6 +237,8 @@ fn ending(how: &str) -> Option<FinishReason> {
         "withheld" => Some(FinishReason::ContentFilter),
         "refused" => Some(FinishReason::Refusal),
         "full" => Some(FinishReason::WindowFull),
+        "stopped" => Some(FinishReason::Incomplete),
+        "unknown" => Some(FinishReason::Other("unknown".to_owned())),
         _ => None,
     }
 }

@@ -26,7 +26,7 @@ const WHOLE: &str = "a text goes into the prompt whole; send a part of it";
 pub(crate) type Files = BTreeMap<AgentId, Vec<Arc<AttachedFile>>>;
 
 /// Reads the files and puts them among the attachments of the agents of `spec`. An address that `redactor` finds a
-/// secret in is read here: it must be in no file of the run.
+/// secret in is read here: it must be in no file of the run. A secret in a name is covered before anybody sees the name.
 ///
 /// # Errors
 /// All files that cannot be read, or that cannot be sent as they are.
@@ -41,7 +41,10 @@ pub(crate) async fn read(
     let mut room = limits::ATTACHED_BYTES;
     // Agents often share a file, which is then read and held once.
     let mut known: BTreeMap<String, Arc<[u8]>> = BTreeMap::new();
-    for upload in uploads.entries() {
+    for entry in uploads.entries() {
+        let mut upload = entry.clone();
+        upload.name = redactor.text(&entry.name).into_owned();
+        let upload = &upload;
         match content(upload, room, http, redactor).await {
             Ok(Content { media_type, bytes }) => {
                 let content = match bytes {
@@ -70,7 +73,7 @@ pub(crate) async fn read(
                 let file = Arc::new(AttachedFile { attachment, bytes });
                 files.entry(upload.agent.clone()).or_default().push(file);
             }
-            Err(refusal) => refused.push((upload, refusal)),
+            Err(refusal) => refused.push((entry, refusal)),
         }
     }
     if refused.is_empty() { Ok(files) } else { Err(setup::configuration(uploads.refused(refused))) }

@@ -551,6 +551,9 @@ pub(super) const SINGLE: &[(&str, &str, Mark)] = &[
     (
         "openrouter",
         "Provider tools",
-        Verified(&[test(SERVICES, "openrouter_searches_with_a_plugin_and_tells_costs")]),
+        Verified(&[
+            test(SERVICES, "openrouter_searches_with_a_plugin_and_tells_costs"),
+            test(CHAT_READS, "sources_are_kept_once_in_whatever_place_they_come"),
+        ]),
     ),
 ];

@@ -23,6 +23,12 @@ const PROVIDER_TOOLS: [Capability; 3] =
 /// The types as which peers were asked.
 const PEERS: [&str; 4] = ["openai", "claude", "gemini", "chatcompletion"];
 
+/// The types that speak a protocol alone, so that its tests are theirs, without a peer that speaks it.
+const ALONE: [&str; 1] = ["ollama"];
+
+/// The letter of a mark that a type has from its protocol only.
+const INHERITED: &str = "r";
+
 /// The page with its tables made anew; the text around them stays as it is.
 pub(super) fn page() -> Result<String> {
     let root = places::root();
@@ -93,10 +99,20 @@ fn marks() -> String {
         let name = format!("`{}`", kind.name);
         let mut cells = vec![name, word(kind.protocol).to_owned()];
         let was_asked = |proof: &&Proof| proof.how != How::Peer || PEERS.contains(&kind.name.as_str());
-        cells.extend(Behaviour::ALL.iter().map(|behaviour| shown(mark(kind, *behaviour), was_asked)));
+        cells.extend(Behaviour::ALL.iter().map(|behaviour| {
+            let shown = shown(mark(kind, *behaviour), was_asked);
+            if is_own(kind, *behaviour) { shown } else { shown.replace('R', INHERITED) }
+        }));
         row(&mut table, &cells.iter().map(String::as_str).collect::<Vec<_>>());
     }
     table
+}
+
+/// Whether the tests behind a mark are made for the type itself, not only for the protocol that it shares.
+fn is_own(kind: &BackendType, behaviour: Behaviour) -> bool {
+    let name = kind.name.as_str();
+    let has_own_row = SINGLE.iter().any(|(other, what, _)| *other == name && *what == behaviour.title());
+    PEERS.contains(&name) || ALONE.contains(&name) || has_own_row
 }
 
 /// The mark of a type is that of its protocol; of tools that providers run, a type may have its own mark or none.

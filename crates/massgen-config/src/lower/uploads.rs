@@ -141,10 +141,13 @@ impl Lower<'_> {
             return None;
         }
         let place = if is_address {
-            let stays = services(receiver).all(|service| {
-                !takes(service, named.kind, media_type)
-                    || attachment::takes_address(service.protocol, named.kind)
-            });
+            // What stands behind a `?` or a `#` often opens the file to whoever has the address (a signature, say), and
+            // an address that stays is in the prompt and in the files of the run.
+            let stays = !named.text.contains(['?', '#'])
+                && services(receiver).all(|service| {
+                    !takes(service, named.kind, media_type)
+                        || attachment::takes_address(service.protocol, named.kind)
+                });
             let url = named.text.to_owned();
             if stays { UploadPlace::Address(url) } else { UploadPlace::Download(url) }
         } else {

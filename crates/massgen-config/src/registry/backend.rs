@@ -92,7 +92,7 @@ pub(crate) const KEYS: &[Key] = table! {
     "agents[].backend.provider_name": Shape::Text, "", "My gateway", feature::PROVIDER_API;
     /// Whether requests keep to a rate: `true` adds the limits that are known (Gemini) to those of `rate_limits`.
     "agents[].backend.enable_rate_limit": Shape::Bool, "what `rate_limits` names", "false", Active;
-    /// Time that a call may take, repeats and the waits between them included; no request is sent after it.
+    /// Time of a call with its repeats, without waits for a rate limit; no request is sent after it.
     "agents[].backend.call_timeout_seconds": SECONDS, "600", "120", Active;
     /// Whether calls to a service stop for a while, for all agents, after repeated failures.
     "agents[].backend.llm_circuit_breaker_enabled": Shape::Bool, "false", "true", Active;

@@ -73,6 +73,12 @@ fn an_address_is_read_here_unless_all_models_of_the_agent_read_it_themselves() {
     let fallback = |kind: &str| format!(", fallback: [{{type: {kind}}}]");
     assert_eq!(places(&format!("type: openai, {image}"), &fallback("gemini")), download);
     assert_eq!(places(&format!("type: openai, {image}"), &fallback("claude")), address);
+    // What opens the address to whoever has it must not be stored.
+    for secret in ["?X-Amz-Signature=abc", "#abc"] {
+        let signed = format!("https://example.org/picture{secret}");
+        let backend = format!("type: openai, upload_files: [{{image_path: '{signed}'}}]");
+        assert_eq!(places(&backend, ""), [UploadPlace::Download(signed)]);
+    }
     // A document always goes with the request.
     let paper = "type: claude, upload_files: [{file_path: 'https://example.org/paper'}]";
     let paper = places(paper, "");

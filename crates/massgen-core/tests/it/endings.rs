@@ -53,9 +53,13 @@ fn a_presentation_that_was_paused_is_whole() {
 
 #[test]
 fn an_agent_learns_what_was_wrong_with_its_reply() {
-    for (how, shortfall) in
-        [("cut", Shortfall::CutShort), ("withheld", Shortfall::Withheld), ("refused", Shortfall::Refused)]
-    {
+    for (how, shortfall) in [
+        ("cut", Shortfall::CutShort),
+        ("withheld", Shortfall::Withheld),
+        ("refused", Shortfall::Refused),
+        ("stopped", Shortfall::Incomplete),
+        ("unknown", Shortfall::Incomplete),
+    ] {
         let history = History::start(spec(&["a", "b"])).play(&format!("a^{how}=half"));
         let told = history.events.iter().rev().find_map(|envelope| match &envelope.event {
             Event::PromptExtended { turn: Turn::Update(news), .. } => news.directive.clone(),
@@ -70,7 +74,7 @@ fn an_agent_learns_what_was_wrong_with_its_reply() {
 
 #[test]
 fn half_a_final_answer_is_not_presented() {
-    for how in ["cut", "withheld", "refused", "full"] {
+    for how in ["cut", "withheld", "refused", "full", "stopped", "unknown"] {
         let history = History::start(spec(&["a"])).play(&format!("a=whole a>agent1 a^{how}=hal"));
         assert!(history.summary().ends_with("StoredAsFallback `whole`"), "{how}: {}", history.summary());
         assert_eq!(degraded(&history).len(), 1, "{how}");

@@ -182,6 +182,7 @@ impl Random {
             2 => FinishReason::Refusal,
             3 => FinishReason::ContentFilter,
             4 => FinishReason::WindowFull,
+            5 => FinishReason::Incomplete,
             _ => FinishReason::Stop,
         };
         self.send(call, items, finish);

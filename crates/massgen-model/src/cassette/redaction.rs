@@ -65,7 +65,8 @@ impl Redaction {
             | FinishReason::ContentFilter
             | FinishReason::Refusal
             | FinishReason::Paused
-            | FinishReason::WindowFull) => known.clone(),
+            | FinishReason::WindowFull
+            | FinishReason::Incomplete) => known.clone(),
         };
         let origin = reply.origin.as_ref().map(|origin| ReplyOrigin {
             protocol: origin.protocol,

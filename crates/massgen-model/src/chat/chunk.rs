@@ -19,6 +19,9 @@ pub(super) struct Chunk<'a> {
     pub(super) cost: Option<&'a RawValue>,
     #[serde(default, borrow)]
     pub(super) error: Option<&'a RawValue>,
+    /// Addresses of sources, from services that search. Some send all of them with every chunk.
+    #[serde(default, borrow)]
+    pub(super) citations: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -52,6 +55,9 @@ pub(super) struct Delta<'a> {
     /// Pictures, as OpenRouter and others send them.
     #[serde(default, borrow)]
     pub(super) images: Option<&'a RawValue>,
+    /// Sources, as OpenRouter and OpenAI tell them.
+    #[serde(default, borrow)]
+    pub(super) annotations: Option<&'a RawValue>,
     #[serde(default)]
     pub(super) tool_calls: Option<Vec<Map<String, Value>>>,
 }
@@ -63,11 +69,12 @@ pub(super) struct Piece {
     pub(super) reasoning: String,
     /// Parts with a picture.
     pub(super) images: Vec<Value>,
+    /// Parts that name sources, as Mistral sends them.
+    pub(super) references: Vec<Value>,
 }
 
 impl Piece {
-    /// Reads a `content` field. What is neither text, reasoning nor a picture (references) has no place in a
-    /// reply here.
+    /// Reads a `content` field. What is neither text, reasoning, picture nor reference has no place in a reply here.
     pub(super) fn read(raw: &RawValue) -> Result<Self, serde_json::Error> {
         if raw.get().starts_with('"') {
             return Ok(Self { text: serde_json::from_str(raw.get())?, ..Self::default() });
@@ -84,6 +91,10 @@ impl Piece {
     fn part(&mut self, part: Value) {
         if part.get("image_url").is_some() {
             self.images.push(part);
+            return;
+        }
+        if part.get("type").and_then(Value::as_str) == Some("reference") {
+            self.references.push(part);
             return;
         }
         let text = |key: &str| part.get(key).and_then(Value::as_str).unwrap_or_default();

@@ -18,6 +18,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::decoder::Decoder;
+use super::sources::holds_sources;
 use crate::provider::body::{arrange, written};
 use crate::provider::codec::{Codec, Decode, Framing};
 use crate::provider::conversation::rig_request;
@@ -88,14 +89,16 @@ impl ChatCodec {
 }
 
 impl ChatCodec {
-    /// `request` with words in place of the files that the model made: its own messages hold none in this protocol. Only
-    /// OpenRouter takes pictures back, beside the content.
+    /// `request` with words in place of the files that the model made, and without its sources: its own messages hold none
+    /// in this protocol. Only OpenRouter takes pictures back, beside the content.
     fn told<'a>(&self, request: &'a ModelRequest) -> Cow<'a, ModelRequest> {
-        let makes = |message: &Message| match message {
-            Message::Assistant { reply } => reply.files().next().is_some(),
+        let stays = |message: &Message| match message {
+            Message::Assistant { reply } => {
+                reply.files().next().is_some() || reply.items.iter().any(holds_sources)
+            }
             Message::User { .. } | Message::ToolResult { .. } => false,
         };
-        if !request.messages.iter().any(makes) {
+        if !request.messages.iter().any(stays) {
             return Cow::Borrowed(request);
         }
         let mut request = request.clone();
@@ -108,14 +111,15 @@ impl ChatCodec {
     }
 
     fn items(&self, reply: &Reply) -> Vec<ReplyItem> {
+        let said: Vec<_> = reply.items.iter().filter(|item| !holds_sources(item)).cloned().collect();
         if self.origin.provider != wire::OPENROUTER.name {
-            return in_words(&reply.items, Sight::NotShown);
+            return in_words(&said, Sight::NotShown);
         }
-        let mut items = in_words(&reply.items, Sight::Shown);
+        let mut items = in_words(&said, Sight::Shown);
         let is_image = |item: &&ReplyItem| item.file().is_some_and(|file| file.kind() == "image");
         let images: Vec<Value> =
-            reply.items.iter().filter(is_image).filter_map(|item| item.provider.clone()).collect();
-        let first = reply.items.iter().position(|item| is_image(&item));
+            said.iter().filter(is_image).filter_map(|item| item.provider.clone()).collect();
+        let first = said.iter().position(|item| is_image(&item));
         if let Some(line) = first.and_then(|at| items.get_mut(at)) {
             // rig puts the fields of a text's item beside the content of the message.
             line.provider = Some(json!({ "images": images }));
@@ -123,7 +127,7 @@ impl ChatCodec {
         items
     }
 
-    /// Asks for text that follows `output`: to the letter where its objects are closed, else as well as the model can.
+    /// Asks for text that follows `output`: to the letter where the schema is closed, else as well as the model can.
     fn shape(
         &self,
         output: &OutputSchema,

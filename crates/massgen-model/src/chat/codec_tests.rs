@@ -163,6 +163,15 @@ fn the_request_may_bound_the_output_more_tightly_than_the_configuration() {
 }
 
 #[test]
+fn sources_of_a_reply_do_not_go_back() {
+    let sources = json!({"type": "sources", "sources": ["https://a.test"]});
+    let item = ReplyItem { content: ItemContent::Opaque, provider: Some(sources) };
+    let with = request(vec![user("q"), reply(vec![text("a"), item]), user("r")]);
+    let without = request(vec![user("q"), reply(vec![text("a")]), user("r")]);
+    assert_eq!(body(&with), body(&without));
+}
+
+#[test]
 fn a_picture_of_the_model_goes_back_where_there_is_a_place_for_it_and_in_words_elsewhere() {
     let image = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,b25l"}});
     let painted = || ReplyItem::with_file(image.clone(), "/image_url/url", None);

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::calls::{Assembled, Calls};
 use super::chunk::{Choice, Chunk, Delta, Piece, string};
 use super::images::Images;
+use super::sources::Sources;
 use crate::provider::codec::{Decode, Fault};
 use crate::provider::draft::Draft;
 use crate::provider::usage::{Reported, cost};
@@ -14,8 +15,8 @@ use crate::provider::usage::{Reported, cost};
 /// What a call adds to a reply besides its bytes; bounds the number of empty ones.
 const CALL_OVERHEAD: usize = 64;
 
-/// Puts a reply together. The reply is one block of reasoning, one of text, pictures, and the tool calls: the parts that
-/// a message of this protocol has.
+/// Puts a reply together. The reply is one block of reasoning, one of text, its sources, pictures, and the tool calls:
+/// the parts that a message of this protocol has.
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
     text: String,
@@ -26,6 +27,7 @@ pub(super) struct Decoder {
     reasoning_field: Option<&'static str>,
     reasoning_details: Vec<Value>,
     images: Images,
+    sources: Sources,
     calls: Calls,
 }
 
@@ -53,6 +55,7 @@ impl Decode for Decoder {
         if !self.text.is_empty() {
             items.push(ItemContent::Text { text: self.text }.into());
         }
+        items.extend(self.sources.into_item());
         items.extend(self.images.into_items());
         for Assembled { call, mut extra } in self.calls.finish(call)? {
             let provider = (!extra.is_empty()).then(|| {
@@ -87,6 +90,7 @@ impl Decoder {
         if let Some(cost) = chunk.cost.map(value).transpose()?.as_ref().and_then(cost) {
             draft.reported.cost = Some(cost);
         }
+        self.sources.take(chunk.citations, draft)?;
         match choice {
             Some(choice) => self.choice(choice, draft),
             None => Ok(()),
@@ -130,6 +134,10 @@ impl Decoder {
             {
                 piece.images.extend(images);
             }
+        }
+        self.sources.take(delta.annotations, draft)?;
+        for reference in piece.references {
+            self.sources.add(reference, draft);
         }
         for image in piece.images {
             self.images.take(image, draft);
@@ -211,12 +219,16 @@ fn merge_detail(details: &mut Vec<Value>, detail: Value) {
 }
 
 fn finish_reason(reason: &str) -> FinishReason {
-    match reason {
-        "stop" | "end" | "eos" | "end_turn" | "stop_sequence" => FinishReason::Stop,
+    // What is not known counts as not whole, so the words of other services for a good end are here too.
+    match reason.to_ascii_lowercase().as_str() {
+        "stop" | "end" | "eos" | "eos_token" | "end_turn" | "stop_sequence" | "complete" | "completed"
+        | "done" => FinishReason::Stop,
         "tool_calls" | "function_call" => FinishReason::ToolCalls,
         "length" | "max_tokens" | "model_length" => FinishReason::Length,
         "content_filter" | "sensitive" => FinishReason::ContentFilter,
-        other => FinishReason::Other(other.to_owned()),
+        // vLLM and SGLang; DeepSeek.
+        "abort" | "insufficient_system_resource" => FinishReason::Incomplete,
+        _ => FinishReason::Other(reason.to_owned()),
     }
 }
 

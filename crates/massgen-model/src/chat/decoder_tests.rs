@@ -44,6 +44,31 @@ fn text_in_any_form_becomes_one_text() {
 }
 
 #[test]
+fn sources_are_kept_once_in_whatever_place_they_come() {
+    let source = |url: &str| json!({"type": "url_citation", "url_citation": {"url": url, "title": "t"}});
+    let listed =
+        |text: &str| json!({"citations": ["https://c.test"], "choices": [{"delta": {"content": text}}]});
+    let reference = json!({"type": "reference", "reference_ids": [3]});
+    let chunks = [
+        delta(json!({"content": "a", "annotations": [source("https://a.test")]})),
+        delta(json!({"content": "b", "annotations": [source("https://a.test"), source("https://b.test")]})),
+        delta(json!({"content": [{"type": "text", "text": "c"}, reference]})),
+        listed("d"),
+        listed("e"),
+        finish("stop"),
+    ];
+    let reply = decode(&chunks, "[DONE]").unwrap();
+    assert_eq!(reply.text(), "abcde");
+    let kept = reply.items[1].provider.clone().unwrap();
+    let sources = json!([source("https://a.test"), source("https://b.test"), reference, "https://c.test"]);
+    assert_eq!((reply.items.len(), &kept["sources"]), (2, &sources));
+    let many = (0..2000).map(|number| source(&format!("https://{number}.test"))).collect::<Vec<_>>();
+    let reply =
+        decode(&[delta(json!({"content": "a", "annotations": many})), finish("stop")], "[DONE]").unwrap();
+    assert_eq!(reply.items[1].provider.clone().unwrap()["sources"].as_array().unwrap().len(), 256);
+}
+
+#[test]
 fn a_text_that_is_a_refusal_ends_as_one() {
     let refusal = delta(json!({"content": null, "refusal": "I will not."}));
     let reply = decode(&[refusal.clone(), finish("stop")], "[DONE]").unwrap();
@@ -90,6 +115,10 @@ fn tool_calls_count_whatever_the_reason_to_stop_says() {
         ("function_call", FinishReason::ToolCalls),
         ("max_tokens", FinishReason::Length),
         ("content_filter", FinishReason::ContentFilter),
+        ("STOP", FinishReason::Stop),
+        ("eos_token", FinishReason::Stop),
+        ("abort", FinishReason::Incomplete),
+        ("insufficient_system_resource", FinishReason::Incomplete),
         ("GUARDRAIL", FinishReason::Other("GUARDRAIL".to_owned())),
     ] {
         let reply = decode(&[call.clone(), finish(reason)], "").unwrap();

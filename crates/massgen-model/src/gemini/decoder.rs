@@ -171,6 +171,7 @@ impl Decoder {
             | "IMAGE_SAFETY"
             | "IMAGE_PROHIBITED_CONTENT"
             | "IMAGE_RECITATION" => FinishReason::ContentFilter,
+            "OTHER" | "IMAGE_OTHER" => FinishReason::Incomplete,
             _ => FinishReason::Other(reason),
         }
     }

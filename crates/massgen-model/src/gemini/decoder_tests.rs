@@ -193,7 +193,10 @@ fn every_reason_to_stop_has_a_meaning() {
     {
         assert_eq!(finish(filter), Ok(FinishReason::ContentFilter), "{filter}");
     }
-    for other in ["OTHER", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "NEW"] {
+    for unsaid in ["OTHER", "IMAGE_OTHER"] {
+        assert_eq!(finish(unsaid), Ok(FinishReason::Incomplete), "{unsaid}");
+    }
+    for other in ["UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "NEW"] {
         assert_eq!(finish(other), Ok(FinishReason::Other(other.to_owned())));
     }
     let malformed =

@@ -114,7 +114,12 @@ impl Codec for MessagesCodec {
         }
         if let Some(output) = &request.output {
             parameters.remove("tool_choice");
-            form::ask(&mut said, output, Tools::Kept)?;
+            if output.is_closed() && !output.is_recursive() {
+                form::ask(&mut said, output, Tools::Kept)?;
+            } else {
+                // The service takes no schema as advice; it stands in the system text.
+                form::write_only(&mut said, Tools::Kept);
+            }
             if parameters.contains_key("tools") {
                 said.tool_choice = Some(ToolChoice::None);
             }

@@ -71,6 +71,9 @@ impl Witness {
             // xAI answers 400 to a wrong key.
             (_, FailureKind::ContextOverflow | FailureKind::QuotaExhausted)
             | (StatusCode::BAD_REQUEST, FailureKind::Unauthorized) => kind,
+            (StatusCode::BAD_REQUEST, FailureKind::Rejected) if said.tells_full_window() => {
+                FailureKind::ContextOverflow
+            }
             _ => kind_of(status),
         };
         let told = said.message.as_deref().map_or_else(String::new, |text| format!(": {}", self.clean(text)));
@@ -94,7 +97,10 @@ impl Witness {
     /// The stream carries an error object.
     pub(crate) fn in_stream(&self, error: &Value) -> Failure {
         let said = Said::read(error);
-        let kind = said.kind().unwrap_or(FailureKind::Server);
+        let kind = match said.kind() {
+            None | Some(FailureKind::Rejected) if said.tells_full_window() => FailureKind::ContextOverflow,
+            kind => kind.unwrap_or(FailureKind::Server),
+        };
         let told = said.message.as_deref().unwrap_or("an error without a message");
         let message = format!("`{}` broke off with an error: {}", self.host, self.clean(told));
         Failure { retry_after: said.retry_after, ..Failure::new(kind, message) }
@@ -249,6 +255,21 @@ impl Said {
             let status = StatusCode::from_u16(self.status?).ok()?;
             (!status.is_success()).then(|| kind_of(status))
         })
+    }
+
+    /// Whether a refused request does not fit into the window, as the services of Chat Completions say it: each in its
+    /// own sentence, some with a code.
+    fn tells_full_window(&self) -> bool {
+        let codes = ["context_length_exceeded", "exceed_context_size_error"];
+        let sentences = [
+            // OpenAI, vLLM, DeepSeek, OpenRouter.
+            "maximum context length is",
+            // SGLang.
+            "longer than the model's context length",
+        ];
+        let told = self.message.as_deref().unwrap_or_default();
+        self.codes.iter().any(|code| codes.contains(&code.as_str()))
+            || sentences.iter().any(|sentence| told.contains(sentence))
     }
 
     /// What an invalid request means. Anthropic has no codes for a full window and an empty account, only sentences.

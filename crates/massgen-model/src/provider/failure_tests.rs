@@ -266,6 +266,35 @@ fn a_window_that_is_full_and_a_wrong_key_are_told_from_other_bad_requests() {
 }
 
 #[test]
+fn a_full_window_is_known_by_the_words_of_each_service_when_the_request_is_refused() {
+    use FailureKind::*;
+    let vllm = "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens.";
+    let router =
+        "This endpoint's maximum context length is 131072 tokens. However, you requested about 140000.";
+    let sglang = "The input (123 tokens) is longer than the model's context length (100 tokens).";
+    for (error, kind) in [
+        (json!({"message": vllm, "type": "BadRequestError", "code": 400}), ContextOverflow),
+        (json!({"message": vllm, "type": "invalid_request_error", "code": null}), ContextOverflow),
+        (json!({"message": router, "code": 400}), ContextOverflow),
+        (json!({"message": sglang, "type": "BadRequestError", "code": 400}), ContextOverflow),
+        (json!({"message": "no", "type": "exceed_context_size_error", "code": 400}), ContextOverflow),
+        (
+            json!({"message": "no", "type": "context_length_exceeded", "code": "invalid_prompt"}),
+            ContextOverflow,
+        ),
+        (json!({"message": "no", "type": "invalid_request_error", "code": 400}), Rejected),
+    ] {
+        assert_eq!(refused(400, &json!({"error": error})).kind, kind, "{error}");
+        assert_eq!(witness().in_stream(&error).kind, kind, "{error}");
+    }
+    assert_eq!(refused(400, &json!({"object": "error", "message": vllm, "code": 400})).kind, ContextOverflow);
+    for (status, kind) in [(401, Unauthorized), (429, RateLimited), (500, Server)] {
+        assert_eq!(refused(status, &json!({"error": {"message": vllm}})).kind, kind, "{status}");
+        assert_eq!(witness().in_stream(&json!({"message": vllm, "code": status})).kind, kind, "{status}");
+    }
+}
+
+#[test]
 fn sentences_of_xai_are_understood() {
     use FailureKind::*;
     let said = |error: &str| json!({"code": "Client specified an invalid argument", "error": error});

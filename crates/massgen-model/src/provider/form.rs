@@ -16,6 +16,8 @@ pub(crate) enum Tools {
 /// Asks `said` for text that follows `output`, and for no call of a tool.
 pub(crate) fn ask(said: &mut CompletionRequest, output: &OutputSchema, tools: Tools) -> Result<(), String> {
     let mut schema = output.clone();
+    // It says nothing of the text, and not every service takes it.
+    schema.0.retain(|key, _| key != "$schema");
     // rig names a schema by its title, and services take only some letters in names.
     schema.0.insert("title".to_owned(), output.name().into());
     let schema = serde_json::from_value(schema.to_value());

@@ -17,7 +17,7 @@ use crate::responses::ResponsesCodec;
 
 fn closed() -> Value {
     json!({"title": "A report!", "type": "object", "properties": {"city": {"type": "string"}, "people": {"type": "integer"}},
-           "required": ["city"]})
+           "required": ["city", "people"]})
 }
 
 fn open() -> Value {
@@ -66,6 +66,11 @@ fn messages(parameters: Value, tools: &[ProviderTool]) -> MessagesCodec {
 fn gemini(model: &str, tools: &[ProviderTool]) -> GeminiCodec {
     let parameters = json!({"function_calling_mode": "ANY", "temperature": 0.5});
     GeminiCodec::new(model, &serde_json::from_value(parameters).unwrap(), tools, None)
+}
+
+/// A schema of which `part` is the form of a field.
+fn with_field(part: &Value) -> Value {
+    json!({"type": "object", "properties": {"a": part}, "required": ["a"]})
 }
 
 /// The closed schema as services hold a model to it: all fields, and no others.
@@ -122,6 +127,47 @@ fn messages_has_the_form_beside_the_effort_and_calls_no_tool() {
         (&body["tool_choice"], body["tools"].as_array().unwrap().len()),
         (&json!({"type": "none"}), 3)
     );
+}
+
+#[test]
+fn messages_holds_no_model_to_an_open_schema() {
+    let optional = json!({"type": "object", "properties": {"a": {"type": "string"}}});
+    let nested = with_field(&json!({"type": "object"}));
+    let bounded = with_field(&json!({"type": "integer", "minimum": 1}));
+    let mut recursive = with_field(&json!({"$ref": "#/$defs/x"}));
+    recursive["$defs"] =
+        json!({"x": with_field(&json!({"anyOf": [{"$ref": "#/$defs/x"}, {"type": "null"}]}))});
+    for schema in [open(), optional, nested, bounded, recursive] {
+        let body = sent(&messages(json!({"output_config": {"effort": "low"}}), &[]), &asked(Some(schema)));
+        assert_eq!(body["output_config"], json!({"effort": "low"}));
+        assert_eq!(
+            (&body["tool_choice"], body["tools"].as_array().unwrap().len()),
+            (&json!({"type": "none"}), 2)
+        );
+    }
+}
+
+#[test]
+fn fields_that_may_be_left_out_stay_optional_in_the_advice() {
+    let optional = json!({"type": "object", "properties": {"a": {"type": "string"}}});
+    let body = sent(&responses(), &asked(Some(optional.clone())));
+    assert_eq!(
+        (&body["text"]["format"]["schema"], &body["text"]["format"]["strict"]),
+        (&optional, &json!(false))
+    );
+    let body = sent(&chat("api.openai.com"), &asked(Some(optional.clone())));
+    let form = &body["response_format"]["json_schema"];
+    assert_eq!((&form["schema"], &form["strict"]), (&optional, &json!(false)));
+}
+
+#[test]
+fn the_standard_of_a_schema_is_not_sent_with_a_closed_one() {
+    let mut standard = closed();
+    standard["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+    let body = sent(&messages(json!({}), &[]), &asked(Some(standard.clone())));
+    assert_eq!(body["output_config"]["format"]["schema"], strict());
+    let body = sent(&responses(), &asked(Some(standard)));
+    assert_eq!(body["text"]["format"]["schema"], strict());
 }
 
 #[test]

@@ -68,7 +68,7 @@ impl Codec for ResponsesCodec {
     }
 }
 
-/// Asks for text that follows `output`: to the letter where its objects are closed, else as well as the model can.
+/// Asks for text that follows `output`: to the letter where the schema is closed, else as well as the model can.
 fn shape(
     output: &OutputSchema,
     said: &mut CompletionRequest,

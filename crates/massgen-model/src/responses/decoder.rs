@@ -213,7 +213,7 @@ fn incomplete_reason(reason: &str) -> FinishReason {
     match reason {
         "max_output_tokens" | "max_tokens" | "length" => FinishReason::Length,
         "content_filter" => FinishReason::ContentFilter,
-        "" => FinishReason::Other("incomplete".to_owned()),
+        "" => FinishReason::Incomplete,
         other => FinishReason::Other(other.to_owned()),
     }
 }

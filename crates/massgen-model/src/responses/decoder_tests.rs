@@ -227,7 +227,7 @@ fn the_end_says_why_the_model_stopped() {
     assert_eq!(end(json!({"reason": "max_output_tokens"})), FinishReason::Length);
     assert_eq!(end(json!({"reason": "content_filter"})), FinishReason::ContentFilter);
     assert_eq!(end(json!({"reason": "max_tool_calls"})), FinishReason::Other("max_tool_calls".to_owned()));
-    assert_eq!(end(Value::Null), FinishReason::Other("incomplete".to_owned()));
+    assert_eq!(end(Value::Null), FinishReason::Incomplete);
     assert_eq!(decode(&[text.clone(), completed(&[])]).unwrap().finish, FinishReason::Stop);
     let bare = json!({"type": "response.completed"});
     assert_eq!(decode(&[text.clone(), bare]).unwrap().finish, FinishReason::Stop);

@@ -1,12 +1,13 @@
 //! Files that go with the question.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
+use std::thread::JoinHandle;
 
 use massgen_testkit::model_server::ScriptedReply;
 use serde_json::{Value, json};
 
-use crate::program::{Running, World, files};
+use crate::program::{Running, Told, World, files};
 use crate::server::{self, Server};
 
 /// What is sent is not looked into.
@@ -28,6 +29,27 @@ fn world(server: &Server, uploads: &Value) -> World {
 
 fn picture_and_notes() -> Value {
     json!([{ "image_path": "chart.png" }, { "file_path": "notes.md" }])
+}
+
+/// A server that hands one file to the first who asks. Returned are its address and, later, the first line of the
+/// request.
+fn web(media_type: &'static str, file: &'static [u8]) -> (SocketAddr, JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let web = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        let first = lines.next().unwrap().unwrap();
+        while !lines.next().unwrap().unwrap().is_empty() {}
+        let length = file.len();
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: {media_type}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(file).unwrap();
+        first
+    });
+    (address, web)
 }
 
 /// A run that was interrupted while its first call was under way.
@@ -127,19 +149,7 @@ fn files_that_cannot_be_sent_are_told_all_at_once_and_nothing_is_begun() {
 
 #[test]
 fn what_a_service_does_not_read_at_an_address_is_read_before_the_run() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let web = std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-        let first = lines.next().unwrap().unwrap();
-        while !lines.next().unwrap().unwrap().is_empty() {}
-        let head =
-            "HTTP/1.1 200 OK\r\ncontent-type: audio/mpeg\r\ncontent-length: 3\r\nconnection: close\r\n\r\n";
-        stream.write_all(head.as_bytes()).unwrap();
-        stream.write_all(b"mp3").unwrap();
-        first
-    });
+    let (address, web) = web("audio/mpeg", b"mp3");
     let server = Server::start(server::team);
     let world = world(&server, &json!([{ "audio_path": format!("http://{address}/talk?id=7") }]));
     world.run(&["q"]).exits(0);
@@ -158,4 +168,54 @@ fn an_address_without_a_file_is_told_before_anything_is_begun() {
     let error = "error: the file `gone.mp3` cannot be read: its server answers with status 404";
     assert!(words.join(" ").contains(error), "{told}");
     assert!(world.log_dirs().is_empty() && server.requests().is_empty(), "{told}");
+}
+
+/// Parts of addresses that nobody else may see: the file's name, and the rest of a signed address. A configuration that
+/// names a key outright is refused; one can still come in under another name.
+const SECRETS: [(&str, &str); 3] = [
+    ("PICTURE_TOKEN", "canary-0123456789abcdef"),
+    ("PICTURE", "canary-0123456789abcdef"),
+    ("PICTURE_ADDRESS", "chart.png?X-Amz-Signature=canary2-fedcba"),
+];
+
+/// None of `canaries` is in what is told, on the disk or in a request.
+fn assert_unseen(world: &World, server: &Server, told: &Told, canaries: &[&str]) {
+    for canary in canaries {
+        assert!(!told.stdout.contains(canary) && !told.stderr.contains(canary), "{told}");
+        for (path, bytes) in files(&world.work()).into_iter().chain(files(&world.home())) {
+            assert!(!String::from_utf8_lossy(&bytes).contains(canary), "{canary} in {}", path.display());
+        }
+        for request in server.requests() {
+            assert!(!request.json().to_string().contains(canary), "{canary} was sent");
+        }
+    }
+}
+
+#[test]
+fn a_secret_in_the_address_of_a_file_is_in_no_file_no_line_and_no_request() {
+    for (written, asked, canary) in [
+        ("${PICTURE}", "GET /f/canary-0123456789abcdef HTTP/1.1", "canary-"),
+        ("${PICTURE_ADDRESS}", "GET /f/chart.png?X-Amz-Signature=canary2-fedcba HTTP/1.1", "canary2"),
+        ("${PICTURE}/chart.png", "GET /f/canary-0123456789abcdef/chart.png HTTP/1.1", "canary-"),
+    ] {
+        let (address, web) = web("image/png", PNG);
+        let server = Server::start(server::team);
+        let world = world(&server, &json!([{ "image_path": format!("http://{address}/f/{written}") }]));
+        let told = world.run_with(&SECRETS, &["--debug", "--stream-events", "q"]).exits(0);
+        assert_eq!(web.join().unwrap(), asked);
+        let image = format!("data:image/png;base64,{ENCODED}");
+        let sent = server.requests()[0].json();
+        assert_eq!(sent.pointer("/messages/1/content/1/image_url/url"), Some(&json!(image)), "{sent}");
+        assert_unseen(&world, &server, &told, &[canary]);
+    }
+}
+
+#[test]
+fn a_secret_in_the_name_of_a_file_that_is_not_there_is_not_told() {
+    let server = Server::start(server::team);
+    let address = server.address();
+    let world = world(&server, &json!([{ "image_path": format!("http://{address}/f/${{PICTURE}}") }]));
+    let told = world.run_with(&SECRETS, &["--debug", "q"]).exits(1);
+    assert!(told.stderr.contains("404"), "{told}");
+    assert_unseen(&world, &server, &told, &["canary"]);
 }
