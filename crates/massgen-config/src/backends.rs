@@ -273,6 +273,15 @@ impl BackendType {
         }
     }
 
+    /// Whether `base_url` is the type's own address in some region: an address that has no list of models.
+    pub fn is_in_a_region(&self, base_url: &str) -> bool {
+        let own = self.base_url.as_deref().and_then(|url| url.split_once(REGION));
+        let region = own.and_then(|(before, after)| {
+            base_url.strip_prefix(before)?.trim_end_matches('/').strip_suffix(after)
+        });
+        region.is_some_and(|region| !region.is_empty() && !region.contains(['.', '/']))
+    }
+
     /// Whether the keys of this type go to the host of `endpoint`: a user's file says so, or it is the provider's in any
     /// region.
     pub(crate) fn keys_go_to(&self, endpoint: &Endpoint) -> bool {

@@ -12,7 +12,7 @@ use crate::node::{Entry, Node, Origin, Value};
 use crate::registry::{self, Effect, Key, Shape};
 use crate::secrets::variable_names_a_secret;
 use crate::source::steers_terminals;
-use crate::{hint, passthrough, paths};
+use crate::{hint, parameters, paths};
 
 pub(crate) use crate::hint::nearest;
 
@@ -241,8 +241,8 @@ impl Check<'_> {
 
     fn unknown(&mut self, pattern: &str, shown: &str, entry: &mut Entry, path: &str) {
         let passes = match self.scope.kind.as_deref() {
-            Some(kind) => passthrough::accepts(kind, &entry.key),
-            None => !passthrough::takers(&entry.key).is_empty(),
+            Some(kind) => parameters::accepts(kind, &entry.key),
+            None => !parameters::takers(&entry.key).is_empty(),
         };
         if pattern == BACKEND && passes {
             let name = entry.key.clone();

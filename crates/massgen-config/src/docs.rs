@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
 
-use crate::passthrough;
+use crate::parameters;
 use crate::registry::{self, Effect, Key, SECTIONS, Shape};
 
 /// The map of the registry that a backend is.
@@ -111,8 +111,8 @@ fn section(path: &str) -> Value {
         properties.insert(key.name().to_owned(), schema);
     }
     if path == BACKEND {
-        for name in passthrough::all_names() {
-            let types = passthrough::takers(name).join(", ");
+        for name in parameters::all_names() {
+            let types = parameters::takers(name).join(", ");
             let description = format!("Goes to the provider as it is ({types}).");
             properties.entry(name).or_insert_with(|| json!({ "description": description }));
         }

@@ -3,7 +3,7 @@
 use crate::backends::{BackendType, Backends};
 use crate::check::fits;
 use crate::node::{Node, Value};
-use crate::passthrough;
+use crate::parameters;
 use crate::registry::{self, Effect, Key, Shape};
 
 /// The hint for a key `name` that the map at `pattern` does not have.
@@ -34,7 +34,7 @@ pub(crate) fn for_unknown(pattern: &str, name: &str) -> String {
         return format!("did you mean `{meant}`?");
     }
     if pattern == "agents[].backend" {
-        let takers = passthrough::takers(name);
+        let takers = parameters::takers(name);
         if takers.is_empty() {
             return "a parameter that only the provider knows goes under `extra_body`".to_owned();
         }

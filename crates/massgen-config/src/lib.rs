@@ -30,7 +30,7 @@ mod literal;
 mod load;
 mod lower;
 pub mod node;
-mod passthrough;
+mod parameters;
 pub mod paths;
 pub mod references;
 pub mod registry;

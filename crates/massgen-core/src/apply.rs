@@ -42,6 +42,7 @@ impl State {
                 calls: 0,
                 executions: 0,
                 fallback: 0,
+                fresh_starts: 0,
             })
             .collect();
         agents.sort_by_key(|agent| agent.no);
@@ -102,12 +103,14 @@ impl State {
                     agent.answers.push(Answer { content: Arc::clone(content), order });
                     agent.seen.include(*label);
                     agent.verdict = Some(Verdict::AnswerAccepted { label: *label });
+                    agent.fresh_starts = 0;
                     agent.state = AgentState::Answered;
                 }
             }
             Event::VoteCast { voter, answer, seen, .. } => {
                 if let Some(agent) = self.agents.get_mut(voter.index()) {
                     agent.verdict = Some(Verdict::VoteCast { answer: *answer });
+                    agent.fresh_starts = 0;
                     agent.state = AgentState::Voted(Vote { answer: *answer, seen: seen.clone() });
                 }
             }
@@ -169,6 +172,10 @@ impl State {
             return;
         };
         agent.executions = execution;
+        if conversation == Conversation::Fresh && agent.work().is_some() {
+            // Only a full window makes an execution begin anew before it has ended.
+            agent.fresh_starts = agent.fresh_starts.saturating_add(1);
+        }
         let work = Work {
             execution,
             started: now,

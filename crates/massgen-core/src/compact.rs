@@ -2,7 +2,8 @@
 //! them again; then the conversation begins anew with the agent's own summary. What the agent must know to judge
 //! (the task, the answers, the notes) is told again whole, so that nothing is lost that its vote rests on.
 
-use massgen_protocol::event::{Compaction, Conversation, Occasion, RoundLimit};
+use massgen_protocol::event::{Compaction, Conversation, Occasion, OutCause, RoundLimit};
+use massgen_protocol::message::{FailureKind, ModelFailure};
 use massgen_protocol::turn::{Directive, News, ResultRef, Turn};
 use massgen_protocol::{AgentNo, CallId, Event, ToolUse, limits};
 
@@ -74,8 +75,18 @@ impl Draft<'_> {
         });
     }
 
-    /// Nothing else helps: the agent begins again, with the task and the answers. It is told to those who watch.
+    /// Nothing else helps: the agent begins again, with the task and the answers. It is told to those who watch. Who
+    /// did so as often as allowed, without a decision between, is out.
     pub(crate) fn begin_afresh(&mut self, no: AgentNo) {
+        if self.state.agent(no).is_some_and(|agent| agent.fresh_starts >= limits::FRESH_STARTS) {
+            let times = limits::FRESH_STARTS;
+            let failure = ModelFailure {
+                kind: FailureKind::ContextOverflow,
+                message: format!("its context window was full again after {times} fresh starts"),
+                attempts: 1,
+            };
+            return self.drop_out(no, OutCause::ModelFailed { failure });
+        }
         let message = "its conversation outgrew the context window of its model and begins afresh".to_owned();
         self.emit(Event::Degraded { message, agent: Some(no) });
         let directive = self.state.agent(no).and_then(|agent| opening_directive(self.state, agent));

@@ -39,15 +39,15 @@ impl Draft<'_> {
         }
         let Some(agent) = self.state.agent(no) else { return };
         let ending = ending(agent, call);
-        match decision(agent, call) {
-            // What was cut off by a full window cannot be mended by asking again.
-            Decision::Answer(Err(_)) | Decision::Vote(Err(_)) | Decision::Nothing
-                if ending == Ending::WindowFull =>
-            {
-                if !self.drop_results(no) {
-                    self.begin_afresh(no);
-                }
-            }
+        let decision = decision(agent, call);
+        let is_unusable =
+            matches!(decision, Decision::Answer(Err(_)) | Decision::Vote(Err(_)) | Decision::Nothing);
+        // What was cut off by a full window cannot be mended by asking again, unless there is more room then.
+        if is_unusable && ending == Ending::WindowFull && !self.drop_results(no) {
+            return self.begin_afresh(no);
+        }
+        let Some(agent) = self.state.agent(no) else { return };
+        match decision {
             Decision::Both { .. } => self.refuse(no, call, Refusal::VoteAndAnswer),
             Decision::Answer(Err(refusal)) | Decision::Vote(Err(refusal)) => {
                 self.refuse(no, call, ending.explain(refusal));

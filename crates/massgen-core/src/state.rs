@@ -91,6 +91,8 @@ pub struct Agent {
     pub(crate) executions: u32,
     /// Which entry of its fallback list is at work, from 1; 0 is its own model.
     pub(crate) fallback: u32,
+    /// How often it began afresh within an execution since its last decision that counted.
+    pub(crate) fresh_starts: u32,
 }
 
 /// What an agent is doing.

@@ -1,5 +1,6 @@
 //! The OpenAI Chat Completions protocol, streamed.
 
+mod azure;
 mod calls;
 mod chunk;
 mod codec;

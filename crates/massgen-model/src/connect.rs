@@ -14,7 +14,7 @@ use crate::chat::ChatCodec;
 use crate::error::ModelError;
 use crate::gemini::GeminiCodec;
 use crate::headers::Further;
-use crate::http::{HttpClient, is_loopback_host};
+use crate::http::{HttpClient, is_loopback_host, is_near};
 use crate::keys::KeySource;
 use crate::messages::MessagesCodec;
 use crate::ollama::OllamaCodec;
@@ -22,7 +22,7 @@ use crate::provider::codec::Codec;
 use crate::provider::failure::Witness;
 use crate::provider::{Endpoint, ProviderModel};
 use crate::responses::ResponsesCodec;
-use crate::retry::RetryPolicy;
+use crate::retry::{FirstSilence, RetryPolicy};
 
 /// The model of `agent`, with the retry policy that its configuration asks for. What holds calls back beyond one call
 /// (circuit breaker, rates) is kept in `http`: agents that share it share that too.
@@ -46,8 +46,16 @@ pub fn connect_backend(
     keys: &dyn KeySource,
     http: &HttpClient,
 ) -> Result<Arc<dyn Model>, ModelError> {
-    let policy = backend.service().map(|service| RetryPolicy::paced(&service.pacing));
+    let policy = backend.service().map(|service| policy(service, &backend.kind));
     Ok(Arc::new(provider(backend, keys, http, policy.unwrap_or_default())?))
+}
+
+/// What the configuration asks for, and what a server of one's own needs.
+fn policy(service: &Service, kind: &str) -> RetryPolicy {
+    let is_near = Url::parse(service.base_url.trim()).is_ok_and(|url| is_near(&url));
+    let first_silence =
+        if is_near || catalog::is_local(kind) { FirstSilence::UntilDeadline } else { FirstSilence::Bounded };
+    RetryPolicy { first_silence, ..RetryPolicy::paced(&service.pacing) }
 }
 
 /// The model of `agent`, with a retry policy.
@@ -238,6 +246,35 @@ mod tests {
         );
         for bad in ["localhost:8000", "ftp://h/v1", "", "http://"] {
             assert!(made(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_of_ones_own_may_read_a_prompt_for_as_long_as_the_call_lasts() {
+        let of = |base: &str, kind: &str| {
+            let mut service = Service::chat_completions(base, Vec::new());
+            service.pacing.idle_timeout = Some(std::time::Duration::from_secs(7));
+            let policy = policy(&service, kind);
+            assert_eq!(policy.idle_timeout.as_secs(), 7, "{base}");
+            policy.before_the_first_piece().as_secs()
+        };
+        for near in [
+            "http://localhost:8000/v1",
+            "http://127.0.0.1:8000/v1",
+            "http://[::1]/v1",
+            "http://10.1.2.3/v1",
+            "http://192.168.0.9:11434",
+            "http://172.16.0.1/v1",
+            "http://[fd00::1]/v1",
+            "http://gpu-box:8000/v1",
+            "http://gpu.local/v1",
+            "http://host.docker.internal/v1",
+        ] {
+            assert_eq!(of(near, "chatcompletion"), 600, "{near}");
+        }
+        for far in ["https://api.openai.com/v1", "http://172.32.0.1/v1", "https://8.8.8.8/v1", "nonsense"] {
+            assert_eq!(of(far, "openai"), 7, "{far}");
+            assert_eq!(of(far, "vllm"), 600, "{far}");
         }
     }
 

@@ -55,7 +55,8 @@ impl HttpClient {
     /// The file at `address`, which has at most `most_bytes`. It takes at most `patience`. No key goes along. A server
     /// can neither point from `https` to `http`, nor to this machine, nor from the public network into one that is not.
     ///
-    /// Names are looked up here before they are followed. One that only a proxy can look up is left to the proxy.
+    /// Names are looked up here, once, before they are followed, and a connection goes to an address that was found then:
+    /// a name cannot lead elsewhere once it was judged. One that only a proxy can look up is left to the proxy.
     ///
     /// # Errors
     /// Why it cannot be read.
@@ -76,10 +77,10 @@ impl HttpClient {
     }
 
     async fn followed(&self, mut url: Url, most_bytes: u64) -> Result<Downloaded, DownloadError> {
-        let first = url.clone();
         let mut begins: Option<Place> = None;
+        let mut found = addresses(&url).await;
         for _ in 0..=REDIRECTS {
-            let client = self.for_url(&url).map_err(DownloadError::Unreachable)?;
+            let client = self.pinned(&url, found.clone()).map_err(DownloadError::Unreachable)?;
             let sent = client.get(url.clone()).send().await;
             let response = sent.map_err(|error| DownloadError::Unreachable(root_cause(&error)))?;
             if !response.status().is_redirection() {
@@ -88,13 +89,10 @@ impl HttpClient {
             let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
             url = target(&url, response.status().as_u16(), location)?;
             // A server may not point inside, but who begins inside means to be there.
-            let begin = if let Some(known) = begins {
-                known
-            } else {
-                let reached = response.remote_addr().map(|reached| reached.ip());
-                *begins.insert(start(reached, &addresses(&first).await))
-            };
-            may_follow(begin, next(&addresses(&url).await))?;
+            let reached = response.remote_addr().map(|reached| reached.ip());
+            let begin = *begins.get_or_insert_with(|| start(reached, &found));
+            found = addresses(&url).await;
+            may_follow(begin, next(&found))?;
         }
         Err(DownloadError::Redirected("too often"))
     }
@@ -194,7 +192,9 @@ fn carried(address: Ipv6Addr) -> Option<Ipv4Addr> {
     address.to_ipv4_mapped().or(is_carried.then(|| Ipv4Addr::new(w, x, y, z)))
 }
 
-async fn read(mut response: Response, most_bytes: u64) -> Result<Downloaded, DownloadError> {
+/// The file that `response` hands over. It has at most `most_bytes`, and that is so while it comes in: what a server
+/// says of its length is not trusted.
+pub(crate) async fn read(mut response: Response, most_bytes: u64) -> Result<Downloaded, DownloadError> {
     if !response.status().is_success() {
         return Err(DownloadError::Refused(response.status().as_u16()));
     }

@@ -56,4 +56,4 @@ pub use provider::ProviderModel;
 #[cfg(any(test, feature = "measuring"))]
 #[doc(hidden)]
 pub use provider::measuring;
-pub use retry::RetryPolicy;
+pub use retry::{FirstSilence, RetryPolicy};

@@ -6,6 +6,7 @@ mod decoder;
 mod dialect;
 mod event;
 mod settings;
+mod stored_files;
 
 pub(crate) use self::codec::MessagesCodec;
 

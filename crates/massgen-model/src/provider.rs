@@ -8,6 +8,7 @@ pub(crate) mod codec;
 pub(crate) mod conversation;
 pub(crate) mod draft;
 pub(crate) mod failure;
+pub(crate) mod fetched;
 pub(crate) mod files;
 pub(crate) mod form;
 mod intake;
@@ -31,10 +32,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use massgen_ports::{Model, ModelEvent, ModelStream};
-use massgen_protocol::message::ReplyOrigin;
+use massgen_protocol::message::{FailureKind, Message, Reply, ReplyOrigin};
 use massgen_protocol::{CallId, ModelFailure, ModelRequest, ServiceReport};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Client, Url};
+use reqwest::{Client, StatusCode, Url};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use self::codec::{Codec, Framing};
@@ -54,6 +55,10 @@ const EXPECTED_OUTPUT_TOKENS: u64 = 1_000;
 /// Longest wait for the next place in a window of a rate, of the first in the queue for it. Only the limit of a day makes
 /// a call wait longer; such a call fails, because a run does not last that long.
 const LONGEST_TURN_WAIT: Duration = Duration::from_mins(2);
+
+/// What to do when a request is too large for its service and most of it are files, which every request carries.
+const FILES_TOO_LARGE: &str =
+    "; most of the request are the files that go with the task: make them smaller, or leave some out";
 
 /// A model behind a service.
 #[derive(Clone)]
@@ -101,6 +106,7 @@ impl Model for ProviderModel {
         let call = Call {
             endpoint: Arc::clone(&self.endpoint),
             id: request.context.call,
+            attached_bytes: attached_bytes(&request),
             input: Input::Unwritten(Box::new(request)),
             started: None,
             attempt: 0,
@@ -125,11 +131,22 @@ impl Model for ProviderModel {
     }
 }
 
+/// Bytes that the attached files take in the body of `request`, as base64.
+fn attached_bytes(request: &ModelRequest) -> usize {
+    let files = request.messages.iter().flat_map(|message| match message {
+        Message::User { files, .. } => files.as_slice(),
+        Message::Assistant { .. } | Message::ToolResult { .. } => &[],
+    });
+    files.map(|file| file.bytes.len().div_ceil(3).saturating_mul(4)).sum()
+}
+
 /// One call under way.
 struct Call {
     endpoint: Arc<Endpoint>,
     id: CallId,
     input: Input,
+    /// How much of the body the files take that go with the task.
+    attached_bytes: usize,
     /// When it began, moved on by the time that it has waited for its turn under a rate limit.
     started: Option<Instant>,
     /// Requests sent so far.
@@ -215,12 +232,23 @@ impl Call {
             let event = match reply {
                 Ok(reply) => {
                     self.settle(Verdict::Works, Some(reply.usage.total()));
-                    ModelEvent::Finished(Box::new(reply))
+                    ModelEvent::Finished(Box::new(self.with_files(reply).await))
                 }
                 Err(failure) => self.failed(failure),
             };
             self.told.push_back(event);
         }
+    }
+
+    /// The reply with the files that its service keeps for it, as far as they can be had.
+    async fn with_files(&mut self, mut reply: Reply) -> Reply {
+        let fetched = fetched::fetch(&self.endpoint, self.id, &reply.items, self.deadline()).await;
+        reply.items.extend(fetched.items);
+        if let Some(problem) = fetched.problem {
+            let report = self.report(ServiceReport::FilesLeft { count: fetched.left, problem });
+            self.told.push_back(report);
+        }
+        reply
     }
 
     /// Until when requests may be sent and answers read.
@@ -308,6 +336,8 @@ impl Call {
         let call = self.id;
         let sent_at = Instant::now();
         let request_bytes = usage::text_bytes(&body);
+        // Without them, would it be less than half as long?
+        let is_mostly_files = self.attached_bytes > body.len() / 2;
         let request = endpoint
             .client
             .post(endpoint.url.clone())
@@ -316,13 +346,23 @@ impl Call {
             .body(body)
             .send();
         let idle = endpoint.policy.idle_timeout;
-        let response = match timeout_at(sent_at + idle, request).await {
+        let first_idle = endpoint.policy.before_the_first_piece();
+        let response = match timeout_at(sent_at + first_idle, request).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(endpoint.witness.transport(&error)),
-            Err(_) => return Err(endpoint.witness.idle(idle)),
+            Err(_) => return Err(endpoint.witness.idle(first_idle)),
         };
-        let start = reading::Start { call, sent_at, request_bytes, idle };
-        Reading::open(response, start, endpoint).await
+        let is_too_large = response.status() == StatusCode::PAYLOAD_TOO_LARGE;
+        let start = reading::Start { call, sent_at, request_bytes, idle, first_idle };
+        let opened = Reading::open(response, start, endpoint).await;
+        opened.map_err(|mut failure| {
+            // A shorter conversation would not help.
+            if is_too_large && is_mostly_files {
+                failure.kind = FailureKind::Rejected;
+                failure.message.push_str(FILES_TOO_LARGE);
+            }
+            failure
+        })
     }
 
     fn late(&self) -> Failure {

@@ -6,6 +6,7 @@ mod decoder;
 mod event;
 mod output;
 mod settings;
+mod stored_files;
 
 pub(crate) use self::codec::ResponsesCodec;
 

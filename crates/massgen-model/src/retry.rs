@@ -20,6 +20,8 @@ pub struct RetryPolicy {
     pub deadline: Duration,
     /// Longest silence of a server: before its answer begins, and between two pieces of it.
     pub idle_timeout: Duration,
+    /// Whether it holds before the answer begins, too.
+    pub first_silence: FirstSilence,
     /// Wait after the first failure, before the part that is left to chance.
     pub first_delay: Duration,
     /// Each further wait in percent of the one before; from 100.
@@ -38,6 +40,7 @@ impl Default for RetryPolicy {
             attempts: 5,
             deadline: Duration::from_mins(10),
             idle_timeout: Duration::from_mins(2),
+            first_silence: FirstSilence::Bounded,
             first_delay: Duration::from_millis(500),
             growth_percent: 200,
             jitter_percent: 100,
@@ -45,6 +48,15 @@ impl Default for RetryPolicy {
             max_retry_after: Duration::from_mins(2),
         }
     }
+}
+
+/// What bounds the silence of a server before the first piece of its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstSilence {
+    /// The same as between two pieces: services keep their connections busy.
+    Bounded,
+    /// The deadline of the call alone: a server of one's own reads a long prompt for minutes and says nothing meanwhile.
+    UntilDeadline,
 }
 
 /// Why one request of a call gave no reply.
@@ -127,11 +139,24 @@ impl RetryPolicy {
             policy.growth_percent = backoff.growth_percent;
             policy.jitter_percent = backoff.jitter_percent;
             policy.max_delay = backoff.max_delay;
+            let granted = pacing.breaker.as_ref().map_or(Duration::MAX, |breaker| breaker.max_retry_after);
+            policy.max_retry_after = granted.min(backoff.max_delay);
         }
         if let Some(deadline) = pacing.deadline {
             policy.deadline = deadline;
         }
+        if let Some(idle_timeout) = pacing.idle_timeout {
+            policy.idle_timeout = idle_timeout;
+        }
         policy
+    }
+
+    /// Longest silence before the first piece of an answer.
+    pub(crate) fn before_the_first_piece(&self) -> Duration {
+        match self.first_silence {
+            FirstSilence::Bounded => self.idle_timeout,
+            FirstSilence::UntilDeadline => self.idle_timeout.max(self.deadline),
+        }
     }
 
     /// What to do after the `attempt`-th request (from 1) failed, `elapsed` after the call began. `seed` takes the

@@ -91,6 +91,22 @@ fn the_configuration_of_a_service_changes_the_standard_policy() {
     let policy = RetryPolicy::paced(&Pacing { backoff: Some(backoff), ..Pacing::default() });
     let waits: Vec<_> = (1..=3).map(|attempt| policy.backoff(attempt, 7).as_secs()).collect();
     assert_eq!((policy.attempts, waits), (2, vec![2, 6, 10]));
+    let asks = |seconds| Failure {
+        retry_after: Some(SECOND * seconds),
+        ..Failure::new(FailureKind::RateLimited, "x")
+    };
+    let decide = |seconds| policy.decide(1, Duration::ZERO, &asks(seconds), 7);
+    assert_eq!(decide(10), Decision::Retry { delay: SECOND * 10 });
+    assert_eq!(
+        decide(11),
+        Decision::GiveUp(GiveUp::WaitTooLong),
+        "the longest wait bounds those that are asked for"
+    );
+    let breaker = BreakerSettings { max_retry_after: SECOND * 5, ..BreakerSettings::default() };
+    let both = Pacing { breaker: Some(breaker), backoff: Some(backoff), ..Pacing::default() };
+    assert_eq!(RetryPolicy::paced(&both).max_retry_after, SECOND * 5);
     let policy = RetryPolicy::paced(&Pacing { deadline: Some(SECOND * 3), ..Pacing::default() });
     assert_eq!(policy, RetryPolicy { deadline: SECOND * 3, ..standard });
+    let policy = RetryPolicy::paced(&Pacing { idle_timeout: Some(SECOND * 300), ..Pacing::default() });
+    assert_eq!(policy, RetryPolicy { idle_timeout: SECOND * 300, ..standard });
 }

@@ -30,6 +30,17 @@ const VIDEO_TOKENS: u64 = 30_000;
 /// Bytes of text that are counted as one token.
 const TOKEN_BYTES: u64 = 4;
 
+/// Largest image that services which speak Anthropic Messages take, in bytes of the file. The 5 MiB that they name are
+/// those of its base64, four of which carry three of the file.
+const MESSAGES_IMAGE_BYTES: u64 = 5 * 1024 * 1024 / 4 * 3;
+
+/// Most bytes of files in one request to services which speak Anthropic Messages. A request has at most 32 MB: as base64
+/// these files take 29.3 MB of it, the rest is for the conversation.
+const MESSAGES_FILES_BYTES: u64 = 22_000_000;
+
+/// Most bytes of files in one request to Gemini. A request has at most 20 MB, and four bytes of it carry three of a file.
+const GEMINI_FILES_BYTES: u64 = 15_000_000;
+
 /// A file that goes to the model of an agent with the task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Attachment {
@@ -113,6 +124,14 @@ impl Attachment {
         takes(protocol, host, self.kind, &self.media_type)
     }
 
+    /// Its bytes that go with each request; none when it is at an address.
+    pub fn sent_bytes(&self) -> u64 {
+        match &self.content {
+            AttachmentContent::Address { .. } => 0,
+            AttachmentContent::Blob { bytes, .. } => *bytes,
+        }
+    }
+
     /// About what it costs in a prompt, in tokens. Providers count each in their own way; this is for deciding whether
     /// a conversation still fits, and what a call may cost.
     pub fn prompt_tokens(&self) -> u64 {
@@ -159,6 +178,19 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
+/// A bound in bytes as people say it, exactly: `5 MB`, `3840 KB`, `22000000 bytes`.
+pub fn bound(bytes: u64) -> String {
+    const KB: u64 = 1024;
+    const MB: u64 = KB * KB;
+    if bytes >= MB && bytes.is_multiple_of(MB) {
+        format!("{} MB", bytes / MB)
+    } else if bytes >= KB && bytes.is_multiple_of(KB) {
+        format!("{} KB", bytes / KB)
+    } else {
+        format!("{bytes} bytes")
+    }
+}
+
 /// Whether a document of this type is text.
 pub fn is_text(media_type: &str) -> bool {
     media_type.starts_with("text/") || media_type == "application/json"
@@ -169,10 +201,12 @@ pub fn takes(protocol: Protocol, host: &str, kind: AttachmentKind, media_type: &
     let is_at =
         |domain: &str| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     match (kind, protocol) {
+        (AttachmentKind::Image, Protocol::Gemini) => media_type != GIF,
         (AttachmentKind::Image, _)
         | (AttachmentKind::Audio, Protocol::ChatCompletions | Protocol::Gemini)
-        | (AttachmentKind::Video, Protocol::Gemini)
-        | (AttachmentKind::Document, Protocol::Responses) => true,
+        | (AttachmentKind::Video, Protocol::Gemini) => true,
+        // xAI takes documents only that were uploaded before.
+        (AttachmentKind::Document, Protocol::Responses) => is_text(media_type) || !is_at("x.ai"),
         // OpenAI itself has no part for it; servers with open models do.
         (AttachmentKind::Video, Protocol::ChatCompletions) => {
             !["openai.com", "azure.com"].into_iter().any(is_at)
@@ -205,6 +239,23 @@ pub fn takes_address(protocol: Protocol, kind: AttachmentKind) -> bool {
     }
 }
 
+/// Most bytes of one file of this kind that services which speak `protocol` take, where that is known.
+pub fn most_bytes(protocol: Protocol, kind: AttachmentKind) -> Option<u64> {
+    (protocol == Protocol::Messages && kind == AttachmentKind::Image).then_some(MESSAGES_IMAGE_BYTES)
+}
+
+/// Most bytes of all files in one request that services which speak `protocol` take, where that is known.
+pub fn most_bytes_together(protocol: Protocol) -> Option<u64> {
+    match protocol {
+        Protocol::Messages => Some(MESSAGES_FILES_BYTES),
+        Protocol::Gemini => Some(GEMINI_FILES_BYTES),
+        Protocol::ChatCompletions | Protocol::Responses | Protocol::Ollama => None,
+    }
+}
+
+/// The media type of GIF.
+const GIF: &str = "image/gif";
+
 /// The media type of PDF.
 const PDF: &str = "application/pdf";
 
@@ -226,7 +277,7 @@ impl AttachmentKind {
         const IMAGES: &[FileType] = &[
             of(&["png"], "image/png"),
             of(&["jpg", "jpeg"], "image/jpeg"),
-            of(&["gif"], "image/gif"),
+            of(&["gif"], GIF),
             of(&["webp"], "image/webp"),
         ];
         const AUDIO: &[FileType] = &[of(&["wav"], "audio/wav"), of(&["mp3"], "audio/mp3")];
@@ -363,7 +414,11 @@ mod tests {
         let (image, audio, video, document) =
             (AttachmentKind::Image, AttachmentKind::Audio, AttachmentKind::Video, AttachmentKind::Document);
         assert_eq!(taken("a.png", image, ""), [true; 5]);
+        assert_eq!(taken("a.gif", image, ""), [true, true, true, false, true]);
         assert_eq!(taken("a.csv", document, ""), [true; 5]);
+        assert_eq!(taken("a.csv", document, "api.x.ai"), [true; 5]);
+        assert_eq!(taken("a.pdf", document, "api.x.ai"), [false, false, true, true, false]);
+        assert_eq!(taken("a.docx", document, "notx.ai"), [false, true, false, false, false]);
         assert_eq!(taken("a.mp3", audio, ""), [true, false, false, true, false]);
         assert_eq!(taken("a.mp4", video, "api.example"), [true, false, false, true, false]);
         assert_eq!(taken("a.mp4", video, "api.openai.com"), [false, false, false, true, false]);
@@ -371,6 +426,18 @@ mod tests {
         assert_eq!(taken("a.pdf", document, "openrouter.ai"), [true, true, true, true, false]);
         assert_eq!(taken("a.pdf", document, "notopenrouter.ai"), [false, true, true, true, false]);
         assert_eq!(taken("a.docx", document, "api.openai.com"), [false, true, false, false, false]);
+    }
+
+    #[test]
+    fn a_bound_is_told_as_it_is_and_a_size_roughly() {
+        for (bytes, told, roughly) in [
+            (7, "7 bytes", "7 B"),
+            (3_932_160, "3840 KB", "4 MB"),
+            (5 * 1024 * 1024, "5 MB", "5 MB"),
+            (22_000_000, "22000000 bytes", "21 MB"),
+        ] {
+            assert_eq!((bound(bytes).as_str(), size(bytes).as_str()), (told, roughly));
+        }
     }
 
     #[test]

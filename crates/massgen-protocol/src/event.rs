@@ -100,7 +100,7 @@ pub enum Event {
         #[schemars(with = "u64")]
         delay: Duration,
     },
-    /// A call is held back before a request, or what is known of its service changed.
+    /// A call is held back before a request, what is known of its service changed, or some of what it made stays there.
     ServiceReported {
         /// The call that tells it.
         call: CallId,

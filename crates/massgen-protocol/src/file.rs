@@ -1,7 +1,7 @@
 //! Files that models make: where their bytes stand, how large they are, and what they are called.
 //!
 //! The bytes stay where the provider put them, as base64 inside its own item, so they are kept once and the item goes
-//! back as it came. What a model says about a file (its type, the place of its bytes) is never trusted: a type is
+//! back as it came. What had to be fetched from the provider stands in an item of our own, which goes nowhere. What a model says about a file (its type, the place of its bytes) is never trusted: a type is
 //! reduced to letters that cannot do harm, a place that holds no base64 holds no file, and names are made here.
 
 mod made;
@@ -12,7 +12,7 @@ use std::fmt;
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use self::made::{MadeFiles, NamedFile};
 use crate::limits;
@@ -25,7 +25,7 @@ const UNKNOWN_TYPE: &str = "application/octet-stream";
 const TYPE_BYTES: usize = 100;
 
 /// Ends of names by media type; anything else ends in `bin`.
-const EXTENSIONS: [(&str, &str); 32] = [
+const EXTENSIONS: [(&str, &str); 35] = [
     ("image/png", "png"),
     ("image/jpeg", "jpg"),
     ("image/jpg", "jpg"),
@@ -58,7 +58,13 @@ const EXTENSIONS: [(&str, &str); 32] = [
     ("text/markdown", "md"),
     ("text/html", "html"),
     ("application/xml", "xml"),
+    ("application/vnd.openxmlformats-officedocument.wordprocessingml.document", "docx"),
+    ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "xlsx"),
+    ("application/vnd.openxmlformats-officedocument.presentationml.presentation", "pptx"),
 ];
+
+/// The type of the items that hold what was fetched.
+const FETCHED: &str = "massgen_fetched_file";
 
 /// How every provider writes bytes; whether the padding is there does not matter.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -116,6 +122,19 @@ impl ReplyItem {
         Self { content, provider: Some(provider) }
     }
 
+    /// A file that its provider keeps under `id`, with the bytes that were fetched. `said` is its media type, as far as
+    /// it is known. The item is ours: the provider never sees it.
+    pub fn with_fetched(id: &str, bytes: &[u8], said: Option<&str>) -> Self {
+        let item = json!({"type": FETCHED, "id": id, "data": BASE64.encode(bytes)});
+        Self::with_file(item, "/data", said)
+    }
+
+    /// Whether it is of [`Self::with_fetched`].
+    pub fn is_fetched(&self) -> bool {
+        let kind = self.provider.as_ref().and_then(|item| item.get("type"));
+        kind.and_then(Value::as_str) == Some(FETCHED)
+    }
+
     /// The file that it is, if it is one and its bytes are there.
     pub fn file(&self) -> Option<ReplyFile<'_>> {
         let ItemContent::File { media_type, at } = &self.content else {
@@ -169,6 +188,13 @@ pub fn is_made_name(name: &str) -> bool {
             && number.bytes().all(|byte| byte.is_ascii_digit())
             && (extension == "bin" || EXTENSIONS.iter().any(|(_, known)| *known == extension))
     })
+}
+
+/// The media type of files whose name ends as `name` does, if that is known.
+pub fn media_type_of_name(name: &str) -> Option<&'static str> {
+    let (_, end) = name.rsplit_once('.')?;
+    let known = EXTENSIONS.iter().find(|(_, extension)| extension.eq_ignore_ascii_case(end));
+    known.map(|(media_type, _)| *media_type)
 }
 
 fn kind(media_type: &str) -> &'static str {

@@ -40,6 +40,10 @@ pub const ATTACHMENTS: usize = 64;
 /// Longest text among the files that go with a task: it is put into the prompt whole, as the question is.
 pub const ATTACHED_TEXT_BYTES: u64 = 1024 * 1024;
 
+/// Most bytes of the files that go to one agent with the task: each of its calls sends them all again. As base64 they
+/// are 45 MB long; OpenAI takes 50 MB, and `most_bytes_together` of the attachments names services that take less.
+pub const ATTACHED_BYTES_PER_AGENT: u64 = 32 * 1024 * 1024;
+
 /// Most bytes of all files of one run together; they are held in memory.
 pub const ATTACHED_BYTES: u64 = 512 * 1024 * 1024;
 
@@ -65,6 +69,17 @@ pub const FILE_IN_PROMPT_BYTES: usize = 6_400;
 /// Most files that are written beside one answer; the journal keeps further ones.
 pub const FILES_PER_ANSWER: usize = 64;
 
+/// Most files that are fetched for one reply from where the service keeps what its tools made; further ones stay there.
+pub const FETCHED_FILES: usize = 16;
+
+/// Most bytes of the files that are fetched for one reply. As base64, which they are in a reply, they are as long as
+/// the longest reply.
+pub const FETCHED_BYTES: u64 = 12 * 1024 * 1024;
+
+/// Longest time that the files of one reply are waited for, within the time that the call has left. The reply is complete
+/// and paid by then but not stored yet: a run that is killed meanwhile loses it, so this is short.
+pub const FETCH_TIME: Duration = Duration::from_secs(10);
+
 /// Most tool calls of one reply; further ones are answered with an error.
 pub const TOOL_CALLS_PER_REPLY: usize = 64;
 
@@ -84,6 +99,11 @@ pub const COMPACTION_SHARE_PER_MILLE: u64 = 800;
 
 /// Turns with tool results at the end of a conversation that keep them when older results are left out.
 pub const RESULT_TURNS_KEPT: usize = 2;
+
+/// How often in a row an agent begins afresh because its conversation fills the context window and nothing else helps.
+/// An answer or a vote that counts ends the row. Each time costs calls: without an end, a model that always fills its
+/// window would cost without end.
+pub const FRESH_STARTS: u32 = 2;
 
 /// How often one execution goes on after the provider paused it.
 pub const PAUSES_PER_EXECUTION: u32 = 16;

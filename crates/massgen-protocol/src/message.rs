@@ -190,9 +190,9 @@ impl Reply {
     }
 
     /// Bytes of text, reasoning and tool arguments: what the reply adds to a prompt, roughly. A file counts as
-    /// [`limits::FILE_IN_PROMPT_BYTES`], however large it is.
+    /// [`limits::FILE_IN_PROMPT_BYTES`], however large it is; one that was fetched is in no prompt.
     pub fn bytes(&self) -> usize {
-        self.items.iter().map(|item| item.content.bytes()).sum()
+        self.items.iter().filter(|item| !item.is_fetched()).map(|item| item.content.bytes()).sum()
     }
 }
 

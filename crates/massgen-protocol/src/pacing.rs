@@ -27,6 +27,10 @@ pub struct Pacing {
     #[serde(with = "optional_millis", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<u64>")]
     pub deadline: Option<Duration>,
+    /// Longest silence of the service (`idle_timeout_seconds`); `None`: as for every service.
+    #[serde(with = "optional_millis", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<u64>")]
+    pub idle_timeout: Option<Duration>,
 }
 
 impl Pacing {
@@ -104,7 +108,7 @@ pub struct BackoffSettings {
     pub first_delay: Duration,
     /// Each further wait in percent of the one before; from 100.
     pub growth_percent: u32,
-    /// Longest wait, one that the service asks for included.
+    /// Longest wait, one that the service asks for included: a call to a service that asks for more fails.
     #[serde(with = "millis")]
     #[schemars(with = "u64")]
     pub max_delay: Duration,
@@ -143,6 +147,13 @@ pub enum ServiceReport {
     },
     /// The service answers again; calls go on.
     Restored,
+    /// Files that a tool of the service made could not be fetched and are only named in the reply.
+    FilesLeft {
+        /// How many.
+        count: u32,
+        /// Why the first of them could not, as the end of a sentence that begins with it.
+        problem: String,
+    },
 }
 
 /// Limits of a rate.
@@ -185,6 +196,12 @@ impl ServiceReport {
             }
             Self::Held { wait } => format!("waits{}: calls to {service} have stopped", at_least(*wait)),
             Self::Restored => format!("{service} answers again, calls go on"),
+            Self::FilesLeft { count: 1, problem } => {
+                format!("a file that was made by code stays with {service}: it {problem}")
+            }
+            Self::FilesLeft { count, problem } => {
+                format!("{count} files that were made by code stay with {service}: the first {problem}")
+            }
         }
     }
 }
@@ -246,6 +263,8 @@ mod tests {
             ServiceReport::Held { wait: seconds(59) },
             ServiceReport::Held { wait: seconds(0) },
             ServiceReport::Restored,
+            ServiceReport::FilesLeft { count: 1, problem: "is empty".to_owned() },
+            ServiceReport::FilesLeft { count: 3, problem: "is empty".to_owned() },
         ]
         .iter()
         .map(|report| report.line("gpt-5 at api.test"))
@@ -261,6 +280,8 @@ mod tests {
                 "waits 59 s or longer: calls to gpt-5 at api.test have stopped",
                 "waits: calls to gpt-5 at api.test have stopped, one tries it now",
                 "gpt-5 at api.test answers again, calls go on",
+                "a file that was made by code stays with gpt-5 at api.test: it is empty",
+                "3 files that were made by code stay with gpt-5 at api.test: the first is empty",
             ]
         );
     }

@@ -32,6 +32,10 @@ use self::log::{Log, Ticket};
 /// The header by which clients name the call that a request belongs to.
 pub const CALL_HEADER: &str = "x-massgen-call";
 
+/// End of the paths at which files are asked for. The script answers them with [`ScriptedReply::Raw`] and
+/// [`ScriptedReply::Refuse`].
+const FILE: &str = "/content";
+
 /// Ends of the paths that are answered. Those of other protocols than chat completions are for replies that are written
 /// out: [`ScriptedReply::Raw`] and [`ScriptedReply::Refuse`].
 const ENDPOINTS: [&str; 5] =
@@ -159,11 +163,13 @@ async fn answer(
     if method == Method::GET && uri.path().ends_with("/models") {
         return respond(StatusCode::OK, &[], "application/json", r#"{"object":"list","data":[]}"#.into());
     }
-    if method != Method::POST || !ENDPOINTS.iter().any(|end| uri.path().ends_with(end)) {
+    let is_file = method == Method::GET && uri.path().ends_with(FILE);
+    let is_call = method == Method::POST && ENDPOINTS.iter().any(|end| uri.path().ends_with(end));
+    if !is_file && !is_call {
         let body = r#"{"error":{"message":"no such endpoint","type":"invalid_request_error"}}"#;
         return respond(StatusCode::NOT_FOUND, &[], "application/json", body.into());
     }
-    let (request, mut ticket) = shared.log.enter(client, headers, body);
+    let (request, mut ticket) = shared.log.enter(client, uri.path(), headers, body);
     let reply = (shared.script)(&request);
     let streamed = request.wants_stream();
     let model = request.model();

@@ -38,7 +38,9 @@ pub fn weight(event: &Event) -> Weight {
             CallOutcome::Replied { .. } | CallOutcome::Cancelled { .. } => Weight::Silent,
         },
         Event::ServiceReported { report, .. } => match report {
-            ServiceReport::Stopped { .. } | ServiceReport::Restored => Weight::Milestone,
+            ServiceReport::Stopped { .. } | ServiceReport::Restored | ServiceReport::FilesLeft { .. } => {
+                Weight::Milestone
+            }
             ServiceReport::Limited { .. } | ServiceReport::Held { .. } => Weight::Step,
         },
         Event::PromptExtended { turn, .. } => match turn {
@@ -180,7 +182,9 @@ fn describe(view: &RunView, event: &Event) -> Option<Said> {
             let look = match report {
                 ServiceReport::Restored => Look::GREEN,
                 ServiceReport::Limited { .. } => Look::PLAIN,
-                ServiceReport::Stopped { .. } | ServiceReport::Held { .. } => Look::YELLOW,
+                ServiceReport::Stopped { .. }
+                | ServiceReport::Held { .. }
+                | ServiceReport::FilesLeft { .. } => Look::YELLOW,
             };
             said(report.line(&clean_line(service)), look)
         }

@@ -110,7 +110,7 @@ impl<'a> Asking<'a> {
         }
         let secrets = match &self.arguments.replay {
             Some(_) => Secrets::default(),
-            None => self.reach.secrets(&setup.spec, environment).await?,
+            None => self.reach.secrets(&setup.spec.agents, environment).await?,
         };
         let literal = std::mem::take(&mut setup.literal_secrets).into_iter();
         let redactor = environment.redactor(literal.chain(secrets.values()));

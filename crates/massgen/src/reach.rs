@@ -6,7 +6,7 @@ use std::path::Path;
 
 use massgen_config::variable_names_a_secret;
 use massgen_model::{HttpClient, variables_in};
-use massgen_protocol::spec::{AgentSpec, BackendSpec, KeyCommand, RunSpec};
+use massgen_protocol::spec::{AgentSpec, BackendSpec, KeyCommand};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::environment::{Environment, read_bytes};
@@ -65,18 +65,18 @@ impl Reach {
         &self.http
     }
 
-    /// The secrets of the agents of `spec`: those that their key commands print, each run once for this process, and
+    /// The secrets of `agents`: those that their key commands print, each run once for this process, and
     /// those in their headers.
     ///
     /// # Errors
     /// A command gives no key.
     pub(crate) async fn secrets(
         &mut self,
-        spec: &RunSpec,
+        agents: &[AgentSpec],
         environment: &Environment,
     ) -> Result<Secrets, Failure> {
         let mut secrets = Secrets::default();
-        for agent in &spec.agents {
+        for agent in agents {
             for service in agent.backends().filter_map(BackendSpec::service) {
                 if let (Some(command), Some(variable)) = (&service.key_command, service.key_variables.first())
                 {
@@ -152,7 +152,7 @@ mod tests {
         let spec = spec.unwrap().draft.finish().unwrap();
         let mut reach = Reach::of(&environment).unwrap();
         for _ in 0..2 {
-            let secrets = reach.secrets(&spec, &environment).await.unwrap();
+            let secrets = reach.secrets(&spec.agents, &environment).await.unwrap();
             let keys = ["MASSGEN_AGENT_1_KEY", "MASSGEN_AGENT_2_KEY"]
                 .map(|name| (name.to_owned(), "sk-1".to_owned()));
             assert_eq!(secrets.keys, keys);

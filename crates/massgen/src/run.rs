@@ -137,7 +137,7 @@ async fn resume(
     let secrets = if is_over || arguments.replay.is_some() {
         Secrets::default()
     } else {
-        reach.secrets(state.spec(), environment).await?
+        reach.secrets(&state.spec().agents, environment).await?
     };
     let redactor = environment.redactor(secrets.values());
     let keys = environment.keys(secrets.keys);

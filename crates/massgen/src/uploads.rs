@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::iter;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,8 +13,8 @@ use massgen_journal::{SqliteJournal, blob_name, load_bytes};
 use massgen_model::HttpClient;
 use massgen_model::download::{DownloadError, PATIENCE};
 use massgen_ports::JournalError;
-use massgen_protocol::attachment::{is_text, size};
-use massgen_protocol::spec::RunSpec;
+use massgen_protocol::attachment::{bound, is_text, most_bytes, most_bytes_together, size};
+use massgen_protocol::spec::{AgentSpec, RunSpec};
 use massgen_protocol::{AgentId, AttachedFile, Attachment, AttachmentContent, AttachmentKind, limits};
 
 use crate::failure::Failure;
@@ -68,6 +69,10 @@ pub(crate) async fn read(
                 let attachment =
                     Attachment { name: upload.name.clone(), media_type, kind: upload.kind, content };
                 if let Some(agent) = spec.agents.iter_mut().find(|agent| agent.id == upload.agent) {
+                    if let Some(refusal) = unfit(agent, &attachment) {
+                        refused.push((entry, refusal));
+                        continue;
+                    }
                     agent.attachments.push(attachment.clone());
                 }
                 let file = Arc::new(AttachedFile { attachment, bytes });
@@ -226,13 +231,117 @@ fn too_large(upload: &Upload, most: u64) -> Refusal {
     larger(upload, most, if is_text { WHOLE } else { "make it smaller, or set `media_max_file_size_mb`" })
 }
 
+/// Why `agent`, or a model of it, cannot be sent `file` beside the files that the agent has, if so.
+fn unfit(agent: &AgentSpec, file: &Attachment) -> Option<Refusal> {
+    let too_large = |most: u64, hint: String| Refusal {
+        message: format!("the file `{}` is larger than {}", file.name, bound(most)),
+        hint,
+    };
+    let one_too_many =
+        |hint: String| Refusal { message: format!("the file `{}` is one too many", file.name), hint };
+    // One file that is too large for all of the room is not one too many.
+    let crowded = |bytes: u64, most: u64, hint: String| {
+        if bytes <= most {
+            None
+        } else if file.sent_bytes() > most {
+            Some(too_large(most, hint))
+        } else {
+            Some(one_too_many(hint))
+        }
+    };
+    let models = iter::once(&agent.backend).chain(&agent.fallback);
+    let mut services = models.filter_map(|model| Some((&model.kind, model.service()?.protocol)));
+    let by_service = services.find_map(|(kind, protocol)| {
+        if let Some(most) = most_bytes(protocol, file.kind).filter(|most| file.sent_bytes() > *most) {
+            let hint = format!("the type `{kind}` takes no larger {}; make it smaller", file.kind);
+            return Some(too_large(most, hint));
+        }
+        // The host does not matter for what is taken by those that have a limit.
+        let sent = agent.attachments.iter().chain([file]).filter(|file| file.is_taken_by(protocol, ""));
+        let sent: u64 = sent.map(Attachment::sent_bytes).sum();
+        let most = most_bytes_together(protocol)?;
+        let hint = format!("the type `{kind}` takes files of {} together; leave some out", bound(most));
+        crowded(sent, most, hint)
+    });
+    by_service.or_else(|| {
+        let all: u64 = agent.attachments.iter().chain([file]).map(Attachment::sent_bytes).sum();
+        let most = limits::ATTACHED_BYTES_PER_AGENT;
+        let hint = format!("the files of one agent together are at most {}; leave some out", size(most));
+        crowded(all, most, hint)
+    })
+}
+
 fn larger(upload: &Upload, most: u64, hint: &str) -> Refusal {
     Refusal {
-        message: format!("the file `{}` is larger than {}", upload.name, size(most)),
+        message: format!("the file `{}` is larger than {}", upload.name, bound(most)),
         hint: hint.to_owned(),
     }
 }
 
 fn length(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use massgen_protocol::spec::{BackendSpec, Protocol, Service, VotingSensitivity, Wire};
+
+    use super::*;
+
+    fn agent(protocol: Protocol, attachments: Vec<Attachment>) -> AgentSpec {
+        let service = Service { protocol, ..Service::chat_completions("http://h.test/v1", Vec::new()) };
+        AgentSpec {
+            id: AgentId::new("a").unwrap(),
+            backend: BackendSpec {
+                kind: "kind".to_owned(),
+                wire: Wire::Service(service),
+                model: "m".to_owned(),
+                max_output_tokens: None,
+                context_window: None,
+                price: None,
+                parameters: BTreeMap::new(),
+                output_schema: None,
+            },
+            system_message: None,
+            voting_sensitivity: VotingSensitivity::Lenient,
+            fallback: Vec::new(),
+            attachments,
+        }
+    }
+
+    fn image(bytes: u64) -> Attachment {
+        Attachment {
+            name: "a.png".to_owned(),
+            media_type: "image/png".to_owned(),
+            kind: AttachmentKind::Image,
+            content: AttachmentContent::Blob { hash: String::new(), bytes },
+        }
+    }
+
+    #[test]
+    fn files_just_as_large_as_a_service_and_an_agent_may_have_are_sent_and_no_larger_ones() {
+        let half = limits::ATTACHED_BYTES_PER_AGENT / 2;
+        for (protocol, others, bytes) in [
+            (Protocol::Messages, vec![], 3_932_160),
+            (Protocol::Messages, vec![image(21_999_000)], 1_000),
+            (Protocol::Gemini, vec![], 15_000_000),
+            (Protocol::Gemini, vec![image(14_999_000)], 1_000),
+            (Protocol::ChatCompletions, vec![image(half)], half),
+        ] {
+            let agent = agent(protocol, others);
+            let refusal = |bytes| unfit(&agent, &image(bytes)).map(|refusal| refusal.message);
+            assert_eq!(refusal(bytes), None, "{protocol:?}");
+            assert!(refusal(bytes + 1).is_some(), "{protocol:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_service_reads_at_an_address_takes_no_room() {
+        let content = AttachmentContent::Address { url: "https://example.org/a.png".to_owned() };
+        let at_address = Attachment { content, ..image(0) };
+        let full = agent(Protocol::ChatCompletions, vec![image(limits::ATTACHED_BYTES_PER_AGENT)]);
+        assert!(unfit(&full, &at_address).is_none() && unfit(&full, &image(1)).is_some());
+    }
 }

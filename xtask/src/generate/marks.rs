@@ -160,6 +160,8 @@ const OLLAMA_READS: &str = "crates/massgen-model/src/ollama/decoder_tests.rs";
 const OLLAMA_WRITES: &str = "crates/massgen-model/src/ollama/codec_tests.rs";
 const OLLAMA_TALKS: &str = "crates/massgen-model/tests/it/ollama.rs";
 const FAILURES: &str = "crates/massgen-model/src/provider/failure_tests.rs";
+const CODE_FILES: Proof =
+    test("crates/massgen-model/tests/it/code_files.rs", "files_are_fetched_once_with_the_key_of_the_call");
 const FILES: Proof = test(
     "crates/massgen-model/src/provider/files_tests.rs",
     "each_protocol_gets_the_parts_that_it_has_and_a_line_for_the_others",
@@ -282,10 +284,10 @@ pub(super) const PROTOCOLS: &[(Protocol, &[(Behaviour, Mark)])] = &[
             (ImagesIn, Verified(&[FILES])),
             (
                 FilesOut,
-                Verified(&[test(
-                    RESPONSES_READ,
-                    "a_stream_with_a_picture_gives_the_same_reply_wherever_it_is_cut",
-                )]),
+                Verified(&[
+                    test(RESPONSES_READ, "a_stream_with_a_picture_gives_the_same_reply_wherever_it_is_cut"),
+                    CODE_FILES,
+                ]),
             ),
             (
                 Structured,
@@ -337,7 +339,7 @@ pub(super) const PROTOCOLS: &[(Protocol, &[(Behaviour, Mark)])] = &[
                 ]),
             ),
             (ImagesIn, Verified(&[FILES])),
-            (FilesOut, NotOffered),
+            (FilesOut, Verified(&[CODE_FILES])),
             (
                 Structured,
                 Verified(&[test(FORMS, "messages_has_the_form_beside_the_effort_and_calls_no_tool")]),
@@ -473,6 +475,11 @@ pub(super) const SINGLE: &[(&str, &str, Mark)] = &[
         "the address of a deployment, its version and the header `api-key`",
         Verified(&[test(SERVICES, "a_deployment_of_azure_has_its_address_and_its_version")]),
     ),
+    (
+        "azure_openai",
+        "the name of the bound on the output, by the deployment",
+        Verified(&[test(CHAT_WRITES, "a_reasoning_deployment_of_azure_gets_the_bound_that_it_takes")]),
+    ),
     ("azure_openai", "Provider tools", NotOffered),
     (
         "bedrock",
@@ -523,6 +530,11 @@ pub(super) const SINGLE: &[(&str, &str, Mark)] = &[
         Verified(&[test(CHAT_READS, "usage_is_found_in_each_of_its_places_or_estimated")]),
     ),
     (
+        "mistral",
+        "thinking in parts of the content goes back so",
+        Verified(&[test(CHAT_READS, "thinking_in_parts_goes_back_in_a_part")]),
+    ),
+    (
         "moonshot",
         "the usage in the choice, and its counter of cached tokens",
         Verified(&[
@@ -547,6 +559,11 @@ pub(super) const SINGLE: &[(&str, &str, Mark)] = &[
         "openrouter",
         "`reasoning_details` go back",
         Verified(&[test(CHAT_READS, "reasoning_under_several_names_is_taken_once_and_its_form_is_kept")]),
+    ),
+    (
+        "openrouter",
+        "marks for the cache of Claude and Qwen",
+        Verified(&[test(CHAT_WRITES, "models_behind_openrouter_that_want_marks_for_their_cache_get_them")]),
     ),
     (
         "openrouter",

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::passthrough;
+use crate::parameters;
 use crate::registry::{Effect, Key, SECTIONS};
 
 /// What of the schema is shown.
@@ -87,7 +87,7 @@ fn entry(out: &mut String, key: &Key, view: SchemaView<'_>) {
 /// The names that go to the provider of `kind` as they are.
 fn free_names(out: &mut String, kind: &str, width: usize) {
     let names: Vec<_> =
-        passthrough::all_names().into_iter().filter(|name| passthrough::accepts(kind, name)).collect();
+        parameters::all_names().into_iter().filter(|name| parameters::accepts(kind, name)).collect();
     if names.is_empty() {
         return;
     }

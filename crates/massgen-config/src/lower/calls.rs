@@ -126,6 +126,7 @@ impl Lower<'_> {
             rate: self.rate_of(node, path, (&kind, &model), rates),
             backoff: (kind == "gemini").then(|| backoff(node)),
             deadline: seconds(node.get("call_timeout_seconds")),
+            idle_timeout: seconds(node.get("idle_timeout_seconds")),
         };
         service.key_command = self.key_command(node, path);
         service.headers = self.headers(node, path);

@@ -1,4 +1,4 @@
-//! The parameters of the calls of a backend: what each protocol takes, and under which name.
+//! The parameters of the calls of a backend, as its request has them. Which there are, [`crate::parameters`] says.
 
 use std::collections::BTreeMap;
 
@@ -12,84 +12,10 @@ use crate::check::join;
 use crate::endpoint::Endpoint;
 use crate::finding::Finding;
 use crate::node::{Entry, Node, Value};
-use crate::{passthrough, secrets};
+use crate::{parameters, secrets};
 
 /// Parameters by their names in the request, or in what the adapter of the protocol reads.
 pub(super) type Parameters = BTreeMap<String, Json>;
-
-/// A key of a configuration and its name in a protocol.
-type Names = &'static [(&'static str, &'static str)];
-
-/// Chat Completions.
-const CHAT: Names = &[
-    ("temperature", "temperature"),
-    ("top_p", "top_p"),
-    ("top_k", "top_k"),
-    ("min_p", "min_p"),
-    ("seed", "seed"),
-    ("stop", "stop"),
-    ("presence_penalty", "presence_penalty"),
-    ("frequency_penalty", "frequency_penalty"),
-    ("repetition_penalty", "repetition_penalty"),
-    ("logit_bias", "logit_bias"),
-    ("parallel_tool_calls", "parallel_tool_calls"),
-    ("reasoning_effort", "reasoning_effort"),
-    ("verbosity", "verbosity"),
-    ("service_tier", "service_tier"),
-    ("chat_template_kwargs", "chat_template_kwargs"),
-    ("separate_reasoning", "separate_reasoning"),
-];
-
-/// Responses.
-const RESPONSES: Names = &[
-    ("temperature", "temperature"),
-    ("top_p", "top_p"),
-    ("parallel_tool_calls", "parallel_tool_calls"),
-    ("service_tier", "service_tier"),
-];
-
-/// Anthropic Messages.
-const MESSAGES: Names = &[
-    ("temperature", "temperature"),
-    ("top_p", "top_p"),
-    ("top_k", "top_k"),
-    ("stop", "stop_sequences"),
-    ("service_tier", "service_tier"),
-    ("thinking", "thinking"),
-    ("betas", "betas"),
-    ("enable_strict_tool_use", "enable_strict_tool_use"),
-    ("disable_parallel_tool_use", "disable_parallel_tool_use"),
-];
-
-/// Gemini. The adapter knows where each belongs.
-const GEMINI: Names = &[
-    ("temperature", "temperature"),
-    ("top_p", "top_p"),
-    ("top_k", "top_k"),
-    ("seed", "seed"),
-    ("stop", "stop_sequences"),
-    ("presence_penalty", "presence_penalty"),
-    ("frequency_penalty", "frequency_penalty"),
-    ("thinking", "thinking"),
-    ("thinking_config", "thinking_config"),
-    ("include_thoughts", "include_thoughts"),
-    ("function_calling_mode", "function_calling_mode"),
-    ("safety_settings", "safety_settings"),
-];
-
-/// Ollama. The adapter puts options of the model where they belong.
-const OLLAMA: Names = &[
-    ("temperature", "temperature"),
-    ("top_p", "top_p"),
-    ("top_k", "top_k"),
-    ("min_p", "min_p"),
-    ("seed", "seed"),
-    ("stop", "stop"),
-    ("presence_penalty", "presence_penalty"),
-    ("frequency_penalty", "frequency_penalty"),
-    ("repetition_penalty", "repeat_penalty"),
-    ("reasoning_effort", "think"),
-];
 
 /// Fields of a request, of whatever protocol, that massgen sets itself.
 const OWN_FIELDS: &[&str] = &[
@@ -115,25 +41,15 @@ const OWN_FIELDS: &[&str] = &[
 const BOUNDS: &[&str] =
     &["max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens", "num_predict"];
 
-fn names_of(protocol: Protocol) -> Names {
-    match protocol {
-        Protocol::ChatCompletions => CHAT,
-        Protocol::Responses => RESPONSES,
-        Protocol::Messages => MESSAGES,
-        Protocol::Gemini => GEMINI,
-        Protocol::Ollama => OLLAMA,
-    }
-}
-
 impl Lower<'_> {
     /// All parameters of the backend. `endpoint` is where they go, when that is known.
     pub(super) fn parameters(&mut self, draft: &Draft<'_>, endpoint: Option<&Endpoint>) -> Parameters {
         let mut parameters = Parameters::new();
         let protocol = draft.kind.protocol;
-        for (key, name) in names_of(protocol) {
+        for (key, name) in parameters::names(protocol) {
             if let Some(entry) = draft.node.entry(key).filter(|entry| entry.node.value != Value::Null) {
                 self.refuse_secrets(entry, &draft.at(key));
-                parameters.insert((*name).to_owned(), entry.node.to_json());
+                parameters.insert(name.to_owned(), entry.node.to_json());
             }
         }
         self.free_parameters(draft, &mut parameters);
@@ -165,7 +81,7 @@ impl Lower<'_> {
     pub(super) fn free_parameters(&mut self, draft: &Draft<'_>, parameters: &mut Parameters) {
         let node = draft.node;
         for entry in node.entries().unwrap_or_default() {
-            let is_free = passthrough::accepts(&draft.kind.name, &entry.key);
+            let is_free = parameters::accepts(&draft.kind.name, &entry.key);
             if is_free && entry.node.value != Value::Null {
                 self.refuse_secrets(entry, &draft.at(&entry.key));
                 parameters.insert(entry.key.clone(), entry.node.to_json());

@@ -191,7 +191,7 @@ impl Lower<'_> {
     /// Whether the agent's own model can be sent the file. What models that take its place cannot be sent is told.
     fn is_taken(&mut self, named: &Named<'_>, media_type: Option<&str>, receiver: &Receiver<'_>) -> bool {
         let what = match named.kind {
-            AttachmentKind::Image => "images",
+            AttachmentKind::Image => "images of this kind",
             AttachmentKind::Audio => "audio",
             AttachmentKind::Video => "video",
             AttachmentKind::Document => "documents of this kind",

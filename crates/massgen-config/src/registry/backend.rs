@@ -94,6 +94,8 @@ pub(crate) const KEYS: &[Key] = table! {
     "agents[].backend.enable_rate_limit": Shape::Bool, "what `rate_limits` names", "false", Active;
     /// Time of a call with its repeats, without waits for a rate limit; no request is sent after it.
     "agents[].backend.call_timeout_seconds": SECONDS, "600", "120", Active;
+    /// Longest silence of a service. A server of your own may be silent for the whole call before its reply begins.
+    "agents[].backend.idle_timeout_seconds": SECONDS, "120", "300", Active;
     /// Whether calls to a service stop for a while, for all agents, after repeated failures.
     "agents[].backend.llm_circuit_breaker_enabled": Shape::Bool, "false", "true", Active;
     /// Failures in a row before calls stop.

@@ -68,6 +68,16 @@ fn a_call_may_be_given_less_or_more_time() {
 }
 
 #[test]
+fn a_service_may_be_silent_for_as_long_as_its_key_says() {
+    let (service_of, told) = service("idle_timeout_seconds: 300");
+    assert_eq!(service_of.pacing.idle_timeout, Some(Duration::from_mins(5)));
+    assert!(told.is_empty(), "{told:?}");
+    assert_eq!(service("temperature: 1").0.pacing.idle_timeout, None);
+    let told = refused("agent: {id: a, backend: {type: openai, model: gpt-x, idle_timeout_seconds: 0}}");
+    assert!(told.iter().any(|line| line.contains("0.001")), "{told:?}");
+}
+
+#[test]
 fn calls_of_gemini_are_repeated_as_its_keys_say() {
     let backoff = |keys: &str| {
         let text = format!("agent: {{id: a, backend: {{type: gemini{keys}}}}}");

@@ -146,3 +146,23 @@ fn a_file_that_waits_for_a_variable_is_judged_as_it_stands() {
     let findings = validate(&Source::new("config.yaml", text), Backends::built_in());
     assert_eq!(told(&findings), ["2 notice: `file` is no document that can be sent"]);
 }
+
+#[test]
+fn what_a_service_does_not_take_is_an_error_that_names_types_that_do() {
+    let refused = |kind: &str, entry: &str| {
+        let text = format!("agent: {{id: a, backend: {{type: {kind}, model: m, upload_files: [{entry}]}}}}");
+        told(&load_text(&text).unwrap_err())
+    };
+    assert_eq!(
+        refused("gemini", "{image_path: a.gif}"),
+        ["1 error: the type `gemini` cannot be sent images of this kind"]
+    );
+    for document in ["a.pdf", "a.docx"] {
+        assert_eq!(
+            refused("grok", &format!("{{file_path: {document}}}")),
+            ["1 error: the type `grok` cannot be sent documents of this kind"]
+        );
+    }
+    let (text, _) = uploads("type: grok, model: m, upload_files: [{file_path: a.csv}]", "");
+    assert_eq!(text.len(), 1);
+}

@@ -104,6 +104,42 @@ fn a_full_window_costs_old_tool_results_first_and_the_conversation_then() {
 }
 
 #[test]
+fn a_reply_that_filled_the_window_is_answered_before_the_next_one_once_results_are_left_out() {
+    let history = History::start(spec(&["a", "b"])).play("a~r1 a. a~r2 a. a~r3 a. a^full=hal");
+    let compacted = history.count(|event| matches!(event, Event::ConversationCompacted { .. }));
+    assert_eq!((compacted, degraded(&history).len()), (1, 0));
+    let Some(Turn::Update(news)) = first(&history).conversation().last() else {
+        panic!("no request ends with a reply: {:?}", first(&history).conversation().last());
+    };
+    assert_eq!(news.directive, Some(Directive::Act { attempts_left: 2, cause: Shortfall::CutShort }));
+    assert!(history.play("a=x").summary().starts_with("a answered 1"));
+}
+
+#[test]
+fn an_agent_whose_window_is_full_again_and_again_is_out() {
+    // Each turn leads to a call that costs: the window is full in the middle of a reply, or before it.
+    for full in ["a^full=hal", "a~r1 a. a!overflow"] {
+        let again = format!("{full} ").repeat(limits::FRESH_STARTS as usize);
+        let history = History::start(spec(&["a", "b"])).play(&again);
+        assert!(history.summary().starts_with("a working 0"), "{full}: {}", history.summary());
+        let history = history.play(full);
+        assert!(history.summary().starts_with("a out(model_failed) 0"), "{full}: {}", history.summary());
+        let afresh = history.count(|event| matches!(event, Event::ExecutionStarted { execution: 2.., .. }));
+        assert_eq!(afresh, limits::FRESH_STARTS as usize, "{full}");
+        assert_eq!(replay(&history.events).unwrap(), history.state);
+    }
+}
+
+#[test]
+fn a_decision_that_counts_lets_an_agent_begin_afresh_again() {
+    let full = "a^full=hal ".repeat(limits::FRESH_STARTS as usize);
+    let history = History::start(spec(&["a", "b"])).play(&format!("b=y {full} a=x {full} a>agent2"));
+    assert!(history.summary().starts_with("a voted 1"), "{}", history.summary());
+    let history = history.play(&format!("b=z {full}"));
+    assert!(history.summary().starts_with("a working 1"), "{}", history.summary());
+}
+
+#[test]
 fn a_conversation_near_its_window_goes_on_with_a_summary() {
     let mut history =
         with(&["a", "b"], |spec| spec.agents[0].backend.context_window = Some(10_000)).play("b=y");

@@ -3,6 +3,8 @@
 //! The protocol tells parallel calls apart by `index`. Servers leave it out, use one index for all calls, give no id,
 //! or a fresh id with every fragment; what a fragment belongs to is decided here, once, for all of them.
 
+use std::collections::{BTreeSet, HashMap};
+
 use massgen_protocol::CallId;
 use massgen_protocol::message::ToolCall;
 use serde_json::{Map, Value};
@@ -19,11 +21,14 @@ pub(super) struct Assembled {
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     open: Vec<Open>,
+    /// The last call of each index.
+    by_index: HashMap<u64, usize>,
+    /// The calls that have each id now.
+    by_id: HashMap<String, BTreeSet<usize>>,
 }
 
 #[derive(Debug, Default)]
 struct Open {
-    index: Option<u64>,
     id: String,
     name: String,
     arguments: Arguments,
@@ -52,10 +57,9 @@ impl Calls {
             None | Some(Value::Null) => String::new(),
             Some(whole) => whole.to_string(),
         };
-        let call = self.owner(index, &id, &name, &arguments);
-        if !id.is_empty() {
-            call.id = id;
-        }
+        let at = self.owner(index, &id, &name, &arguments);
+        self.rename(at, id);
+        let call = self.at(at);
         if !name.is_empty() {
             call.name = name;
         }
@@ -68,7 +72,7 @@ impl Calls {
     }
 
     /// The call that a fragment continues, or a new one.
-    fn owner(&mut self, index: Option<u64>, id: &str, name: &str, arguments: &str) -> &mut Open {
+    fn owner(&mut self, index: Option<u64>, id: &str, name: &str, arguments: &str) -> usize {
         let other_id = |call: &Open| !id.is_empty() && !call.id.is_empty() && call.id != id;
         let continues = |call: &Open| match index {
             // Only a fragment that calls itself otherwise can begin another call under the same index.
@@ -77,18 +81,43 @@ impl Calls {
             None => (name.is_empty() && arguments.is_empty()) || !call.ends_before(name),
         };
         let candidate = match index {
-            Some(_) => self.open.iter().rposition(|call| call.index == index),
-            None => match self.open.iter().rposition(|call| !id.is_empty() && call.id == id) {
-                Some(same) => return self.at(same),
+            Some(index) => self.by_index.get(&index).copied(),
+            None => match self.by_id.get(id).and_then(BTreeSet::last) {
+                Some(same) => return *same,
                 None => self.open.len().checked_sub(1),
             },
         };
         let known = candidate.filter(|at| self.open.get(*at).is_some_and(continues));
-        let at = known.unwrap_or_else(|| {
-            self.open.push(Open { index, ..Open::default() });
-            self.open.len() - 1
-        });
-        self.at(at)
+        known.unwrap_or_else(|| {
+            let at = self.open.len();
+            self.open.push(Open::default());
+            if let Some(index) = index {
+                self.by_index.insert(index, at);
+            }
+            at
+        })
+    }
+
+    /// Gives a call the id that a fragment of it tells, if it tells one.
+    fn rename(&mut self, at: usize, id: String) {
+        let call = self.at(at);
+        if id.is_empty() || call.id == id {
+            return;
+        }
+        let before = std::mem::replace(&mut call.id, id.clone());
+        if let Some(calls) = self.by_id.get_mut(&before) {
+            calls.remove(&at);
+            if calls.is_empty() {
+                self.by_id.remove(&before);
+            }
+        }
+        self.by_id.entry(id).or_default().insert(at);
+    }
+
+    /// How many there are.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.open.len()
     }
 
     #[expect(
@@ -103,12 +132,14 @@ impl Calls {
     /// that is missing or taken is made from the number of the model call.
     pub(super) fn finish(self, call_id: CallId) -> Result<Vec<Assembled>, String> {
         let mut calls: Vec<Assembled> = Vec::with_capacity(self.open.len());
+        // The first call of each id.
+        let mut firsts: HashMap<String, usize> = HashMap::with_capacity(self.open.len());
         for (position, open) in self.open.into_iter().enumerate() {
             if open.name.is_empty() {
                 return Err("a tool call without a name".to_owned());
             }
             let arguments = open.arguments.finish();
-            let twin = calls.iter().find(|known| known.call.id == open.id && !open.id.is_empty());
+            let twin = firsts.get(&open.id).and_then(|at| calls.get(*at));
             if twin.is_some_and(|known| known.call.name == open.name && known.call.arguments == arguments) {
                 continue;
             }
@@ -117,6 +148,7 @@ impl Calls {
             } else {
                 open.id
             };
+            firsts.entry(id.clone()).or_insert(calls.len());
             let call = ToolCall { id, name: open.name, arguments };
             calls.push(Assembled { call, extra: open.extra });
         }

@@ -1,8 +1,8 @@
 //! One chunk of a reply as it is on the wire. What is not read is skipped without a copy.
 
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 /// A `chat.completion.chunk`, or a whole `chat.completion`.
 #[derive(Debug, Deserialize)]
@@ -58,8 +58,9 @@ pub(super) struct Delta<'a> {
     /// Sources, as OpenRouter and OpenAI tell them.
     #[serde(default, borrow)]
     pub(super) annotations: Option<&'a RawValue>,
-    #[serde(default)]
-    pub(super) tool_calls: Option<Vec<Map<String, Value>>>,
+    /// Read one by one, so that no more of them are than a reply holds.
+    #[serde(default, borrow)]
+    pub(super) tool_calls: Option<Vec<&'a RawValue>>,
 }
 
 /// A piece of content: a string, or the typed parts that some servers send instead.
@@ -67,6 +68,8 @@ pub(super) struct Delta<'a> {
 pub(super) struct Piece {
     pub(super) text: String,
     pub(super) reasoning: String,
+    /// There was a part with a list of thoughts.
+    pub(super) has_thinking: bool,
     /// Parts with a picture.
     pub(super) images: Vec<Value>,
     /// Parts that name sources, as Mistral sends them.
@@ -101,6 +104,7 @@ impl Piece {
         match part.get("thinking") {
             Some(Value::String(thinking)) => self.reasoning.push_str(thinking),
             Some(Value::Array(parts)) => {
+                self.has_thinking = true;
                 for text in parts.iter().filter_map(|part| part.get("text").and_then(Value::as_str)) {
                     self.reasoning.push_str(text);
                 }

@@ -1,6 +1,7 @@
 //! Requests of the protocol, in the dialect of the provider.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use super::azure;
 use super::decoder::Decoder;
 use super::sources::holds_sources;
 use crate::provider::body::{arrange, written};
@@ -47,9 +49,8 @@ const DIALECTS: [(&str, Dialect); 13] = [
     ("xiaomimimo.com", wire::XIAOMIMIMO),
 ];
 
-/// Parts of the names of deployments that take no `stream_options`: Azure hands it to models of Mistral, which refuse
-/// what they do not know. Their usage is estimated when they do not tell it.
-const REFUSE_STREAM_OPTIONS: [&str; 2] = ["mistral", "ministral"];
+/// The newer name of the bound on the output.
+const MAX_COMPLETION_TOKENS: &str = "max_completion_tokens";
 
 /// Keys of a body that no parameter of a configuration replaces.
 const OURS: [&str; 4] = ["model", "messages", "tools", "stream"];
@@ -62,6 +63,45 @@ pub(crate) struct ChatCodec {
     host: String,
     parameters: Map<String, Value>,
     max_output_tokens: Option<u32>,
+    bound: Bound,
+    cache_marks: CacheMarks,
+}
+
+/// Where a request says what is to be cached, for models behind OpenRouter that cache nothing unless they are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CacheMarks {
+    /// Nowhere: the model caches by itself, or the configuration says otherwise.
+    None,
+    /// Beside the messages: OpenRouter marks the last block, and moves the mark as the conversation grows.
+    Whole,
+    /// At the text of the system and at the first message of the user. These never change; a mark at the end would move,
+    /// and with it bytes that were sent before.
+    Beginning,
+}
+
+impl CacheMarks {
+    fn of(dialect: &Dialect, model: &str, parameters: &BTreeMap<String, Value>) -> Self {
+        if dialect.name != wire::OPENROUTER.name || parameters.contains_key(CACHE_CONTROL) {
+            return Self::None;
+        }
+        match model.split_once('/').map(|(vendor, _)| vendor) {
+            Some("anthropic") => Self::Whole,
+            Some("qwen" | "alibaba") => Self::Beginning,
+            Some(_) | None => Self::None,
+        }
+    }
+}
+
+/// What marks a place up to which is cached.
+const CACHE_CONTROL: &str = "cache_control";
+
+/// Under which name the bound on the output is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bound {
+    /// As the dialect names it.
+    OfDialect,
+    /// As `max_completion_tokens`.
+    MaxCompletionTokens,
 }
 
 impl ChatCodec {
@@ -76,14 +116,24 @@ impl ChatCodec {
         let dialect = dialect_of(url, model);
         // The key goes into a header, not through rig.
         let wire = OpenAIConfig::with_key(&dialect, "").chat(model);
+        let cache_marks = CacheMarks::of(&dialect, model, parameters);
+        let mark = (CACHE_CONTROL.to_owned(), json!({"type": "ephemeral"}));
+        let mark = (cache_marks == CacheMarks::Whole).then_some(mark);
         let parameters =
             parameters.iter().filter(|(key, value)| !OURS.contains(&key.as_str()) && !value.is_null());
+        let parameters = parameters.map(|(key, value)| (key.clone(), value.clone())).chain(mark);
         Self {
             wire,
             origin: Origin::new(Api::from_static("openai.chat"), dialect.name, model),
             host,
-            parameters: parameters.map(|(key, value)| (key.clone(), value.clone())).collect(),
+            parameters: parameters.collect(),
+            cache_marks,
             max_output_tokens,
+            bound: if azure::is_at(url) && azure::takes_max_completion_tokens(url, model) {
+                Bound::MaxCompletionTokens
+            } else {
+                Bound::OfDialect
+            },
         }
     }
 }
@@ -160,16 +210,40 @@ impl ChatCodec {
 impl Codec for ChatCodec {
     fn body(&self, request: &ModelRequest) -> Result<Bytes, String> {
         let mut said = rig_request(&self.told(request), &self.origin)?;
-        said.max_tokens = request.max_output_tokens.or(self.max_output_tokens).map(u64::from);
         let mut parameters = self.parameters.clone();
+        let bound = request.max_output_tokens.or(self.max_output_tokens);
+        match (self.bound, bound) {
+            (Bound::OfDialect, bound) => said.max_tokens = bound.map(u64::from),
+            (Bound::MaxCompletionTokens, Some(bound)) => {
+                parameters.insert(MAX_COMPLETION_TOKENS.to_owned(), bound.into());
+            }
+            (Bound::MaxCompletionTokens, None) => {}
+        }
         if let Some(output) = &request.output {
             self.shape(output, &mut said, &mut parameters)?;
         }
         said.additional_params = Some(Value::Object(parameters));
         let body = written(&self.wire, said)?;
         let files = Files::of(request, Protocol::ChatCompletions, &self.host);
-        arrange(&body, &["tools"], "messages", |message| files.placed(plain(message)?))
-            .map_err(|error| error.to_string())
+        // Each role is marked where it comes first.
+        let unmarked = Cell::new(match self.cache_marks {
+            CacheMarks::None | CacheMarks::Whole => [false; 2],
+            CacheMarks::Beginning => [true; 2],
+        });
+        arrange(&body, &["tools"], "messages", |message| {
+            let mut entries = plain(message)?;
+            let [system, user] = unmarked.get();
+            if let (true, Some(entry)) = (system || user, entries.first_mut()) {
+                let roles = [("system", system), ("user", user)];
+                let role = roles.iter().find(|(role, wanted)| *wanted && entry.starts_with(&text_of(role)));
+                if let Some((role, _)) = role {
+                    *entry = Cow::Owned(marked(entry, role));
+                    unmarked.set([system && *role != "system", user && *role != "user"]);
+                }
+            }
+            files.placed(entries)
+        })
+        .map_err(|error| error.to_string())
     }
 
     fn decoder(&self) -> Box<dyn Decode> {
@@ -189,18 +263,22 @@ fn dialect_of(url: &Url, model: &str) -> Dialect {
     let mut dialect = known.unwrap_or(COMPATIBLE);
     // OpenAI takes a form beside tools from the first call on; rig waits for a result.
     dialect.quirks.response_format_with_tools |= dialect.name == wire::OPENAI.name;
-    if is_azure(url, belongs)
-        && REFUSE_STREAM_OPTIONS.iter().any(|name| model.to_ascii_lowercase().contains(name))
-    {
+    if azure::is_at(url) && azure::refuses_stream_options(model) {
         dialect.quirks = dialect.quirks.without_stream_usage();
     }
     dialect
 }
 
-/// Whether a deployment of Azure is asked: by its host, or by the path that such addresses have behind a gateway.
-fn is_azure(url: &Url, belongs: impl Fn(&str) -> bool) -> bool {
-    ["azure.com", "azure.us", "azure.cn"].into_iter().any(belongs)
-        || url.path().contains("/openai/deployments/")
+/// How the message of a role begins that is nothing but text.
+fn text_of(role: &str) -> String {
+    format!("{{\"role\":\"{role}\",\"content\":\"")
+}
+
+/// The text message `entry` of `role` as a block with a mark: what comes up to it is to be cached.
+fn marked(entry: &str, role: &str) -> String {
+    let head = format!("{{\"role\":\"{role}\",\"content\":");
+    let text = entry.strip_prefix(&head).and_then(|rest| rest.strip_suffix('}')).unwrap_or("\"\"");
+    format!("{head}[{{\"type\":\"text\",\"text\":{text},\"{CACHE_CONTROL}\":{{\"type\":\"ephemeral\"}}}}]}}")
 }
 
 /// The message with its text parts as plain text, one message per part; any other message as it is.

@@ -155,6 +155,85 @@ fn a_provider_gets_its_own_dialect() {
 }
 
 #[test]
+fn a_reasoning_deployment_of_azure_gets_the_bound_that_it_takes() {
+    let sent = |deployment: &str, budget: Option<u32>| {
+        let url = format!(
+            "https://r.openai.azure.com/openai/deployments/{deployment}/chat/completions?api-version=2024-12-01-preview"
+        );
+        let codec = ChatCodec::new(&Url::parse(&url).unwrap(), deployment, &BTreeMap::new(), Some(500));
+        let mut asked = request(vec![user("q")]);
+        asked.max_output_tokens = budget;
+        let body: Value = serde_json::from_slice(&codec.body(&asked).unwrap()).unwrap();
+        ["max_tokens", "max_completion_tokens"].map(|name| body.get(name).and_then(Value::as_u64))
+    };
+    assert_eq!(sent("gpt-5-mini", None), [None, Some(500)]);
+    assert_eq!(sent("prod", Some(9)), [None, Some(9)], "a bound for the budget goes the same way");
+    assert_eq!(sent("gpt-4o", Some(9)), [Some(9), None]);
+}
+
+#[test]
+fn models_behind_openrouter_that_want_marks_for_their_cache_get_them() {
+    let url = Url::parse("https://openrouter.ai/api/v1/chat/completions").unwrap();
+    let sent = |model: &str, parameters: Value, messages: &[Message]| {
+        let parameters: BTreeMap<String, Value> = serde_json::from_value(parameters).unwrap();
+        let codec = ChatCodec::new(&url, model, &parameters, None);
+        String::from_utf8(codec.body(&request(messages.to_vec())).unwrap().to_vec()).unwrap()
+    };
+    let conversation = [user("q"), reply(vec![text("a")]), user("r")];
+    let read = |body: &str| serde_json::from_str::<Value>(body).unwrap();
+    let mark = json!({"type": "ephemeral"});
+    let claude = sent("anthropic/claude-sonnet-4.5", json!({}), &conversation);
+    assert_eq!((claude.matches("cache_control").count(), &read(&claude)["cache_control"]), (1, &mark));
+    for model in ["qwen/qwen3-max", "alibaba/qwen-plus"] {
+        let body = sent(model, json!({}), &conversation);
+        let messages = &read(&body)["messages"];
+        let block = |text: &str| json!([{"type": "text", "text": text, "cache_control": mark}]);
+        assert_eq!((&messages[0]["content"], &messages[1]["content"]), (&block("be good"), &block("q")));
+        assert_eq!(messages[3]["content"], "r", "what was sent before never changes");
+        let before = sent(model, json!({}), &conversation[..1]);
+        assert!(body.starts_with(before.strip_suffix("]}").unwrap()), "{before}\n{body}");
+    }
+    let own = json!({"type": "ephemeral", "ttl": "1h"});
+    for (said, counted) in [(json!({"cache_control": own}), 1), (json!({"cache_control": null}), 0)] {
+        for model in ["anthropic/claude-sonnet-4.5", "qwen/qwen3-max"] {
+            let body = sent(model, said.clone(), &conversation);
+            assert_eq!(body.matches("cache_control").count(), counted, "{model}: {body}");
+        }
+    }
+    assert!(!sent("openai/gpt-5.2", json!({}), &conversation).contains("cache_control"));
+    let codec = ChatCodec::new(
+        &Url::parse("https://example.test/v1").unwrap(),
+        "anthropic/claude-sonnet-4.5",
+        &BTreeMap::new(),
+        None,
+    );
+    let elsewhere = codec.body(&request(conversation.to_vec())).unwrap();
+    assert!(!String::from_utf8_lossy(&elsewhere).contains("cache_control"));
+}
+
+#[test]
+fn a_picture_with_the_question_stands_behind_the_block_that_is_marked() {
+    let url = Url::parse("https://openrouter.ai/api/v1/chat/completions").unwrap();
+    let codec = ChatCodec::new(&url, "qwen/qwen3-vl", &BTreeMap::new(), None);
+    let attachment = massgen_protocol::Attachment {
+        name: "a.png".to_owned(),
+        media_type: "image/png".to_owned(),
+        kind: massgen_protocol::AttachmentKind::Image,
+        content: massgen_protocol::AttachmentContent::Blob { hash: "ab".repeat(32), bytes: 3 },
+    };
+    let file = massgen_protocol::AttachedFile { attachment, bytes: b"one".as_slice().into() };
+    let question = Message::User { text: "what?".to_owned(), files: vec![Arc::new(file)] };
+    let body: Value = serde_json::from_slice(&codec.body(&request(vec![question])).unwrap()).unwrap();
+    let content = body["messages"][1]["content"].as_array().unwrap();
+    assert_eq!(content.len(), 2, "{content:?}");
+    assert_eq!(
+        (&content[0]["text"], &content[0]["cache_control"]["type"]),
+        (&json!("what?"), &json!("ephemeral"))
+    );
+    assert_eq!(content[1]["type"], "image_url");
+}
+
+#[test]
 fn the_request_may_bound_the_output_more_tightly_than_the_configuration() {
     let mut bounded = request(vec![user("q")]);
     bounded.max_output_tokens = Some(9);

@@ -26,6 +26,8 @@ pub(super) struct Decoder {
     /// The field in which the reasoning came; it goes back under the same name.
     reasoning_field: Option<&'static str>,
     reasoning_details: Vec<Value>,
+    /// The reasoning came as parts of the content, as Mistral sends it.
+    has_thinking_parts: bool,
     images: Images,
     sources: Sources,
     calls: Calls,
@@ -48,7 +50,8 @@ impl Decode for Decoder {
 
     fn items(self: Box<Self>, call: CallId) -> Result<Vec<ReplyItem>, String> {
         let mut items = Vec::new();
-        let provider = reasoning_item(self.reasoning_field, self.reasoning_details);
+        let provider = reasoning_item(self.reasoning_field, self.reasoning_details)
+            .or_else(|| self.has_thinking_parts.then(|| thinking_part(&self.reasoning)));
         if !self.reasoning.is_empty() || provider.is_some() {
             items.push(ReplyItem { content: ItemContent::Reasoning { text: self.reasoning }, provider });
         }
@@ -125,6 +128,7 @@ impl Decoder {
         }
         draft.piece(DeltaKind::Reasoning, &piece.reasoning);
         self.reasoning.push_str(&piece.reasoning);
+        self.has_thinking_parts |= piece.has_thinking;
         draft.piece(DeltaKind::Text, &piece.text);
         self.text.push_str(&piece.text);
         if let Some(raw) = delta.images {
@@ -144,6 +148,10 @@ impl Decoder {
         }
         for fragment in delta.tool_calls.into_iter().flatten() {
             draft.weigh(CALL_OVERHEAD);
+            if draft.is_too_long() {
+                break;
+            }
+            let fragment: Map<String, Value> = serde_json::from_str(fragment.get())?;
             draft.piece(DeltaKind::ToolArguments, &self.calls.fragment(fragment));
         }
         Ok(())
@@ -189,6 +197,11 @@ fn reasoning_item(field: Option<&'static str>, details: Vec<Value>) -> Option<Va
         item.insert("reasoning_details".to_owned(), Value::Array(details));
     }
     (!item.is_empty()).then_some(Value::Object(item))
+}
+
+/// The part of a message's content that reasoning goes back as where it came in such parts.
+fn thinking_part(text: &str) -> Value {
+    json!({"type": "thinking", "thinking": [{"type": "text", "text": text}]})
 }
 
 /// Appends a detail. A fragment of text or summary continues the last entry of its type and index and adds the

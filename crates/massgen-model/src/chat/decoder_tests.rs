@@ -44,6 +44,33 @@ fn text_in_any_form_becomes_one_text() {
 }
 
 #[test]
+fn thinking_in_parts_goes_back_in_a_part() {
+    let thinks = |text: &str| {
+        delta(json!({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": text}]}]}))
+    };
+    let call =
+        delta(json!({"tool_calls": [{"id": "abc123XYZ", "function": {"name": "vote", "arguments": "{}"}}]}));
+    let chunks = [thinks("plan "), thinks("it"), delta(json!({"content": "Hi"})), call, finish("tool_calls")];
+    let reply = decode(&chunks, "[DONE]").unwrap();
+    assert_eq!((reply.reasoning().as_str(), reply.text().as_str()), ("plan it", "Hi"));
+    let url = reqwest::Url::parse("https://api.mistral.ai/v1/chat/completions").unwrap();
+    let codec = crate::chat::ChatCodec::new(
+        &url,
+        "magistral-medium-latest",
+        &std::collections::BTreeMap::new(),
+        None,
+    );
+    let said = massgen_protocol::message::Message::Assistant { reply: std::sync::Arc::new(reply) };
+    let body = crate::provider::codec::Codec::body(&codec, &testing::request(vec![testing::user("q"), said]))
+        .unwrap();
+    let sent: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(
+        sent["messages"][2]["content"],
+        json!([{"type": "thinking", "thinking": [{"type": "text", "text": "plan it"}]}, {"type": "text", "text": "Hi"}])
+    );
+}
+
+#[test]
 fn sources_are_kept_once_in_whatever_place_they_come() {
     let source = |url: &str| json!({"type": "url_citation", "url_citation": {"url": url, "title": "t"}});
     let listed =
@@ -66,6 +93,38 @@ fn sources_are_kept_once_in_whatever_place_they_come() {
     let reply =
         decode(&[delta(json!({"content": "a", "annotations": many})), finish("stop")], "[DONE]").unwrap();
     assert_eq!(reply.items[1].provider.clone().unwrap()["sources"].as_array().unwrap().len(), 256);
+}
+
+#[test]
+fn one_event_with_a_million_calls_is_read_as_far_as_a_reply_may_be_long() {
+    let mut bench = Bench::new(Box::new(Decoder::default()));
+    let mut decoder = Decoder::default();
+    let calls = vec!["{}"; 1_000_000].join(",");
+    let event = format!(r#"{{"choices":[{{"delta":{{"tool_calls":[{calls}]}}}}]}}"#);
+    decoder.event(&event, &mut bench.draft).unwrap();
+    assert!(bench.draft.is_too_long());
+    // The list ends where the reply does, so what stands behind it is not even looked at.
+    let calls = format!(r#"{calls},"no call""#);
+    let event = format!(r#"{{"choices":[{{"delta":{{"tool_calls":[{calls}]}}}}]}}"#);
+    decoder.event(&event, &mut bench.draft).unwrap();
+    let most = massgen_protocol::limits::REPLY_BYTES / CALL_OVERHEAD;
+    assert!(decoder.calls.count() <= most, "{} of at most {most}", decoder.calls.count());
+}
+
+#[test]
+fn calls_of_one_event_are_told_apart_however_many_there_are() {
+    // With a search through all of them for each, this would not end.
+    let count = 150_000;
+    let calls: Vec<String> = (0..count)
+        .map(|at| format!(r#"{{"index":{at},"id":"c{at}","function":{{"name":"vote","arguments":"{{}}"}}}}"#))
+        .collect();
+    let mut decoder = Decoder::default();
+    let mut bench = Bench::new(Box::new(Decoder::default()));
+    let event = format!(r#"{{"choices":[{{"delta":{{"tool_calls":[{}]}}}}]}}"#, calls.join(","));
+    decoder.event(&event, &mut bench.draft).unwrap();
+    assert!(!bench.draft.is_too_long());
+    let items = Box::new(decoder).items(testing::request(Vec::new()).context.call).unwrap();
+    assert_eq!(items.len(), count);
 }
 
 #[test]

@@ -85,6 +85,12 @@ impl Decode for Decoder {
                 }
                 if tool.id.is_empty() || twin.is_some() {
                     tool.id = format!("{call}-tool-{position}");
+                    // Its result names the new one, and both must agree.
+                    if let Some(id) =
+                        item.provider.as_mut().and_then(|part| part.pointer_mut("/functionCall/id"))
+                    {
+                        *id = tool.id.as_str().into();
+                    }
                 }
                 known.insert(tool.id.clone(), (tool.name.clone(), tool.arguments.clone()));
                 position += 1;

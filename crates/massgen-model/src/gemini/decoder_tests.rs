@@ -154,6 +154,41 @@ fn pieces_are_shown_as_they_come() {
 }
 
 #[test]
+fn calls_without_arguments_have_empty_ones() {
+    for call in [
+        json!({"name": "f", "id": "a"}),
+        json!({"name": "f", "id": "a", "args": null}),
+        json!({"name": "f", "id": "a", "args": {}}),
+    ] {
+        let reply = read(&[parts(json!([{ "functionCall": call }])), stop("STOP")]).unwrap();
+        assert_eq!(reply.items[0].content, called("a", "f", "{}"), "{call}");
+        assert_eq!(reply.items[0].provider, Some(json!({ "functionCall": call })), "it goes back as it came");
+    }
+}
+
+#[test]
+fn calls_with_one_id_are_one_call_if_they_say_the_same_and_two_if_not() {
+    let call =
+        |name: &str, value: u8| json!({"functionCall": {"name": name, "args": {"x": value}, "id": "a"}});
+    let events = [
+        parts(json!([call("f", 1), call("f", 1)])),
+        parts(json!([call("f", 2), call("g", 1)])),
+        stop("STOP"),
+    ];
+    let reply = read(&events).unwrap();
+    let contents: Vec<_> = reply.items.iter().map(|item| item.content.clone()).collect();
+    let ids = ["a", "agent1-call-1-tool-1", "agent1-call-1-tool-2"];
+    let expected = [
+        called(ids[0], "f", "{\"x\":1}"),
+        called(ids[1], "f", "{\"x\":2}"),
+        called(ids[2], "g", "{\"x\":1}"),
+    ];
+    assert_eq!(contents, expected);
+    let sent = |item: &ReplyItem| item.provider.as_ref().unwrap()["functionCall"]["id"].clone();
+    assert_eq!(reply.items.iter().map(sent).collect::<Vec<_>>(), ids, "results go by the ids that go back");
+}
+
+#[test]
 fn calls_without_an_id_of_their_own_get_one() {
     let call = |id: &str, value: u8| json!({"functionCall": {"name": "f", "args": {"x": value}, "id": id}});
     let reply = read(&[

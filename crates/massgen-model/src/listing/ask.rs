@@ -1,6 +1,6 @@
 //! Asking a service which models it has.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use massgen_protocol::message::FailureKind;
@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use super::{Page, page};
 use crate::connect::{endpoint, found, key_header};
 use crate::error::ModelError;
+use crate::headers::Further;
 use crate::http::HttpClient;
 use crate::keys::KeySource;
 use crate::provider::failure::Witness;
@@ -35,7 +36,7 @@ const MARK_BYTES: usize = 4096;
 const MESSAGES_VERSION: &str = "2023-06-01";
 
 /// Whom to ask, and as whom.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inquiry {
     /// The protocol of the service.
     pub protocol: Protocol,
@@ -45,6 +46,8 @@ pub struct Inquiry {
     pub key_variables: Vec<String>,
     /// The header that carries the key.
     pub key_header: KeyHeader,
+    /// Further headers, as in a configuration: `${NAME}` in a value stands for a variable.
+    pub headers: BTreeMap<String, String>,
 }
 
 /// The list of the service's models, all pages in one. It takes at most `patience`, follows no redirect and reads a
@@ -59,22 +62,20 @@ pub async fn ask(
     patience: Duration,
 ) -> Result<Page, ModelError> {
     let url = address(inquiry)?;
-    let mut headers = HeaderMap::new();
+    let Further { mut headers, mut secrets } = Further::read(&inquiry.headers, keys)?;
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     if inquiry.protocol == Protocol::Messages {
         let name = HeaderName::from_static("anthropic-version");
-        headers.insert(name, HeaderValue::from_static(MESSAGES_VERSION));
+        headers.entry(name).or_insert(HeaderValue::from_static(MESSAGES_VERSION));
     }
-    let key = match found(keys, &inquiry.key_variables) {
-        Some((variable, key)) => {
-            let (name, value) = key_header(inquiry.key_header, variable, &key)?;
-            headers.insert(name, value);
-            Some(key)
-        }
-        None => None,
-    };
+    if let Some((variable, key)) = found(keys, &inquiry.key_variables) {
+        let (name, value) = key_header(inquiry.key_header, variable, &key)?;
+        // The configuration may say itself how the service knows its user.
+        headers.entry(name).or_insert(value);
+        secrets.push(key);
+    }
     let client = http.for_url(&url).map_err(|problem| ModelError::NoTrust { problem })?;
-    let witness = Witness::new(&url, key.into_iter().collect());
+    let witness = Witness::new(&url, secrets);
     let reader = Reader { protocol: inquiry.protocol, url, headers, client, witness };
     match timeout(patience, reader.whole()).await {
         Ok(whole) => whole,
@@ -205,8 +206,13 @@ mod tests {
     fn the_list_is_beside_the_place_of_the_calls() {
         let at = |protocol, base_url: &str| {
             let key_header = KeyHeader::Bearer;
-            let inquiry =
-                Inquiry { protocol, base_url: base_url.to_owned(), key_variables: Vec::new(), key_header };
+            let inquiry = Inquiry {
+                protocol,
+                base_url: base_url.to_owned(),
+                key_variables: Vec::new(),
+                key_header,
+                headers: BTreeMap::new(),
+            };
             address(&inquiry).map(String::from).unwrap()
         };
         assert_eq!(at(Protocol::ChatCompletions, "https://h/v1/"), "https://h/v1/models");

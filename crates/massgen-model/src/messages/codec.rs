@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use massgen_protocol::ModelRequest;
+use massgen_protocol::message::ReplyItem;
 use massgen_protocol::spec::{BackendSpec, Protocol, ProviderTool};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName};
@@ -17,10 +18,12 @@ use serde_json::{Map, Value, json};
 use super::decoder::{CONTAINER, Decoder, REFUSAL};
 use super::dialect::{self, Caching, Signatures};
 use super::settings::Settings;
+use super::stored_files::stored_files;
 use crate::catalog;
 use crate::provider::body::{arrange, written};
 use crate::provider::codec::{Codec, Decode, Framing};
 use crate::provider::conversation::rig_request;
+use crate::provider::fetched::StoredFile;
 use crate::provider::files::Files;
 use crate::provider::form::{self, Tools};
 
@@ -146,6 +149,10 @@ impl Codec for MessagesCodec {
 
     fn decoder(&self) -> Box<dyn Decode> {
         Box::new(Decoder::new(self.signatures))
+    }
+
+    fn stored_files(&self, items: &[ReplyItem]) -> Vec<StoredFile> {
+        stored_files(items)
     }
 
     fn framing(&self) -> Framing {

@@ -208,6 +208,45 @@ fn arguments_come_in_pieces_whole_or_not_at_all() {
 }
 
 #[test]
+fn calls_without_arguments_have_empty_ones() {
+    let blank = |block: Value| start(0, json!({"type": "tool_use", "id": "a", "name": "f", "input": block}));
+    for middle in [
+        vec![tool(0, "a", "f"), stop(0)],
+        vec![tool(0, "a", "f"), input(0, ""), stop(0)],
+        vec![tool(0, "a", "f"), input(0, " "), input(0, "\n")],
+        vec![tool(0, "a", "f"), input(0, "null")],
+        vec![tool(0, "a", "f"), input(0, "{"), input(0, "}")],
+        vec![blank(Value::Null)],
+        vec![blank(json!(" "))],
+        vec![start(0, json!({"type": "tool_use", "id": "a", "name": "f"}))],
+    ] {
+        let reply = decode(&message(&middle, "tool_use")).unwrap();
+        assert_eq!(calls(&reply), [call("a", "f", "{}")], "{middle:?}");
+    }
+}
+
+#[test]
+fn calls_with_one_id_are_one_call_if_they_say_the_same_and_two_if_not() {
+    let middle = [
+        tool(0, "a", "f"),
+        input(0, "{\"x\":1}"),
+        tool(1, "a", "f"),
+        input(1, "{\"x\":1}"),
+        tool(2, "a", "f"),
+        input(2, "{\"x\":2}"),
+        tool(3, "a", "g"),
+        input(3, "{\"x\":1}"),
+    ];
+    let reply = decode(&message(&middle, "tool_use")).unwrap();
+    let expected = [
+        call("a", "f", "{\"x\":1}"),
+        call("agent1-call-1-tool-1", "f", "{\"x\":2}"),
+        call("agent1-call-1-tool-2", "g", "{\"x\":1}"),
+    ];
+    assert_eq!(calls(&reply), expected);
+}
+
+#[test]
 fn calls_that_share_an_id_or_have_none_get_one_of_their_own() {
     let caller = json!({"type": "direct"});
     let reply = decode(&message(

@@ -1,5 +1,7 @@
 //! From lines of a stream to a reply.
 
+use std::collections::HashMap;
+
 use massgen_protocol::message::{FinishReason, ItemContent, ReplyItem, ToolCall};
 use massgen_protocol::{CallId, DeltaKind, TokenUsage};
 use serde_json::Value;
@@ -41,16 +43,24 @@ impl Decode for Decoder {
         if !self.text.is_empty() {
             items.push(ItemContent::Text { text: self.text }.into());
         }
-        let mut known = std::collections::HashSet::new();
+        let mut known: HashMap<String, ToolCall> = HashMap::new();
         for (position, mut item) in self.calls.into_iter().enumerate() {
             if let ItemContent::ToolCall(tool) = &mut item.content {
                 if tool.name.is_empty() {
                     return Err("a tool call without a name".to_owned());
                 }
-                if tool.id.is_empty() || known.contains(&tool.id) {
-                    tool.id = format!("{call}-tool-{position}");
+                let twin = known.get(&tool.id).filter(|_| !tool.id.is_empty());
+                if twin.is_some_and(|twin| twin == tool) {
+                    continue;
                 }
-                known.insert(tool.id.clone());
+                if tool.id.is_empty() || twin.is_some() {
+                    tool.id = format!("{call}-tool-{position}");
+                    // Its result names the new one, and both must agree.
+                    if let Some(id) = item.provider.as_mut().and_then(|call| call.get_mut("id")) {
+                        *id = tool.id.as_str().into();
+                    }
+                }
+                known.insert(tool.id.clone(), tool.clone());
             }
             items.push(item);
         }

@@ -71,6 +71,50 @@ fn a_stream_gives_the_same_reply_wherever_it_is_cut() {
     assert_eq!(read(stream.as_bytes().chunks(1).collect()), whole);
 }
 
+/// The calls of a reply whose message has these, and the ids that go back with them.
+fn calls(calls: &Value) -> Vec<(String, String, String, Value)> {
+    let reply = read(&[message(json!({ "tool_calls": calls })), done("stop")]).unwrap();
+    let flat = |item: &ReplyItem| match &item.content {
+        ItemContent::ToolCall(call) => {
+            let sent = item.provider.as_ref().unwrap().get("id").cloned().unwrap_or_default();
+            (call.id.clone(), call.name.clone(), call.arguments.clone(), sent)
+        }
+        other => panic!("{other:?}"),
+    };
+    reply.items.iter().map(flat).collect()
+}
+
+fn call(id: &str, name: &str, arguments: &str) -> (String, String, String, Value) {
+    (id.to_owned(), name.to_owned(), arguments.to_owned(), json!(id))
+}
+
+#[test]
+fn calls_without_arguments_have_empty_ones() {
+    for function in [
+        json!({"name": "f"}),
+        json!({"name": "f", "arguments": null}),
+        json!({"name": "f", "arguments": ""}),
+        json!({"name": "f", "arguments": " "}),
+        json!({"name": "f", "arguments": {}}),
+        json!({"name": "f", "arguments": "{}"}),
+    ] {
+        let made = calls(&json!([{"id": "a", "function": function}]));
+        assert_eq!(made, [call("a", "f", "{}")], "{function}");
+    }
+}
+
+#[test]
+fn calls_with_one_id_are_one_call_if_they_say_the_same_and_two_if_not() {
+    let of =
+        |name: &str, value: u8| json!({"id": "a", "function": {"name": name, "arguments": {"x": value}}});
+    let expected = [
+        call("a", "f", "{\"x\":1}"),
+        call("agent1-call-1-tool-2", "f", "{\"x\":2}"),
+        call("agent1-call-1-tool-3", "g", "{\"x\":1}"),
+    ];
+    assert_eq!(calls(&json!([of("f", 1), of("f", 1), of("f", 2), of("g", 1)])), expected);
+}
+
 #[test]
 fn every_reason_to_stop_has_a_meaning() {
     let finish = |reason: &str| read(&[message(json!({"content": "x"})), done(reason)]).unwrap().finish;

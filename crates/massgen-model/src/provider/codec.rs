@@ -9,6 +9,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use super::draft::Draft;
+use super::fetched::StoredFile;
 
 /// One protocol with the settings of one endpoint.
 pub(crate) trait Codec: Send + Sync {
@@ -23,6 +24,12 @@ pub(crate) trait Codec: Send + Sync {
 
     /// A reader for one reply.
     fn decoder(&self) -> Box<dyn Decode>;
+
+    /// The files that the items of a reply name and the service keeps.
+    fn stored_files(&self, items: &[ReplyItem]) -> Vec<StoredFile> {
+        let _ = items;
+        Vec::new()
+    }
 
     /// How a streamed reply is cut into events.
     fn framing(&self) -> Framing;

@@ -34,7 +34,9 @@ pub(crate) fn rig_request(request: &ModelRequest, origin: &Origin) -> Result<Com
 
 /// An earlier reply, with the provider's items where there are some. A reply without parts says nothing.
 fn turn(reply: &Reply, origin: &Origin) -> Option<RigMessage> {
-    let content: Vec<_> = reply.items.iter().filter_map(block).collect();
+    // What was fetched is for us; the provider's own item names it.
+    let sent = reply.items.iter().filter(|item| !item.is_fetched());
+    let content: Vec<_> = sent.filter_map(block).collect();
     if content.is_empty() {
         return None;
     }

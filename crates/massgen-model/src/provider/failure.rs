@@ -71,7 +71,10 @@ impl Witness {
             // xAI answers 400 to a wrong key.
             (_, FailureKind::ContextOverflow | FailureKind::QuotaExhausted)
             | (StatusCode::BAD_REQUEST, FailureKind::Unauthorized) => kind,
-            (StatusCode::BAD_REQUEST, FailureKind::Rejected) if said.tells_full_window() => {
+            // Together answers 422.
+            (StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY, FailureKind::Rejected)
+                if said.tells_full_window() =>
+            {
                 FailureKind::ContextOverflow
             }
             _ => kind_of(status),
@@ -260,16 +263,31 @@ impl Said {
     /// Whether a refused request does not fit into the window, as the services of Chat Completions say it: each in its
     /// own sentence, some with a code.
     fn tells_full_window(&self) -> bool {
-        let codes = ["context_length_exceeded", "exceed_context_size_error"];
+        // Z.AI counts its errors.
+        let codes = ["context_length_exceeded", "exceed_context_size_error", "1261"];
         let sentences = [
             // OpenAI, vLLM, DeepSeek, OpenRouter.
             "maximum context length is",
             // SGLang.
             "longer than the model's context length",
+            // vLLM: "… is longer than the maximum model length of 4096".
+            "longer than the maximum model length of",
+            // Moonshot: "Your request exceeded model token limit: 262144".
+            "exceeded model token limit",
+            // DashScope: "Range of input length should be [1, 30720]".
+            "Range of input length should be",
+            // Bedrock.
+            "Input is too long",
+            // Together.
+            "`inputs` tokens + `max_new_tokens` must be <=",
         ];
+        // Mistral: "Prompt contains 40000 tokens and 0 draft tokens, too large for model with 32768 maximum context length".
+        let mistral = ["too large for model with", "maximum context length"];
         let told = self.message.as_deref().unwrap_or_default();
         self.codes.iter().any(|code| codes.contains(&code.as_str()))
+            || self.status == Some(1261)
             || sentences.iter().any(|sentence| told.contains(sentence))
+            || mistral.iter().all(|words| told.contains(words))
     }
 
     /// What an invalid request means. Anthropic has no codes for a full window and an empty account, only sentences.

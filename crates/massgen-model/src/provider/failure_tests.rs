@@ -272,7 +272,14 @@ fn a_full_window_is_known_by_the_words_of_each_service_when_the_request_is_refus
     let router =
         "This endpoint's maximum context length is 131072 tokens. However, you requested about 140000.";
     let sglang = "The input (123 tokens) is longer than the model's context length (100 tokens).";
+    let engine = "The decoder prompt (length 5000) is longer than the maximum model length of 4096. Make sure that \
+                  `max_model_len` is no smaller than the number of text tokens.";
+    let mistral = "Prompt contains 40000 tokens and 0 draft tokens, too large for model with 32768 maximum context length";
     for (error, kind) in [
+        (json!({"message": engine, "type": "BadRequestError", "code": 400}), ContextOverflow),
+        (json!({"message": mistral, "type": "invalid_request_error", "code": "3051"}), ContextOverflow),
+        (json!({"message": mistral, "type": "invalid_request_prompt", "code": null}), ContextOverflow),
+        (json!({"message": "the file is too large for model with it", "code": 400}), Rejected),
         (json!({"message": vllm, "type": "BadRequestError", "code": 400}), ContextOverflow),
         (json!({"message": vllm, "type": "invalid_request_error", "code": null}), ContextOverflow),
         (json!({"message": router, "code": 400}), ContextOverflow),
@@ -287,7 +294,30 @@ fn a_full_window_is_known_by_the_words_of_each_service_when_the_request_is_refus
         assert_eq!(refused(400, &json!({"error": error})).kind, kind, "{error}");
         assert_eq!(witness().in_stream(&error).kind, kind, "{error}");
     }
-    assert_eq!(refused(400, &json!({"object": "error", "message": vllm, "code": 400})).kind, ContextOverflow);
+    let moonshot = "Invalid request: Your request exceeded model token limit: 262144 (requested: 300000)";
+    let dashscope = "<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 30720]";
+    let together = "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 8193. Given: 9000 `inputs` tokens";
+    let bedrock = "Input is too long for requested model.";
+    for (status, error) in [
+        (400, json!({"message": moonshot, "type": "invalid_request_error"})),
+        (
+            400,
+            json!({"message": dashscope, "type": "invalid_request_error", "code": "invalid_parameter_error"}),
+        ),
+        (400, json!({"message": "Prompt exceeds max length", "code": "1261"})),
+        (400, json!({"message": "Prompt exceeds max length", "code": 1261})),
+        (400, json!({"message": bedrock, "type": "invalid_request_error", "code": "validation_error"})),
+        (422, json!({"message": together, "type": "invalid_request_error", "param": null, "code": null})),
+        (422, json!({"message": vllm, "type": "invalid_request_error"})),
+    ] {
+        assert_eq!(refused(status, &json!({"error": error})).kind, ContextOverflow, "{error}");
+        assert_eq!(witness().in_stream(&error).kind, ContextOverflow, "{error}");
+    }
+    assert_eq!(refused(400, &json!({"message": bedrock})).kind, ContextOverflow);
+    for told in [vllm, engine, mistral] {
+        let flat = json!({"object": "error", "message": told, "code": 400});
+        assert_eq!(refused(400, &flat).kind, ContextOverflow, "{told}");
+    }
     for (status, kind) in [(401, Unauthorized), (429, RateLimited), (500, Server)] {
         assert_eq!(refused(status, &json!({"error": {"message": vllm}})).kind, kind, "{status}");
         assert_eq!(witness().in_stream(&json!({"message": vllm, "code": status})).kind, kind, "{status}");

@@ -1,10 +1,13 @@
 //! What every protocol sends for a reply that has a form.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use massgen_protocol::message::{FinishReason, ItemContent, Message, Reply, ToolCall};
 use massgen_protocol::spec::{BackendSpec, ProviderTool, Service, Wire};
-use massgen_protocol::{ModelRequest, OutputSchema};
+use massgen_protocol::{ModelRequest, OutputSchema, TokenUsage};
 use reqwest::Url;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::chat::ChatCodec;
@@ -192,6 +195,69 @@ fn ollama_has_the_schema_as_its_format_and_no_tools() {
         (&body["format"]["additionalProperties"], body.get("tools")),
         (&json!({"type": "string"}), None)
     );
+}
+
+#[test]
+fn a_form_leaves_system_text_and_history_as_they_were_and_without_tools_all_before_the_first_call() {
+    /// The fields of a body, each as it stands there.
+    fn fields(codec: &dyn Codec, request: &ModelRequest) -> BTreeMap<String, Box<RawValue>> {
+        serde_json::from_slice(&codec.body(request).unwrap()).unwrap()
+    }
+    let call = ToolCall { id: "c1".to_owned(), name: "vote".to_owned(), arguments: "{\"a\":1}".to_owned() };
+    let reply = Reply {
+        items: vec![
+            ItemContent::Text { text: "let me see".to_owned() }.into(),
+            ItemContent::ToolCall(call).into(),
+        ],
+        finish: FinishReason::ToolCalls,
+        usage: TokenUsage::default(),
+        reported_cost: None,
+        first_token_after: Duration::ZERO,
+        duration: Duration::ZERO,
+        origin: None,
+    };
+    let result = Message::ToolResult {
+        id: "c1".to_owned(),
+        name: "vote".to_owned(),
+        text: "counted".to_owned(),
+        is_error: false,
+    };
+    let said = vec![user("q"), Message::Assistant { reply: reply.into() }, result, user("write")];
+    // Where history and system text stand, and whether the tools stay.
+    let codecs: [(&dyn Codec, &[&str], bool); 8] = [
+        (&chat("api.openai.com"), &["messages"], true),
+        (&chat("api.groq.com"), &["messages"], false),
+        (&chat("api.deepseek.com"), &["messages"], false),
+        (&responses(), &["instructions", "input"], true),
+        (&messages(json!({}), &[ProviderTool::WebSearch]), &["system", "messages"], true),
+        (&gemini("gemini-3-flash", &[]), &["systemInstruction", "contents"], true),
+        (&gemini("gemini-2.5-flash", &[]), &["systemInstruction", "contents"], false),
+        (&OllamaCodec::new("m", &BTreeMap::new(), None), &["messages"], false),
+    ];
+    for (codec, keys, keeps_tools) in codecs {
+        let plain = fields(codec, &ModelRequest { messages: said.clone(), ..asked(None) });
+        let text = keys.iter().map(|key| plain[*key].get()).collect::<String>();
+        assert!(
+            text.contains("be good") && text.contains("let me see") && text.contains("counted"),
+            "{text}"
+        );
+        for schema in [closed(), open()] {
+            let formed = fields(codec, &ModelRequest { messages: said.clone(), ..asked(Some(schema)) });
+            for key in keys {
+                let (now, before) = (formed[*key].get(), plain[*key].get());
+                if keeps_tools {
+                    assert_eq!(now, before, "{key}");
+                } else {
+                    // A call needs its tool; what it said is told in words then.
+                    let (untouched, _) = before.split_once("let me see").unwrap_or((before, ""));
+                    assert!(now.starts_with(untouched), "{key}:\n{before}\n{now}");
+                    assert_eq!(now.contains("counted"), before.contains("counted"), "{key}");
+                }
+            }
+            let tools = formed.get("tools").map(|tools| tools.get());
+            assert_eq!(tools, keeps_tools.then(|| plain["tools"].get()), "{keys:?}");
+        }
+    }
 }
 
 #[test]

@@ -35,6 +35,8 @@ pub(super) struct Start {
     pub(super) request_bytes: usize,
     /// Longest silence.
     pub(super) idle: Duration,
+    /// Longest silence before the first piece.
+    pub(super) first_idle: Duration,
 }
 
 /// An answer with status 200.
@@ -83,7 +85,7 @@ impl Reading {
             Content::Events => reading.response = Some(response),
             Content::Document => {
                 let witness = &reading.endpoint.witness;
-                let body = body(response, DOCUMENT_BYTES, reading.start.idle, witness).await;
+                let body = body(response, DOCUMENT_BYTES, reading.start.first_idle, witness).await;
                 let body = body.map_err(|(failure, _)| failure)?;
                 let taken = reading.intake.document(&body);
                 taken.map_err(|refusal| reading.refused(refusal))?;
@@ -105,7 +107,9 @@ impl Reading {
             let Some(response) = self.response.as_mut().filter(|_| !is_over) else {
                 return Ok(Progress::Over);
             };
-            let patience = if finished { LINGER.min(self.start.idle) } else { self.start.idle };
+            // Some servers send the head of their answer at once and read the prompt then.
+            let idle = if self.first_token_after.is_none() { self.start.first_idle } else { self.start.idle };
+            let patience = if finished { LINGER.min(idle) } else { idle };
             let taken = match timeout(patience, response.chunk()).await {
                 Ok(Ok(Some(bytes))) => self.intake.push(&bytes),
                 Ok(Ok(None)) => {
@@ -118,7 +122,7 @@ impl Reading {
                     Ok(())
                 }
                 Ok(Err(error)) => return Err(self.endpoint.witness.transport(&error)),
-                Err(_) => return Err(self.endpoint.witness.idle(self.start.idle)),
+                Err(_) => return Err(self.endpoint.witness.idle(idle)),
             };
             taken.map_err(|refusal| self.refused(refusal))?;
             self.collect();

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use massgen_protocol::message::ReplyItem;
 use massgen_protocol::spec::{BackendSpec, Protocol};
 use massgen_protocol::{ModelRequest, OutputSchema};
 use reqwest::Url;
@@ -14,9 +15,11 @@ use serde_json::{Map, Value, json};
 
 use super::decoder::Decoder;
 use super::settings::Settings;
+use super::stored_files::stored_files;
 use crate::provider::body::{arrange_changed, written};
 use crate::provider::codec::{Codec, Decode, Framing};
 use crate::provider::conversation::rig_request;
+use crate::provider::fetched::StoredFile;
 use crate::provider::files::Files;
 use crate::provider::form::{self, Tools};
 
@@ -61,6 +64,10 @@ impl Codec for ResponsesCodec {
 
     fn decoder(&self) -> Box<dyn Decode> {
         Box::new(Decoder::default())
+    }
+
+    fn stored_files(&self, items: &[ReplyItem]) -> Vec<StoredFile> {
+        stored_files(items)
     }
 
     fn framing(&self) -> Framing {

@@ -1,19 +1,21 @@
 //! What goes wrong is tried again as the policy says, and told once when it is given up.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use massgen_model::RetryPolicy;
+use massgen_model::{FirstSilence, RetryPolicy};
 use massgen_ports::contract::model_ends_once;
 use massgen_ports::{Model, ModelEvent};
 use massgen_protocol::limits::REPLY_BYTES;
-use massgen_protocol::message::FailureKind;
+use massgen_protocol::message::{FailureKind, Message};
+use massgen_protocol::{AttachedFile, Attachment, AttachmentContent, AttachmentKind};
 use massgen_testkit::model_server::chunks::{self, Frame};
 use massgen_testkit::model_server::{Fault, ModelServer, Outcome, ReceivedRequest, Schedule, ScriptedReply};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::support::{agent, hasty, model, question, see, serve};
+use crate::support::{agent, hasty, model, question, request, see, serve};
 
 /// The first request of a call gets `reply`, later ones succeed.
 fn first(reply: ScriptedReply) -> impl Fn(&ReceivedRequest) -> ScriptedReply + Send + Sync + 'static {
@@ -72,6 +74,24 @@ async fn failures_that_stay_are_told_at_once() {
         assert_eq!((failure.kind, failure.attempts), (kind, 1), "{status} {code}");
         assert!(failure.message.contains("127.0.0.1") && failure.message.contains(": no way"), "{failure}");
         assert_eq!(server.requests().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_too_large_for_its_files_is_no_full_window() {
+    let file = |bytes: usize| {
+        let content = AttachmentContent::Blob { hash: "ab".repeat(32), bytes: bytes as u64 };
+        let (name, media_type) = ("a.png".to_owned(), "image/png".to_owned());
+        let attachment = Attachment { name, media_type, kind: AttachmentKind::Image, content };
+        Arc::new(AttachedFile { attachment, bytes: vec![7; bytes].into() })
+    };
+    for (bytes, kind) in [(100_000, FailureKind::Rejected), (30, FailureKind::ContextOverflow)] {
+        let (_server, model) =
+            serve(always(ScriptedReply::refusal(413, "request_too_large", "no way"))).await;
+        let message = Message::User { text: "long ".repeat(1000), files: vec![file(bytes)] };
+        let failure = see(&model, request(vec![message])).await.end.unwrap_err();
+        assert_eq!((failure.kind, failure.attempts), (kind, 1), "{bytes}");
+        assert_eq!(failure.message.contains("make them smaller"), bytes > 1000, "{failure}");
     }
 }
 
@@ -212,6 +232,39 @@ async fn silence_is_a_timeout_and_tried_again() {
         assert_eq!(seen.retry_kinds()[0], FailureKind::Timeout);
         assert!(seen.retries[0].2.contains(told), "{:?}", seen.retries);
         assert_eq!(seen.reply().text(), "second time");
+    }
+}
+
+#[tokio::test]
+async fn a_server_of_ones_own_may_be_silent_before_its_first_piece_and_not_after_it() {
+    let policy = RetryPolicy {
+        idle_timeout: Duration::from_secs(2),
+        deadline: Duration::from_secs(30),
+        first_silence: FirstSilence::UntilDeadline,
+        attempts: 1,
+        ..hasty()
+    };
+    let head = ScriptedReply::Raw {
+        content_type: "text/event-stream".to_owned(),
+        frames: vec![Frame::data(": wait\n\n"), Frame::Silence],
+    };
+    let begun = ScriptedReply::text("one two three").with_fault(Fault::Silence(1));
+    for (reply, told) in [(ScriptedReply::Hang, " 30 s"), (head, " 30 s"), (begun, "silent for 2 s")] {
+        let server = ModelServer::start(always(reply.clone()), Schedule::default()).await.unwrap();
+        let model = model(&server, policy);
+        let has_begun = matches!(reply, ScriptedReply::Speak(_));
+        let mut call = model.call(question());
+        if has_begun {
+            assert!(matches!(call.next().await, Some(ModelEvent::Delta { .. })));
+        }
+        let end = tokio::spawn(async move { call.collect::<Vec<_>>().await.pop() });
+        server.received(1).await;
+        // From here on nothing happens but that time passes.
+        tokio::time::pause();
+        let end = end.await.unwrap();
+        tokio::time::resume();
+        let Some(ModelEvent::Failed(failure)) = end else { panic!("{reply:?}: {end:?}") };
+        assert!(failure.message.contains(told), "{failure}");
     }
 }
 

@@ -1,6 +1,8 @@
 //! The provider side against a server that speaks its protocol, well and badly.
 
 #[cfg(test)]
+mod code_files;
+#[cfg(test)]
 mod download;
 mod faults;
 mod gemini;

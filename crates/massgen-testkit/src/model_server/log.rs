@@ -47,6 +47,8 @@ pub enum Outcome {
 pub struct ReceivedRequest {
     /// Position in the order of arrival, from 0.
     pub number: usize,
+    /// The path that was asked for.
+    pub path: String,
     /// The call that the client says it belongs to.
     pub call: Option<String>,
     /// How many requests of the same call came before.
@@ -108,6 +110,8 @@ struct Head {
 pub struct RequestRecord {
     /// Position in the order of arrival, from 0.
     pub number: usize,
+    /// The path that was asked for.
+    pub path: String,
     /// The call that the client says it belongs to.
     pub call: Option<String>,
     /// The client's end of the connection: the same for requests that share one.
@@ -169,6 +173,7 @@ impl Log {
     pub(super) fn enter(
         self: &Arc<Self>,
         client: SocketAddr,
+        path: &str,
         headers: HeaderMap,
         body: Bytes,
     ) -> (ReceivedRequest, Ticket) {
@@ -182,6 +187,7 @@ impl Log {
         };
         let record = Arc::new(RequestRecord {
             number,
+            path: path.to_owned(),
             call: call.clone(),
             client,
             authorization: text("authorization"),
@@ -195,7 +201,8 @@ impl Log {
         drop(records);
         self.changed();
         let ticket = Ticket { log: Arc::clone(self), record };
-        (ReceivedRequest { number, call, repeat, headers, body, json: OnceLock::new() }, ticket)
+        let path = path.to_owned();
+        (ReceivedRequest { number, path, call, repeat, headers, body, json: OnceLock::new() }, ticket)
     }
 
     fn changed(&self) {

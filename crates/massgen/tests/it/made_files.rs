@@ -163,3 +163,50 @@ fn scripts_get_their_lines_and_no_others_when_there_are_pictures() {
     assert!(!told.stdout.contains("image-1"), "{told}");
     assert!(world.log_dir().join("turn_1/final/painter/files/image-1.png").is_file());
 }
+
+/// An agent whose code makes a table, which can be had, and a picture, which cannot.
+fn coder(request: &ReceivedRequest) -> ScriptedReply {
+    if request.path.ends_with("/containers/cntr_1/files/cfile_1/content") {
+        let frames = vec![Frame::data(b"tide,hour\n1,2\n".to_vec())];
+        return ScriptedReply::Raw { content_type: "application/octet-stream".to_owned(), frames };
+    }
+    if request.path.ends_with("/content") {
+        return ScriptedReply::refusal(404, "not_found", "no such file");
+    }
+    if request.json().get("input").is_none() {
+        return chat(Wanted::of(request));
+    }
+    let (name, arguments) = Wanted::of(request).call();
+    let cites = [("cfile_1", "/mnt/data/tides.csv"), ("cfile_2", "/mnt/data/tides.png")].map(|(id, name)| {
+        json!({"type": "container_file_citation", "container_id": "cntr_1", "file_id": id, "filename": name,
+            "start_index": 0, "end_index": 1})
+    });
+    let said = json!({"type": "message", "id": "msg_1", "role": "assistant", "status": "completed",
+        "content": [{"type": "output_text", "text": "Made.", "annotations": cites}]});
+    let call = json!({"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": name,
+        "arguments": arguments.to_string(), "status": "completed"});
+    let output = if Wanted::of(request) == Wanted::Picture { vec![said, call] } else { vec![call] };
+    stream(&[json!({"type": "response.completed", "response": {"status": "completed", "output": output}})])
+}
+
+#[test]
+fn what_code_made_at_the_service_ends_beside_the_answer_and_what_stays_there_is_told_once() {
+    let server = Server::start(coder);
+    let world = World::new();
+    let agent = |id: &str, kind: &str| json!({"id": id, "backend": {"type": kind, "model": "m", "base_url": server.base_url()}});
+    let agents = json!([agent("writer", "openai"), agent("sketcher", "chatcompletion")]);
+    world.write(".massgen/config.yaml", &json!({ "agents": agents }).to_string());
+    let told = world.run_with(&KEYS, &["Make a table."]).exits(0);
+    let made = world.log_dir().join("turn_1/final/writer/files/file-1.csv");
+    assert_eq!(fs_err::read_to_string(made).unwrap(), "tide,hour\n1,2\n");
+    let words = told.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(words.matches("a file that was made by code stays with m at 127.0.0.1:").count(), 1, "{told}");
+    assert!(words.contains(": it cannot be read: its server answers with status 404"), "{told}");
+    let peer = "[files with this answer: file-1.csv (text/csv, 14 bytes)]";
+    assert!(server.requests().iter().any(|request| request.json().to_string().contains(peer)));
+    let calls = server.requests().into_iter().filter(|request| !request.path.ends_with("/content"));
+    for sent in calls.map(|request| request.json().to_string()) {
+        assert!(!sent.contains("massgen_fetched_file"), "{sent}");
+    }
+    rebuild::check(&world);
+}

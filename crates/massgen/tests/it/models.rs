@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
+use massgen_testkit::network::Encrypted;
 use serde_json::{Value, json};
 
 use crate::program::World;
@@ -213,4 +214,73 @@ fn a_local_server_is_listed_when_it_answers_and_passed_over_when_not() {
     assert!(!server.heads()[0].contains("authorization"), "{:?}", server.heads());
     let told = world.run(&["models", "--backend", "lmstudio"]).exits(1);
     assert!(told.stderr.starts_with("warning: lmstudio: no connection to"), "{told}");
+}
+
+#[test]
+fn an_authority_of_ones_own_is_trusted_for_lists_too() {
+    let server = Lists::start(|_| ok(&json!({"data": [{"id": "behind-tls"}]})));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let target = server.address.trim_start_matches("http://").parse().unwrap();
+    let encrypted = runtime.block_on(Encrypted::start(&["localhost"], target)).unwrap();
+    let world = world(&[("groq", format!("https://localhost:{}", encrypted.address().port()))]);
+    let bundle = world.write("authority.pem", encrypted.authority());
+    let key = ("GROQ_TEST_KEY", CANARY);
+    let told = world.run_with(&[key], &["models", "--backend", "groq"]).exits(1);
+    assert!(told.stderr.contains("no trusted connection to `localhost:"), "{told}");
+    let trusting = [key, ("MASSGEN_CA_BUNDLE", bundle.to_str().unwrap())];
+    let told = world.run_with(&trusting, &["models", "--backend", "groq"]).exits(0);
+    assert!(told.stdout.contains("\n  behind-tls"), "{told}");
+}
+
+#[test]
+fn an_address_in_a_region_has_no_list_and_nobody_is_asked_for_it() {
+    let world = World::new();
+    for region in [None, Some(("AWS_REGION", "us-east-1"))] {
+        // Whoever is asked is asked through the proxy, where nobody listens.
+        let variables =
+            [Some(("AWS_BEARER_TOKEN_BEDROCK", CANARY)), Some(("HTTPS_PROXY", "http://127.0.0.1:9")), region];
+        let variables: Vec<_> = variables.into_iter().flatten().collect();
+        let told = world.run_with(&variables, &["models"]).exits(0);
+        assert_eq!(told.stderr, "", "{told}");
+        assert!(
+            told.stdout.contains("bedrock (Amazon Bedrock): 2 models, from the built-in catalogue"),
+            "{told}"
+        );
+        assert!(!told.to_string().contains("REGION"), "{told}");
+    }
+}
+
+#[test]
+fn the_services_of_the_configuration_are_asked_where_and_as_it_says() {
+    let server = Lists::start(|path| match path {
+        "/gateway/v1/models" => ok(&json!({"data": [{"id": "of-the-gateway"}]})),
+        "/own/v1/models" => ok(&json!({"data": [{"id": "of-my-server"}]})),
+        "/usual/models" => ok(&json!({"data": [{"id": "of-the-usual-place"}]})),
+        _ => ("404 Not Found".to_owned(), "{}".to_owned()),
+    });
+    let at = |name: &str| format!("{}/{name}", server.address);
+    let world = world(&[("openai", at("usual"))]);
+    let gateway = json!({"type": "openai", "model": "m", "base_url": at("gateway/v1"),
+        "api_key_command": ["echo", CANARY], "extra_headers": {"X-Team": "blue"}});
+    let own = json!({"type": "chatcompletion", "model": "m", "base_url": at("own/v1")});
+    let config = json!({"agents": [{"id": "a", "backend": gateway}, {"id": "b", "backend": own}]});
+    world.write(".massgen/config.yaml", &config.to_string());
+    let told = world.run_with(&[("OPENAI_TEST_KEY", "another-key")], &["models"]).exits(0);
+    let host = server.address.trim_start_matches("http://");
+    assert!(told.stdout.contains(&format!("openai (OpenAI at {host}): 1 model, from the service")), "{told}");
+    assert!(told.stdout.contains("\n  of-the-gateway") && told.stdout.contains("\n  of-my-server"), "{told}");
+    assert!(!told.stdout.contains("of-the-usual-place"), "the configuration says where");
+    assert!(!told.to_string().contains(CANARY), "{told}");
+    let heads = server.heads();
+    let gateway = heads.iter().find(|head| head.starts_with("get /gateway")).unwrap();
+    for header in [format!("authorization: bearer {CANARY}\r\n"), "x-team: blue\r\n".to_owned()] {
+        assert!(gateway.contains(&header), "{gateway}");
+    }
+    let own = heads.iter().find(|head| head.starts_with("get /own")).unwrap();
+    assert!(!own.contains("authorization"), "{own}");
+
+    world.write(".massgen/config.yaml", "agents: [{id: a, backend: {type: nonsense}}]");
+    let told = world.run_with(&[("OPENAI_TEST_KEY", "another-key")], &["models"]).exits(0);
+    assert!(told.stdout.contains("of-the-usual-place"), "{told}");
+    assert!(told.stderr.contains("the configuration `.massgen/config.yaml` cannot be used"), "{told}");
 }

@@ -219,3 +219,79 @@ fn a_secret_in_the_name_of_a_file_that_is_not_there_is_not_told() {
     assert!(told.stderr.contains("404"), "{told}");
     assert_unseen(&world, &server, &told, &["canary"]);
 }
+
+/// A claude, a gemini or a chat agent on `server` that gets `files`, each of so many bytes, and what is told.
+fn sized(kind: &str, fallback: &Value, files: &[(&str, &str, usize)]) -> (Server, World, Told) {
+    let server = Server::start(server::team);
+    let world = World::new();
+    let mut uploads = Vec::new();
+    for (key, name, bytes) in files {
+        fs_err::write(world.work().join(name), vec![0; *bytes]).unwrap();
+        uploads.push(json!({ *key: name }));
+    }
+    let backend =
+        json!({ "type": kind, "model": "m", "base_url": server.base_url(), "upload_files": uploads });
+    let config = json!({ "agents": [{ "id": "a", "backend": backend, "fallback": fallback }] });
+    world.write(".massgen/config.yaml", &config.to_string());
+    let keys = [("ANTHROPIC_API_KEY", "k1"), ("GOOGLE_API_KEY", "k2")];
+    let told = world.run_with(&keys, &["q"]);
+    (server, world, told)
+}
+
+#[test]
+fn a_file_that_is_too_large_for_a_service_is_told_before_the_run() {
+    const IMAGE: usize = 3840 * 1024;
+    const TOGETHER: usize = 15_000_000;
+    const AGENT: usize = 32 * 1024 * 1024;
+    let (none, claude) = (json!([]), json!([{ "type": "claude", "model": "m" }]));
+    let one = |bytes| vec![("image_path", "a.png", bytes)];
+    let two = |bytes| vec![("image_path", "a.png", 1), ("file_path", "b.pdf", bytes)];
+    for (kind, fallback, files, error, hint) in [
+        (
+            "claude",
+            &none,
+            one(IMAGE + 1),
+            "`a.png` is larger than 3840 KB",
+            "the type `claude` takes no larger image",
+        ),
+        (
+            "gemini",
+            &none,
+            one(TOGETHER + 1),
+            "`a.png` is larger than 15000000 bytes",
+            "files of 15000000 bytes together",
+        ),
+        ("gemini", &none, two(TOGETHER), "`b.pdf` is one too many", "files of 15000000 bytes together"),
+        (
+            "gemini",
+            &claude,
+            one(IMAGE + 1),
+            "`a.png` is larger than 3840 KB",
+            "the type `claude` takes no larger image",
+        ),
+        ("claude", &none, two(22_000_000), "`b.pdf` is one too many", "files of 22000000 bytes together"),
+        (
+            "chatcompletion",
+            &none,
+            vec![("image_path", "a.png", 1), ("image_path", "b.png", AGENT)],
+            "`b.png` is one too many",
+            "the files of one agent together are at most 32 MB",
+        ),
+        (
+            "chatcompletion",
+            &none,
+            one(AGENT + 1),
+            "`a.png` is larger than 32 MB",
+            "the files of one agent together",
+        ),
+    ] {
+        let (server, world, told) = sized(kind, fallback, &files);
+        let told = told.exits(1);
+        let words = told.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            words.contains(&format!("error: the file {error}")) && words.contains(hint),
+            "{kind}: {told}"
+        );
+        assert!(world.log_dirs().is_empty() && server.requests().is_empty(), "{kind}: {told}");
+    }
+}
