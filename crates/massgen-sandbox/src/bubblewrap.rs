@@ -9,14 +9,27 @@ use crate::policy::{Network, Policy};
 /// Where the helper lies for the command. Nothing of the machine is there.
 pub(crate) const HELPER: &str = "/run/massgen/helper";
 
-/// Arguments that make the namespaces of `policy` and start the helper in them, in `folder`. What the helper is to do
-/// follows.
-pub(crate) fn arguments(policy: &Policy, machine: &Machine, helper: &Path, folder: &Path) -> Vec<OsString> {
+/// Where the socket of the proxy lies for the command, if it has one.
+pub(crate) const PROXY: &str = "/run/massgen/proxy";
+
+/// What a call has besides its policy.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Around<'a> {
+    /// The helper's program.
+    pub(crate) helper: &'a Path,
+    /// The folder that the command starts in.
+    pub(crate) folder: &'a Path,
+    /// The socket of the proxy.
+    pub(crate) proxy: Option<&'a Path>,
+}
+
+/// Arguments that make the namespaces of `policy` and start the helper in them. What the helper is to do follows.
+pub(crate) fn arguments(policy: &Policy, machine: &Machine, around: &Around<'_>) -> Vec<OsString> {
     let mut line = Line::default();
     line.say(["--die-with-parent", "--new-session", "--unshare-user", "--unshare-pid", "--unshare-ipc"]);
     line.say(["--unshare-uts", "--unshare-cgroup-try", "--cap-drop", "ALL"]);
-    match policy.network {
-        Network::None => line.say(["--unshare-net"]),
+    match &policy.network {
+        Network::None | Network::Allowlist { .. } => line.say(["--unshare-net"]),
         Network::Full => {}
     }
     line.say(["--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--tmpfs", "/run"]);
@@ -27,10 +40,13 @@ pub(crate) fn arguments(policy: &Policy, machine: &Machine, helper: &Path, folde
             Mount::Writable(path) => line.two("--bind", path, path),
         }
     }
-    line.two("--ro-bind", helper, Path::new(HELPER));
+    line.two("--ro-bind", around.helper, Path::new(HELPER));
+    if let Some(socket) = around.proxy {
+        line.two("--ro-bind", socket, Path::new(PROXY));
+    }
     // The root of the namespace is memory that the command could fill.
     line.say(["--remount-ro", "/", "--chdir"]);
-    line.0.push(folder.into());
+    line.0.push(around.folder.into());
     line.say(["--", HELPER]);
     line.0
 }
@@ -124,7 +140,8 @@ mod tests {
             network: Network::None,
             limits: Limits::STANDARD,
         };
-        let line = arguments(&policy, &machine(), Path::new("/opt/massgen"), Path::new("/work/a"));
+        let around = Around { helper: Path::new("/opt/massgen"), folder: Path::new("/work/a"), proxy: None };
+        let line = arguments(&policy, &machine(), &around);
         let line: Vec<_> = line.iter().map(|word| word.to_string_lossy()).collect();
         insta::assert_snapshot!(line.join(" ").replace(" --", "\n--"));
     }
@@ -139,9 +156,12 @@ mod tests {
                 network,
                 limits: Limits::STANDARD,
             };
-            arguments(&policy, &machine(), Path::new("/m"), Path::new("/")).contains(&"--unshare-net".into())
+            let around =
+                Around { helper: Path::new("/m"), folder: Path::new("/"), proxy: Some(Path::new("/s")) };
+            arguments(&policy, &machine(), &around).contains(&"--unshare-net".into())
         };
-        assert!(has_own(Network::None) && !has_own(Network::Full));
+        assert!(has_own(Network::None) && has_own(Network::Allowlist { hosts: Vec::new() }));
+        assert!(!has_own(Network::Full));
     }
 
     #[test]

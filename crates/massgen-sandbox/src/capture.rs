@@ -19,6 +19,11 @@ pub struct Keep {
     pub file_bytes: u64,
 }
 
+impl Keep {
+    /// 64 KiB of each end, and no file.
+    pub const STANDARD: Self = Self { head: 64 * 1024, tail: 64 * 1024, file: None, file_bytes: 0 };
+}
+
 /// What was kept of an output stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Captured {

@@ -3,6 +3,9 @@
 mod calls;
 mod files;
 
+pub(crate) use calls::close_dangerous;
+pub(crate) use files::is_closed;
+
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -13,7 +16,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::SigSet;
 
 use crate::helper::FAILED;
-use crate::orders::{Confinement, Counted, Orders};
+use crate::orders::{Confinement, Counted, Orders, OwnTerminal};
 use crate::policy::Limits;
 
 /// The niceness of commands, of which 19 is the most.
@@ -32,8 +35,13 @@ fn confined(orders: &OsStr) -> Result<(), String> {
         .to_str()
         .ok_or("the orders are no text")
         .and_then(|text| serde_json::from_str(text).map_err(|_| "the orders cannot be read"))?;
-    // A session of its own has no terminal that it could type into. The supervisor's child is no leader of a group yet.
+    // A session of its own has no terminal that it could type into, unless it is given one. The supervisor's child is no leader of a group yet.
     nix::unistd::setsid().map_err(|error| format!("no session of its own: {error}"))?;
+    match orders.terminal {
+        OwnTerminal::Yes => rustix::process::ioctl_tiocsctty(std::io::stdin())
+            .map_err(|error| format!("no terminal of its own: {error}"))?,
+        OwnTerminal::No => {}
+    }
     // The supervisor holds signals back, and a new process inherits that.
     SigSet::empty().thread_set_mask().map_err(|error| format!("signals cannot be let through: {error}"))?;
     // Commands wait for everything that the user does, and for what watches them.
@@ -42,11 +50,15 @@ fn confined(orders: &OsStr) -> Result<(), String> {
     limit(&orders.limits, orders.counted).map_err(|error| format!("a limit cannot be set: {error}"))?;
     match &orders.confinement {
         Confinement::Nothing => Ok(()),
-        Confinement::Calls => calls::close_dangerous(),
+        Confinement::Calls => {
+            files::close_abstract_sockets()?;
+            calls::close_dangerous()
+        }
         Confinement::Files { readable, writable, sockets } => {
             drop_capabilities()?;
             files::close(readable, writable)?;
             calls::close_dangerous()?;
+            calls::close_shared_memory()?;
             calls::close_sockets(*sockets)
         }
     }

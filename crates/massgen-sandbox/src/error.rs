@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::container::NoContainer;
 use crate::mechanism::Mechanism;
 
 /// Why a command could not be started as it was asked for.
@@ -25,8 +26,11 @@ pub enum Error {
         writable: PathBuf,
     },
     /// Only a network of its own can be given to some hosts and not to others.
-    #[error("{0} cannot let a command reach some hosts only")]
+    #[error("{0} cannot let a command reach some hosts only: {why}", why = no_allow_list(*.0))]
     NoAllowList(Mechanism),
+    /// The proxy that leads to the allowed hosts cannot be started.
+    #[error("the way to the allowed hosts could not be made: {0}")]
+    Proxy(#[source] io::Error),
     /// A path of the policy cannot be used.
     #[error("{} cannot be given to a command: {source}", path.display())]
     Path {
@@ -46,6 +50,22 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
+    /// The command was started, and how it ended is not known.
+    #[error("the command was lost sight of: {0}")]
+    Lost(#[source] io::Error),
+    /// A container cannot be made as it is described.
+    #[error(transparent)]
+    NoContainer(#[from] NoContainer),
+    /// The engine for containers could not do something.
+    #[error("{engine} could not {doing}: {said}")]
+    Container {
+        /// Its name.
+        engine: &'static str,
+        /// What it could not do.
+        doing: &'static str,
+        /// What it said.
+        said: String,
+    },
     /// What the command wrote could not be kept.
     #[error("the output of the command could not be kept: {0}")]
     Output(#[source] io::Error),
@@ -61,6 +81,9 @@ impl Error {
             Self::Unavailable { mechanism: Mechanism::Landlock, .. } => {
                 Some("Landlock needs Linux 6.2 or newer with `landlock` among its security modules")
             }
+            Self::Container { .. } => {
+                Some("look whether the engine is installed and its service runs (`massgen doctor`)")
+            }
             Self::CannotProtect { .. } | Self::NoAllowList(_) => {
                 Some("install bubblewrap, which can do this")
             }
@@ -68,7 +91,18 @@ impl Error {
             | Self::Path { .. }
             | Self::Orders(_)
             | Self::Start { .. }
+            | Self::Lost(_)
+            | Self::Proxy(_)
+            | Self::NoContainer(_)
             | Self::Output(_) => None,
         }
+    }
+}
+
+fn no_allow_list(mechanism: Mechanism) -> &'static str {
+    match mechanism {
+        Mechanism::Landlock => "it knows ports and no hosts",
+        Mechanism::Unconfined => "nothing keeps a command from others",
+        Mechanism::Bubblewrap => "it has no network of its own here",
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! What it holds: the [`Policy`] of one command, the [`Mechanism`]s that enforce it (bubblewrap with seccomp, Landlock
 //! with seccomp), the probe that says which of them work here, the helper process that confines itself and then
-//! becomes the command, and the run of a command with its limits.
+//! becomes the command, and the run of a command with its limits. Besides, the [containers](container) of docker and
+//! podman, for those who want these.
 //!
 //! What it does not hold: decisions on what an agent may do, which tools there are, and words for models. Whoever calls
 //! it says what is readable, writable and reachable; it never widens that.
@@ -20,23 +21,38 @@
 //! Bubblewrap and Landlock exist on Linux only. On other systems nothing is confined, and the probe says so.
 
 mod bubblewrap;
+mod call;
 mod capture;
 #[cfg(target_os = "linux")]
 mod confine;
+pub mod container;
 mod error;
+mod gap;
 pub mod helper;
+mod hosts;
 mod machine;
 mod mechanism;
 mod orders;
 mod policy;
 mod processes;
+mod proxy;
+mod reading;
+#[cfg(target_os = "linux")]
+mod relay;
 mod run;
+mod running;
 #[cfg(target_os = "linux")]
 mod supervise;
+mod terminal;
 
+pub use call::{Call, Ended, HowItEnded, Stdin};
 pub use capture::{Captured, Keep};
 pub use error::Error;
+pub use gap::Gap;
+pub use hosts::{AllowedHost, NoHost};
 pub use machine::Machine;
 pub use mechanism::{Available, Mechanism, Unavailable};
 pub use policy::{Limits, Network, Policy};
-pub use run::{Call, Ended, HowItEnded, Sandbox};
+pub use run::Sandbox;
+pub use running::{InputStream, OutputStream, Running};
+pub use terminal::Terminal;

@@ -1,7 +1,7 @@
 //! What every program on a machine needs: its system folders, and the tools that its user has installed.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -221,6 +221,19 @@ fn needs(variables: &BTreeMap<OsString, OsString>) -> (Vec<PathBuf>, BTreeMap<Os
         }
     }
     (wanted, environment)
+}
+
+/// The program `name` in one of the folders of `search`.
+pub(crate) fn program(search: &OsStr, name: &str) -> Option<PathBuf> {
+    std::env::split_paths(search)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(name))
+        .find(|path| is_program(path))
+}
+
+fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    fs_err::metadata(path).is_ok_and(|told| told.is_file() && told.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(test)]

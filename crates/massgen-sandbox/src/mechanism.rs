@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::gap::{self, Gap};
+use crate::policy::Network;
+
 /// How a command is confined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -34,6 +37,8 @@ pub struct Available {
     pub bubblewrap: Result<PathBuf, Unavailable>,
     /// Whether a trial run under Landlock and the filter worked.
     pub landlock: Result<(), Unavailable>,
+    /// What this machine's kernel leaves open, the widest first. [`Available::gaps`] says what of that matters.
+    pub open: Vec<Gap>,
 }
 
 /// Why a mechanism does not work here.
@@ -54,6 +59,11 @@ impl Available {
             None
         }
     }
+
+    /// What commands under `mechanism` with `network` are not kept from on this machine.
+    pub fn gaps(&self, mechanism: Mechanism, network: &Network) -> Vec<Gap> {
+        gap::of(&self.open, mechanism, network)
+    }
 }
 
 #[cfg(test)]
@@ -67,7 +77,7 @@ mod tests {
     #[test]
     fn namespaces_come_before_rules_and_nothing_is_never_chosen() {
         let bwrap = || Ok(PathBuf::from("/usr/bin/bwrap"));
-        let best = |bubblewrap, landlock| Available { bubblewrap, landlock }.best();
+        let best = |bubblewrap, landlock| Available { bubblewrap, landlock, open: Vec::new() }.best();
         assert_eq!(best(bwrap(), Ok(())), Some(Mechanism::Bubblewrap));
         assert_eq!(best(bwrap(), Err(no())), Some(Mechanism::Bubblewrap));
         assert_eq!(best(Err(no()), Ok(())), Some(Mechanism::Landlock));

@@ -14,6 +14,15 @@ pub(crate) struct Orders {
     pub(crate) confinement: Confinement,
     pub(crate) limits: Limits,
     pub(crate) counted: Counted,
+    pub(crate) terminal: OwnTerminal,
+}
+
+/// Whether the standard input of a command is a terminal that is to be its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OwnTerminal {
+    Yes,
+    No,
 }
 
 /// What the helper has to close. What stands around it may have closed the rest.

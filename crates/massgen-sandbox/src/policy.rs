@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::hosts::AllowedHost;
+
 /// What a command may reach. Everything that is not named here is out of reach, apart from what every program on the
 /// machine needs ([`Machine`](crate::Machine)).
 ///
@@ -34,11 +36,17 @@ impl Policy {
 }
 
 /// What may be reached over the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Network {
     /// Nothing, not even services on this machine.
     None,
+    /// These hosts, by programs that use the proxy of their environment (`HTTPS_PROXY` and its like). Everything else is
+    /// out of reach. Under bubblewrap only.
+    Allowlist {
+        /// The hosts.
+        hosts: Vec<AllowedHost>,
+    },
     /// Everything that the machine reaches.
     Full,
 }

@@ -4,8 +4,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, ExitCode, ExitStatus};
+use std::process::{Child, Command, ExitCode};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -15,12 +14,19 @@ use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid, getppid};
 
-use crate::helper::FAILED;
+use crate::helper::{self, FAILED};
 use crate::policy::Limits;
 use crate::processes::{self, Process};
 
-/// Between two looks at the processes of a call.
-const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+/// Between two looks at the number of all processes of this machine.
+const STEP: Duration = Duration::from_millis(10);
+
+/// The same for root, whom the system does not hold to a number of processes.
+const STEP_OF_ROOT: Duration = Duration::from_millis(3);
+
+/// Between two looks at the processes of a call while no process begins or ends: memory can grow all the same. A call may
+/// go on for hours, so that looking must not cost much.
+const CALM: Duration = Duration::from_millis(40);
 
 /// How much the supervisor is preferred to all that it watches, where the system lets it be: a command that starts
 /// processes without end must not keep it from ending them. What the system refuses is not needed to go on.
@@ -33,8 +39,8 @@ const END_PATIENCE: Duration = Duration::from_secs(5);
 /// The exit code of a call that was ended by a limit, as that of a process that was killed.
 const ENDED: u8 = 137;
 
-/// Processes of bubblewrap that are counted with those of the command.
-const OWN_PROCESSES: u32 = 2;
+/// Processes of bubblewrap and the relay that are counted with those of the command.
+const OWN_PROCESSES: u32 = 3;
 
 /// The process of the command.
 static COMMAND: OnceLock<i32> = OnceLock::new();
@@ -76,7 +82,7 @@ fn run(limits: &OsStr, command: &[OsString]) -> Result<ExitCode, String> {
             say(reason);
             ExitCode::from(ENDED)
         }
-        None => ExitCode::from(code(status)),
+        None => ExitCode::from(helper::code(status)),
     })
 }
 
@@ -88,9 +94,17 @@ fn start(command: &[OsString]) -> io::Result<Child> {
 /// Ends the call when all its processes together use too much, or when nobody waits for it any more.
 fn watch(limits: &Limits, massgen: Pid) {
     let page = u64::try_from(rustix::param::page_size()).unwrap_or(u64::MAX);
+    let step = if nix::unistd::geteuid().is_root() { STEP_OF_ROOT } else { STEP };
+    let mut looked = (Instant::now(), processes::load());
     loop {
-        std::thread::sleep(LOOK_INTERVAL);
-        let passed = match descendants() {
+        std::thread::sleep(step);
+        let load = processes::load();
+        if looked.0.elapsed() < CALM && load.is_some() && looked.1 == load {
+            continue;
+        }
+        looked = (Instant::now(), load);
+        let found = processes::below(getpid().as_raw()).map_or_else(descendants, Ok);
+        let passed = match found {
             Ok(found) => passed(&found, limits, page),
             Err(error) => Some(format!("the processes of the call cannot be counted: {error}")),
         };
@@ -165,13 +179,9 @@ fn descendants() -> io::Result<Vec<Process>> {
     Ok(processes::descendants(&processes::all()?, getpid().as_raw()))
 }
 
-/// The exit code that shells give to `status`.
-fn code(status: ExitStatus) -> u8 {
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
-    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(FAILED)
-}
-
 /// The caller shows it as what the command wrote. There is nobody else to tell.
 fn say(what: &str) {
+    // A reader that does not read must not keep the call from its end. All others that write there are gone.
+    let _ = rustix::io::ioctl_fionbio(io::stderr(), true);
     let _ = writeln!(io::stderr(), "massgen: {what}");
 }

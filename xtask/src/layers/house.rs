@@ -182,7 +182,7 @@ pub(crate) const CONFINED: &[Confined] = &[
     ),
     available_to_tests(
         "tempfile",
-        &["massgen-journal", "massgen", "massgen-testkit", "xtask"],
+        &["massgen-journal", "massgen", "massgen-sandbox", "massgen-testkit", "xtask"],
         "files only in adapters",
     ),
     confined(
@@ -209,8 +209,8 @@ pub(crate) const CONFINED: &[Confined] = &[
     confined("tracing-subscriber", &["massgen"], "one place decides where logs go"),
     confined(
         "secrecy",
-        &["massgen", "massgen-engine", "massgen-model"],
-        "keys are read at the rim, sent by the model, and kept out of events by the engine",
+        &["massgen", "massgen-engine", "massgen-model", "massgen-sandbox"],
+        "keys are read at the rim, sent by the model or given to containers, and kept out of events by the engine",
     ),
     // Development.
     confined("axum", &["massgen-testkit"], "the model server of the tests"),

@@ -89,18 +89,42 @@ const TIOCLINUX: u64 = 0x541C;
 #[cfg(target_arch = "x86_64")]
 const X32: i64 = 0x4000_0000;
 
+/// Memory, queues and locks that processes find by a number or a name, wherever their files are.
+const SHARED: &[i64] = &[
+    libc::SYS_mq_open,
+    libc::SYS_mq_unlink,
+    libc::SYS_msgctl,
+    libc::SYS_msgget,
+    libc::SYS_msgrcv,
+    libc::SYS_msgsnd,
+    libc::SYS_semctl,
+    libc::SYS_semget,
+    libc::SYS_semop,
+    libc::SYS_semtimedop,
+    libc::SYS_shmat,
+    libc::SYS_shmctl,
+    libc::SYS_shmget,
+];
+
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// Closes the dangerous calls: they say that they are not permitted.
-pub(super) fn close_dangerous() -> Result<(), String> {
+pub(crate) fn close_dangerous() -> Result<(), String> {
     let mut rules: Rules = DANGEROUS.iter().map(|number| (*number, Vec::new())).collect();
     let flags = NAMESPACES.iter().map(|flag| bits(0, u64::from(flag.unsigned_abs())));
     rules.insert(libc::SYS_clone, flags.collect::<Result<_, _>>()?);
     let requests = TYPING.iter().map(|request| equal(1, *request));
     rules.insert(libc::SYS_ioctl, requests.collect::<Result<_, _>>()?);
+    // Of itself a process may know and change the limits. With those of another it could end it.
+    rules.insert(libc::SYS_prlimit64, vec![rule(0, SeccompCmpOp::Ne, 0)?]);
     install(rules, libc::EPERM)?;
     // Its flags lie in memory, where a filter cannot look. Without it, libraries use `clone`.
     install(Rules::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)
+}
+
+/// Closes what is shared with all processes of the user where there is no namespace for it.
+pub(super) fn close_shared_memory() -> Result<(), String> {
+    install(SHARED.iter().map(|number| (*number, Vec::new())).collect(), libc::EACCES)
 }
 
 /// Closes new sockets, connected pairs apart.

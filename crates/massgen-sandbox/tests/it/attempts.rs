@@ -1,98 +1,26 @@
 //! What a command tries and must not get, under each mechanism. Without a sandbox the same attempts succeed, which shows
-//! that they are attempts at all.
+//! that they are attempts at all. `attempts_table.rs` has the list.
 
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use massgen_sandbox::{Call, HowItEnded, Mechanism};
+use massgen_sandbox::{Call, Error, HowItEnded, Mechanism, Network};
 
-use crate::support::{Place, mechanisms, output};
+use crate::attempts_table::{ATTEMPTS, Attempt, Free, PYTHON, Setting, guide_table};
+use crate::support::{Place, living_in, mechanisms, output};
 
-/// Something that a command must not get.
-struct Attempt {
-    what: &'static str,
-    /// A line for a shell that exits with 0 if the attempt succeeds, as far as the command can tell.
-    ///
-    /// `$OUT` is a folder outside, `$USER_HOME` the home folder of the user, `$PEERS` the folder of peers' snapshots,
-    /// `$VICTIM` a process of the host with `TOKEN=hidden` in its environment, `$TCP` and `$UDP` ports of the host.
-    line: &'static str,
-    free: Free,
+/// What came of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// The command got what it must not get.
+    GetsThrough,
+    Fails,
+    /// The call was not begun.
+    Refused,
 }
-
-/// What the attempt does without a sandbox.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Free {
-    /// It succeeds.
-    Succeeds,
-    /// It is not tried: it would change the machine, or the user may not do it anyway.
-    Untried,
-}
-
-const fn attempt(what: &'static str, line: &'static str) -> Attempt {
-    Attempt { what, line, free: Free::Succeeds }
-}
-
-const fn harmful(what: &'static str, line: &'static str) -> Attempt {
-    Attempt { what, line, free: Free::Untried }
-}
-
-const ATTEMPTS: &[Attempt] = &[
-    attempt("read a file outside", "cat $OUT/secret"),
-    attempt("list a folder outside", "ls $OUT/project"),
-    attempt("write a file outside", "echo x > $OUT/new"),
-    attempt("change a file outside", "echo x >> $OUT/secret"),
-    attempt("cut a file outside short", "truncate -s 0 $OUT/secret"),
-    attempt("delete a file outside", "rm $OUT/other"),
-    attempt("write to a peer's snapshot", "echo x > $PEERS/answer.txt"),
-    attempt("write to the .git of the project", "echo x > $OUT/project/.git/config"),
-    attempt("write to the journal of the run", "echo x >> $OUT/journal.db"),
-    attempt("read a key in the home folder", "cat $USER_HOME/.ssh/id"),
-    attempt("read credentials beside a tool", "cat $USER_HOME/.cargo/credentials.toml"),
-    attempt("read a key in the environment", "env | grep -q SECRET_OF_THE_USER"),
-    attempt("read by ..", "cat ../outside/secret"),
-    attempt("read by a link made before", "cat link/secret"),
-    attempt("write by a link made before", "echo x > link/new"),
-    attempt("read by a link made under way", "ln -s $OUT now && cat now/secret"),
-    attempt("write by a folder swapped for a link", "mkdir d && rmdir d && ln -s $OUT d && echo x > d/new"),
-    attempt("make a hard link to a file outside", "ln $OUT/secret hard && cat hard"),
-    attempt("move a file outside in", "mv $OUT/other here"),
-    attempt("read by the root of a host process", "cat /proc/$VICTIM/root$OUT/secret"),
-    attempt("read by the folder of a host process", "cat /proc/$VICTIM/cwd/secret"),
-    attempt("read the environment of a host process", "grep -a TOKEN=hidden /proc/$VICTIM/environ"),
-    attempt("kill a host process", "kill -9 $VICTIM"),
-    attempt("kill a group of host processes", "kill -9 -$VICTIM"),
-    attempt("connect to a port of the host", "$PYTHON tcp $TCP"),
-    attempt("send a datagram to the host", "$PYTHON udp $UDP"),
-    attempt("connect to a socket file of the host", "$PYTHON unix $OUT/socket"),
-    attempt("trace a host process", "$PYTHON trace $VICTIM"),
-    harmful("read the passwords of the system", "cat /etc/shadow"),
-    harmful("write to the system", "echo x > /usr/massgen-test-of-the-sandbox"),
-    harmful("make a namespace", "unshare -Ur true"),
-    harmful("mount a file system", "mount -t tmpfs none ."),
-    harmful("make a device", "mknod device b 8 0"),
-    harmful("read the memory of the kernel", "head -c 1 /proc/kcore"),
-    harmful("change the name of the machine", "$PYTHON name"),
-];
-
-/// What the shell cannot do by itself, as a program in the workspace.
-const PYTHON: &str = r"
-import ctypes, socket, sys
-what, *rest = sys.argv[1:]
-if what == 'tcp':
-    socket.create_connection(('127.0.0.1', int(rest[0])), 2)
-elif what == 'udp':
-    socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', int(rest[0])))
-elif what == 'unix':
-    socket.socket(socket.AF_UNIX).connect(rest[0])
-elif what == 'trace':
-    ATTACH = 16
-    sys.exit(0 if ctypes.CDLL(None).ptrace(ATTACH, int(rest[0]), 0, 0) == 0 else 1)
-elif what == 'name':
-    socket.sethostname('massgen-test')
-";
 
 /// A process of the host that commands would like to reach.
 struct Victim(Child);
@@ -100,7 +28,7 @@ struct Victim(Child);
 impl Victim {
     fn start(folder: &Path) -> Self {
         let mut command = Command::new("sleep");
-        command.arg("300").env("TOKEN", "hidden").current_dir(folder).stdin(Stdio::null()).process_group(0);
+        command.arg("301").env("TOKEN", "hidden").current_dir(folder).stdin(Stdio::null()).process_group(0);
         Self(command.spawn().expect("started"))
     }
 
@@ -116,8 +44,31 @@ impl Drop for Victim {
     }
 }
 
-/// Tries `attempt` and looks from outside whether anything came of it.
-async fn succeeds(mechanism: Mechanism, attempt: &Attempt) -> (bool, String) {
+/// Memory of the host that processes find by a key. Made by another program: this one has no safe call for it.
+struct SharedMemory(String);
+
+impl SharedMemory {
+    fn make(attempt: &Attempt) -> Option<Self> {
+        const FREE: &str = "import ctypes; c = ctypes.CDLL(None); print(next(k for k in range(0x6d610000, 0x6d620000) if c.shmget(k, 4096, 0o3600) >= 0))";
+        attempt.line.contains(" shared ").then(|| Self(python(FREE)))
+    }
+}
+
+impl Drop for SharedMemory {
+    fn drop(&mut self) {
+        let key = &self.0;
+        python(&format!("import ctypes; c = ctypes.CDLL(None); c.shmctl(c.shmget({key}, 0, 0), 0, None)"));
+    }
+}
+
+fn python(program: &str) -> String {
+    let said = Command::new("python3").args(["-c", program]).output().expect("started");
+    assert!(said.status.success(), "{said:?}");
+    String::from_utf8_lossy(&said.stdout).trim().to_owned()
+}
+
+/// Tries `attempt` and looks from outside what came of it.
+async fn tried(mechanism: Mechanism, attempt: &Attempt) -> (Outcome, String) {
     let place = Place::new().await;
     let (out, home) = (&place.outside, &place.home);
     fs_err::create_dir_all(out.join("project/.git")).expect("made");
@@ -128,77 +79,130 @@ async fn succeeds(mechanism: Mechanism, attempt: &Attempt) -> (bool, String) {
     fs_err::write(home.join(".ssh/id"), "key").expect("written");
     fs_err::write(home.join(".cargo/credentials.toml"), "token").expect("written");
     fs_err::os::unix::fs::symlink(out, place.workspace.join("link")).expect("linked");
+    fs_err::os::unix::fs::symlink(out.join("new"), place.workspace.join("file-link")).expect("linked");
+    let git = place.workspace.join("own/.git");
+    fs_err::create_dir_all(&git).expect("made");
     fs_err::write(place.workspace.join("try.py"), PYTHON).expect("written");
     let tcp = TcpListener::bind("127.0.0.1:0").expect("bound");
     let udp = UdpSocket::bind("127.0.0.1:0").expect("bound");
     udp.set_nonblocking(true).expect("set");
     let _unix = UnixListener::bind(out.join("socket")).expect("bound");
+    let name = format!("massgen-test-{}", out.display());
+    let _abstract = abstract_listener(&name);
+    let shared = SharedMemory::make(attempt);
     let mut victim = Victim::start(out);
-    let before = [contents(out), contents(&place.peers)];
     let mut call: Call = place.call(mechanism, attempt.line);
+    match attempt.setting {
+        Setting::Usual => {}
+        Setting::FullNetwork => call.policy.network = Network::Full,
+        Setting::Protected => call.policy.protected.push(git.clone()),
+    }
+    let seen = || [contents(out), contents(&place.peers), contents(&git)];
+    let before = seen();
     let variables = [
         ("OUT", out.display().to_string()),
         ("USER_HOME", home.display().to_string()),
         ("PEERS", place.peers.display().to_string()),
         ("PYTHON", "python3 try.py".to_owned()),
         ("VICTIM", victim.0.id().to_string()),
+        ("MASSGEN", std::process::id().to_string()),
         ("TCP", tcp.local_addr().expect("its address").port().to_string()),
         ("UDP", udp.local_addr().expect("its address").port().to_string()),
+        ("ABSTRACT", name.clone()),
+        ("SHARED", shared.as_ref().map_or(String::new(), |memory| memory.0.clone())),
     ];
     call.environment.extend(variables.map(|(name, value)| (name.into(), value.into())));
-    let ended = place.run(call).await;
-    let is_said = ended.how == HowItEnded::Exited(0) && !attempt.line.contains("udp");
+    let ended = match place.sandbox.run(call).await {
+        Ok(ended) => ended,
+        Err(error @ Error::CannotProtect { .. }) => return (Outcome::Refused, error.to_string()),
+        Err(error) => panic!("{mechanism}: {}: {error}", attempt.what),
+    };
+    let is_told = ended.how == HowItEnded::Exited(0) && !attempt.line.contains(" udp ");
     let is_seen = !victim.is_alive()
-        || before != [contents(out), contents(&place.peers)]
-        || udp.recv(&mut [0; 8]).is_ok();
-    (is_said || is_seen, output(&ended))
+        || before != seen()
+        || udp.recv(&mut [0; 8]).is_ok()
+        || living_in(&place.workspace) != Vec::<String>::new();
+    let got = match attempt.free {
+        // The command ends well; whether it got anything is seen from outside alone.
+        Free::Fails => is_seen,
+        Free::Succeeds | Free::Untried => is_told || is_seen,
+    };
+    (if got { Outcome::GetsThrough } else { Outcome::Fails }, output(&ended))
 }
 
-/// Names and contents of the files in `folder`, at any depth.
-fn contents(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+fn abstract_listener(name: &str) -> UnixListener {
+    use std::os::linux::net::SocketAddrExt;
+    let address = std::os::unix::net::SocketAddr::from_abstract_name(name).expect("an address");
+    UnixListener::bind_addr(&address).expect("bound")
+}
+
+/// Names, contents and modes of the files in `folder`, at any depth.
+fn contents(folder: &Path) -> Vec<(PathBuf, u32, Vec<u8>)> {
+    use std::os::unix::fs::MetadataExt;
     let mut found = Vec::new();
-    for entry in fs_err::read_dir(folder).expect("listed") {
+    // An attempt may have moved it away.
+    for entry in fs_err::read_dir(folder).into_iter().flatten() {
         let entry = entry.expect("an entry");
-        let kind = entry.file_type().expect("its kind");
-        if kind.is_dir() {
+        let told = entry.metadata().expect("told");
+        if told.is_dir() {
             found.extend(contents(&entry.path()));
-        } else if kind.is_file() {
-            found.push((entry.path(), fs_err::read(entry.path()).expect("read")));
         }
+        let text = if told.is_file() { fs_err::read(entry.path()).expect("read") } else { Vec::new() };
+        found.push((entry.path(), told.mode(), text));
     }
     found.sort();
     found
 }
 
 #[tokio::test]
-async fn no_attempt_to_get_out_succeeds() {
+async fn no_attempt_to_get_out_succeeds_beyond_what_the_guide_tells() {
     let place = Place::new().await;
-    let mut succeeded = Vec::new();
+    let mut wrong = Vec::new();
     for attempt in ATTEMPTS {
         for mechanism in mechanisms(&place.sandbox) {
-            let (is_out, said) = succeeds(mechanism, attempt).await;
-            let mark = if is_out { "SUCCEEDS" } else { "fails" };
-            println!("{:<42} {mechanism:<10} {mark}", attempt.what);
-            if is_out {
-                succeeded.push(format!("{mechanism}: {}: {said}", attempt.what));
+            let network = match attempt.setting {
+                Setting::Usual | Setting::Protected => Network::None,
+                Setting::FullNetwork => Network::Full,
+            };
+            let gaps = place.sandbox.available().gaps(mechanism, &network);
+            let expected = if attempt.gap.is_some_and(|gap| gaps.contains(&gap)) {
+                Outcome::GetsThrough
+            } else if (attempt.setting, mechanism) == (Setting::Protected, Mechanism::Landlock) {
+                Outcome::Refused
+            } else {
+                Outcome::Fails
+            };
+            let (outcome, said) = tried(mechanism, attempt).await;
+            println!("{:<48} {mechanism:<10} {outcome:?}", attempt.what);
+            if outcome != expected {
+                wrong.push(format!("{mechanism}: {}: {outcome:?}: {said}", attempt.what));
             }
         }
     }
-    assert!(succeeded.is_empty(), "{}", succeeded.join("\n"));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[tokio::test]
 async fn without_a_sandbox_the_attempts_succeed() {
-    let mut failed = Vec::new();
-    for attempt in ATTEMPTS.iter().filter(|attempt| attempt.free == Free::Succeeds) {
-        // Keys stay out of the environment even so.
-        if attempt.line.contains("SECRET_OF_THE_USER") {
-            continue;
-        }
-        let (is_out, said) = succeeds(Mechanism::Unconfined, attempt).await;
-        if !is_out {
-            failed.push(format!("{}: {said}", attempt.what));
+    let mut wrong = Vec::new();
+    for attempt in ATTEMPTS {
+        let expected = match attempt.free {
+            Free::Succeeds => Outcome::GetsThrough,
+            Free::Fails => Outcome::Fails,
+            Free::Untried => continue,
+        };
+        let (outcome, said) = tried(Mechanism::Unconfined, attempt).await;
+        if outcome != expected {
+            wrong.push(format!("{}: {outcome:?}: {said}", attempt.what));
         }
     }
-    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_table_of_the_guide_is_that_of_the_attempts() {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide/sandbox.md");
+    let text = fs_err::read_to_string(guide).expect("the guide");
+    let table = guide_table();
+    assert!(text.contains(&table), "this table must stand in docs/guide/sandbox.md:\n{table}");
 }

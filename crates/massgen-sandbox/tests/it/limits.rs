@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use massgen_sandbox::{HowItEnded, Mechanism};
 
-use crate::support::{Place, mechanisms, output};
+use crate::support::{Place, living_in, mechanisms, output};
 
 /// Two processes start two each, and so on: a bomb that ends by itself at 511 processes, so that a sandbox which fails to
 /// stop it does not take the machine down with it. Each of the last ones leaves a line.
@@ -107,13 +107,4 @@ async fn a_hundred_megabytes_of_output_stay_small_in_memory() {
         assert_eq!(ended.stdout.head.len() + ended.stdout.tail.len(), 128 * 1024);
         assert_eq!(ended.stderr.head, b"end\n");
     }
-}
-
-/// The processes whose folder is `workspace` or lies in it, by name.
-fn living_in(workspace: &std::path::Path) -> Vec<String> {
-    let processes = fs_err::read_dir("/proc").expect("listed").filter_map(Result::ok);
-    let here = processes.filter(|entry| {
-        std::fs::read_link(entry.path().join("cwd")).is_ok_and(|folder| folder.starts_with(workspace))
-    });
-    here.filter_map(|entry| fs_err::read_to_string(entry.path().join("comm")).ok()).collect()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use massgen_sandbox::{Call, Ended, Keep, Limits, Machine, Mechanism, Network, Policy, Sandbox};
+use massgen_sandbox::{Call, Ended, Limits, Machine, Mechanism, Network, Policy, Sandbox};
 
 /// A workspace for commands, beside a home folder with secrets and a project.
 pub(crate) struct Place {
@@ -48,16 +48,11 @@ impl Place {
         let home = self.workspace.join(".home");
         fs_err::create_dir_all(&home).expect("made");
         let environment = [("HOME", home.clone()), ("TMPDIR", home)];
-        let keep = || Keep { head: 64 * 1024, tail: 64 * 1024, file: None, file_bytes: 0 };
+        let command = vec!["/bin/sh".into(), "-c".into(), line.into()];
         Call {
-            mechanism,
-            policy: self.policy(),
-            command: vec!["/bin/sh".into(), "-c".into(), line.into()],
-            folder: self.workspace.clone(),
             environment: BTreeMap::from(environment.map(|(name, value)| (name.into(), value.into()))),
             time: Some(Duration::from_mins(1)),
-            stdout: keep(),
-            stderr: keep(),
+            ..Call::new(mechanism, self.policy(), command, self.workspace.clone())
         }
     }
 
@@ -102,4 +97,13 @@ pub(crate) fn mechanisms(sandbox: &Sandbox) -> Vec<Mechanism> {
 pub(crate) fn output(ended: &Ended) -> String {
     let gap = |bytes| format!("[{bytes}]");
     format!("{:?}\n{}{}", ended.how, ended.stdout.text(gap), ended.stderr.text(gap))
+}
+
+/// The processes whose folder is `workspace` or lies in it, by name.
+pub(crate) fn living_in(workspace: &Path) -> Vec<String> {
+    let processes = fs_err::read_dir("/proc").expect("listed").filter_map(Result::ok);
+    let here = processes.filter(|entry| {
+        std::fs::read_link(entry.path().join("cwd")).is_ok_and(|folder| folder.starts_with(workspace))
+    });
+    here.filter_map(|entry| fs_err::read_to_string(entry.path().join("comm")).ok()).collect()
 }

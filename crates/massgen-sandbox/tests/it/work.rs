@@ -112,3 +112,15 @@ async fn paths_that_are_missing_or_links_are_refused_before_anything_runs() {
         assert!(matches!(place.sandbox.run(call).await, Err(Error::Path { .. })));
     }
 }
+
+#[tokio::test]
+async fn processes_of_python_share_memory_where_that_is_theirs_alone() {
+    let place = Place::new().await;
+    let test = "import multiprocessing as m\nif __name__ == '__main__':\n    with m.Pool(2) as pool:\n        print(sum(pool.map(abs, [-1, -2])))\n";
+    fs_err::write(place.workspace.join("share.py"), test).expect("written");
+    for mechanism in mechanisms(&place.sandbox) {
+        let ended = place.run(place.call(mechanism, "python3 share.py")).await;
+        let works = ended.how == HowItEnded::Exited(0);
+        assert_eq!(works, mechanism == Mechanism::Bubblewrap, "{mechanism}: {}", output(&ended));
+    }
+}
