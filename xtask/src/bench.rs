@@ -7,6 +7,7 @@ pub(crate) mod measure;
 mod report;
 mod resume;
 pub(crate) mod server;
+mod snapshots;
 mod startup;
 mod stream;
 mod teams;
@@ -33,6 +34,7 @@ const PARTS: &[Part] = &[
     ("the program", startup::figures),
     ("teams", teams::figures),
     ("the decoders", |_| decoders::figures()),
+    ("snapshots", |_| snapshots::figures()),
     ("a long stream", stream::figures),
     ("a killed run", resume::figures),
     ("the file", startup::file_figures),

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::out::say;
 use crate::programs::{build, cargo, debug_program, run as run_program};
 use crate::table::{Align, Table};
-use crate::{generate, layers, needs, peers, published, sizes};
+use crate::{generate, layers, needs, peers, published, servers, sizes};
 
 /// Where the peer's faults begin: any number, but always the same.
 pub(crate) const SEED: u32 = 2;
@@ -40,6 +40,7 @@ type Step = (&'static str, &'static str, fn(&mut Made) -> Result<()>);
 const STEPS: &[Step] = &[
     ("needs", "what the rest needs beyond Rust", |_| {
         needs::c_compiler()?;
+        needs::programs_of_tests()?;
         needs::node_with_peers().map(drop)
     }),
     ("format", "cargo fmt --all --check", |_| run_program(cargo().args(["fmt", "--all", "--check"]))),
@@ -64,6 +65,7 @@ const STEPS: &[Step] = &[
     ("gen", "generated files are current", |made| generate::run(made.program()?, generate::Mode::Check)),
     ("tests", "cargo test --workspace", |_| run_program(cargo().args(["test", "--workspace"]))),
     ("peers", "contract tests against aimock", |made| peers::run(made.program()?, SEED)),
+    ("servers", "tool servers of others", |_| servers::run()),
     ("published", "configurations of the published package", |made| published::run(made.program()?)),
 ];
 

@@ -1,11 +1,12 @@
-//! Development tasks: `cargo xtask ci`, `layers`, `sizes`, `gen`, `peers`, `litellm`, `published`, `bench`.
+//! Development tasks: `cargo xtask ci`, `layers`, `sizes`, `gen`, `peers`, `litellm`, `published`, `servers`,
+//! `bench`.
 //!
 //! What it does not hold: anything that ships, or that a test needs.
 //!
 //! Who calls it: people, and continuous integration through `.ci/run`.
 //!
-//! Invariants: a task that fails says so in one line and exits with 1; a task changes nothing outside `target/` and
-//! `tests/peers/node_modules`, except `gen`, which writes the files it lists.
+//! Invariants: a task that fails says so in one line and exits with 1; a task changes nothing outside `target/` and the
+//! folders `node_modules` below `tests/peers`, except `gen`, which writes the files it lists.
 
 mod bench;
 mod ci;
@@ -19,6 +20,8 @@ mod places;
 mod product;
 mod programs;
 mod published;
+mod python;
+mod servers;
 mod sizes;
 mod table;
 
@@ -78,6 +81,8 @@ enum Task {
         #[arg(long)]
         program: Option<PathBuf>,
     },
+    /// Run our client of tool servers against servers of others; left out where they cannot be had.
+    Servers,
     /// Measure the release program and print the figures beside what was hoped for.
     Bench {
         /// Only what a chunk of a reply costs each decoder.
@@ -120,6 +125,7 @@ fn main() -> ExitCode {
         Task::Litellm { program } => {
             given_or_built(program).and_then(|program| peers::litellm::run(&program))
         }
+        Task::Servers => servers::run(),
         Task::Bench { decoders: true, program: _ } => bench::run_decoders(),
         Task::Bench { decoders: false, program } => bench::run(program),
         Task::ModelServer { schedule } => bench::server::serve(schedule),

@@ -1,11 +1,13 @@
-//! What the tasks need beyond Rust: a C compiler (for SQLite) and Node.js (for the peer). It is installed when that may
-//! be done (Debian as root; a Node.js of our own through npm), and otherwise named in one line.
+//! What the tasks need beyond Rust: a C compiler (for SQLite), Node.js (for the peer), and programs that tests run in the
+//! sandbox. It is installed when that may be done (Debian as root; a Node.js of our own through npm), and otherwise named
+//! in one line.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::out::say;
 use crate::places;
 use crate::programs::{on_path, read, run};
 
@@ -21,6 +23,35 @@ pub(crate) fn c_compiler() -> Result<()> {
     match installer() {
         Some(installer) => installer.install(&["gcc", "libc6-dev"]),
         None => bail!("a C compiler is missing (`{asked}`): install gcc or clang"),
+    }
+}
+
+/// Programs that tests start as users would, by name and by package.
+const STARTED: [(&str, &str); 4] =
+    [("git", "git"), ("python3", "python3"), ("curl", "curl"), ("openssl", "openssl")];
+
+/// Makes sure that the programs are there which tests start, and bubblewrap if it can be had: its half of the tests of the
+/// sandbox says so where it is missing.
+pub(crate) fn programs_of_tests() -> Result<()> {
+    let missing: Vec<(&str, &str)> =
+        STARTED.into_iter().filter(|(name, _)| on_path(name).is_none()).collect();
+    let has_bubblewrap = on_path("bwrap").is_some();
+    let packages: Vec<&str> = missing
+        .iter()
+        .map(|(_, package)| *package)
+        .chain((!has_bubblewrap).then_some("bubblewrap"))
+        .collect();
+    match installer() {
+        _ if packages.is_empty() => Ok(()),
+        Some(installer) => installer.install(&packages),
+        None if missing.is_empty() => {
+            say("bubblewrap (`bwrap`) is missing: tests of the sandbox run under Landlock only");
+            Ok(())
+        }
+        None => {
+            let names: Vec<&str> = missing.iter().map(|(name, _)| *name).collect();
+            bail!("programs that tests start are missing: install {}", names.join(", "))
+        }
     }
 }
 
@@ -48,6 +79,14 @@ pub(crate) fn node_with_peers() -> Result<PathBuf> {
         bail!("{missing}; found {major}.{minor}");
     }
     Ok(newer)
+}
+
+/// The same with the tool servers installed too.
+pub(crate) fn node_with_tool_servers() -> Result<PathBuf> {
+    let node = node_with_peers()?;
+    let npm = on_path("npm").context("npm is missing")?;
+    install_packages(&npm, &places::tool_servers())?;
+    Ok(node)
 }
 
 fn version(node: &Path) -> Result<(u32, u32)> {

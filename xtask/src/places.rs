@@ -14,6 +14,11 @@ pub(crate) fn peers() -> PathBuf {
     root().join("tests/peers")
 }
 
+/// The folder of the tool servers that are tested against.
+pub(crate) fn tool_servers() -> PathBuf {
+    peers().join("servers")
+}
+
 /// Where cargo builds.
 pub(crate) fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |target| root().join(target))

@@ -2,10 +2,11 @@
 //! variables of the environment that it names.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::backends::Backends;
 use crate::capabilities::SWITCHES;
+use crate::context_paths::absolute;
 use crate::expand::{self, Expanded};
 use crate::finding::{FINDINGS, Finding};
 use crate::node::{Entry, Node, Origin, Value};
@@ -44,9 +45,31 @@ pub(crate) enum Purpose<'a> {
 pub(crate) struct Checking<'a> {
     pub(crate) lookup: Lookup<'a>,
     pub(crate) working_directory: &'a Path,
+    /// Eight hexadecimal digits of the run; `None` while there is no run yet.
+    pub(crate) instance: Option<&'a str>,
     pub(crate) backends: &'a Backends,
     pub(crate) unknown: UnknownKeys,
     pub(crate) purpose: Purpose<'a>,
+}
+
+impl Checking<'_> {
+    /// The workspace of the agent `id`, whose `cwd` is `written`.
+    pub(crate) fn workspace(&self, written: &str, id: &str) -> PathBuf {
+        let home = (self.lookup)("HOME");
+        let written = written.trim();
+        let placed = written.starts_with("~/").then(|| {
+            let path = absolute(written, self.working_directory, home.as_deref());
+            path.to_string_lossy().into_owned()
+        });
+        let token = self.instance.map(|instance| paths::token(instance, id));
+        paths::workspace(self.working_directory, placed.as_deref().unwrap_or(written), token.as_deref())
+    }
+
+    /// A path of the configuration, from the root.
+    pub(crate) fn absolute(&self, written: &str) -> String {
+        let home = (self.lookup)("HOME");
+        absolute(written.trim(), self.working_directory, home.as_deref()).to_string_lossy().into_owned()
+    }
 }
 
 /// Whether a key without effect is told on its own, or its map was told already.
@@ -69,6 +92,10 @@ struct Check<'a> {
     scope: Scope,
     /// Keys without effect by the feature that they wait for: names, and where the first one stands.
     waiting: BTreeMap<&'static str, Option<Waiting>>,
+    /// Keys that nobody misses, by the reason.
+    needless: BTreeMap<&'static str, Option<Waiting>>,
+    /// The id of the agent that is looked at.
+    agent: String,
     /// Variables that are not set where the configuration is judged, and the finding about the first place of each.
     unset: BTreeMap<String, Finding>,
 }
@@ -115,6 +142,8 @@ pub(crate) fn check(root: &mut Node, by: Checking<'_>) -> Vec<Finding> {
         findings: Vec::new(),
         scope: Scope::default(),
         waiting: BTreeMap::new(),
+        needless: BTreeMap::new(),
+        agent: String::new(),
         unset: BTreeMap::new(),
     };
     check.section(root, "", "", Telling::Each);
@@ -129,6 +158,12 @@ impl Check<'_> {
             let finding = Finding::notice(waiting.path, message).hint("the run goes on without it");
             self.findings.push(finding.at(&waiting.origin));
         }
+        for (because, needless) in self.needless {
+            let Some(needless) = needless else { continue };
+            let message = format!("without effect: {}; {because}", needless.list());
+            let finding = Finding::notice(needless.path, message).hint("remove it: nothing is lost");
+            self.findings.push(finding.at(&needless.origin));
+        }
         self.findings.extend(self.unset.into_values());
         self.findings
     }
@@ -136,6 +171,9 @@ impl Check<'_> {
     /// Checks the entries of the map `node` at `pattern` (a path of the registry), shown to people as `shown`.
     fn section(&mut self, node: &mut Node, pattern: &str, shown: &str, telling: Telling) {
         let is_backend = pattern == BACKEND;
+        if pattern == "agents[]" {
+            node.get("id").and_then(Node::text).unwrap_or_default().clone_into(&mut self.agent);
+        }
         if is_backend {
             self.scope = self.scope_of(node);
         }
@@ -158,12 +196,12 @@ impl Check<'_> {
     fn scope_of(&self, backend_node: &Node) -> Scope {
         let kind = backend_node.get("type").and_then(Node::text).and_then(|name| self.by.backends.get(name));
         let cwd = backend_node.get("cwd").and_then(Node::text);
-        // A variable in it is looked up here, because the key itself has no effect yet.
+        // A variable in it is looked up here, because the key itself may stand behind those that name it.
         let cwd = cwd.and_then(|text| match expand::expand(text, self.by.lookup) {
             Some(expanded) => expanded.unset.is_empty().then_some(expanded.text),
             None => Some(text.to_owned()),
         });
-        let workspace = |cwd: String| paths::workspace(self.by.working_directory, &cwd, None);
+        let workspace = |cwd: String| self.by.workspace(&cwd, &self.agent);
         Scope {
             kind: kind.map(|kind| kind.name.clone()),
             workspace: cwd.map(|cwd| workspace(cwd).to_string_lossy().into_owned()),
@@ -216,6 +254,14 @@ impl Check<'_> {
                 }
                 self.value(key, &key.shape, node, path, Telling::Covered);
             }
+            Effect::Needless { because } => {
+                if telling == Telling::Each && asks_for_something(key, node) {
+                    let needless = self.needless.entry(because).or_default();
+                    Waiting::add(needless, key.name(), path, &entry.key_origin);
+                }
+                self.value(key, &key.shape, node, path, Telling::Covered);
+            }
+            Effect::Note => self.value(key, &key.shape, node, path, Telling::Covered),
             Effect::Active => {
                 if self.is_idle(key) && node.value != Value::Null {
                     match self.scope.kind.as_deref().and_then(|kind| self.by.backends.get(kind)) {
@@ -326,6 +372,10 @@ impl Check<'_> {
     /// Puts the values of variables into the texts of a value that has an effect. `false` when that cannot be done,
     /// or when the text waits for a variable and so cannot be checked.
     fn variables(&mut self, key: &'static Key, shape: &Shape, node: &mut Node, path: &str) -> bool {
+        if let Shape::Later(_) = shape {
+            self.later(node, path);
+            return true;
+        }
         if shape.allows_section()
             || matches!(shape, Shape::Secret | Shape::Headers | Shape::Sections | Shape::NamedSections)
         {
@@ -384,6 +434,37 @@ impl Check<'_> {
                 .iter_mut()
                 .all(|entry| self.expanded(name, &Shape::Any, &mut entry.node, &join(path, &entry.key))),
             _ => true,
+        }
+    }
+
+    /// Puts the workspace into texts whose variables are looked up when they are used, and tells of variables that are
+    /// not set.
+    fn later(&mut self, node: &mut Node, path: &str) {
+        match &mut node.value {
+            Value::Text(text) => {
+                if let Some(workspace) = &self.scope.workspace {
+                    *text = text.replace("${cwd}", workspace);
+                }
+                let Some(expanded) = expand::expand(text, self.by.lookup) else { return };
+                if let Purpose::Judge { .. } = self.by.purpose {
+                    self.tell_unset(&expanded, node, path);
+                    return;
+                }
+                for name in expanded.unset {
+                    let message =
+                        format!("the environment variable `{name}` is not set, and the server needs it");
+                    let finding =
+                        Finding::warning(path, message).hint(hint::for_unset(&name)).at(&node.origin);
+                    self.unset.entry(name).or_insert(finding);
+                }
+            }
+            Value::List(items) => items.iter_mut().for_each(|item| self.later(item, path)),
+            Value::Map(entries) => {
+                for entry in entries {
+                    self.later(&mut entry.node, &join(path, &entry.key));
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => {}
         }
     }
 
@@ -447,6 +528,7 @@ fn typed(shape: &Shape, text: String) -> Value {
         | Shape::NamedSections
         | Shape::Headers
         | Shape::Open
+        | Shape::Later(_)
         | Shape::Any
         | Shape::Either(_) => Value::Text(text),
     }
@@ -465,6 +547,7 @@ pub(crate) fn fits(shape: &Shape, node: &Node) -> bool {
         (Shape::Number(min, max), _) => node.number().is_some_and(|value| (*min..=*max).contains(&value)),
         (Shape::Choice(choices), Value::Text(text)) => choices.contains(&text.as_str()),
         (Shape::List(item), Value::List(items)) => items.iter().all(|element| fits(item, element)),
+        (Shape::Later(same), _) => fits(same, node),
         (Shape::Either(shapes), _) => shapes.iter().any(|shape| fits(shape, node)),
         _ => false,
     }

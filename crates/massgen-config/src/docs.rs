@@ -61,6 +61,8 @@ fn described(key: &Key) -> String {
     match key.effect {
         Effect::Active => doc.to_owned(),
         Effect::Accepted { feature } => format!("{doc} **Not yet**: {feature}."),
+        Effect::Needless { because } => format!("{doc} **No effect**: {because}."),
+        Effect::Note => format!("{doc} A note for people."),
         Effect::Deprecated { use_instead } => format!("{doc} **No effect**; use {use_instead}."),
         Effect::Refused { use_instead } => format!("{doc} **An error**; use {use_instead}."),
     }
@@ -93,7 +95,11 @@ fn section(path: &str) -> Value {
     for key in registry::children(path) {
         match key.effect {
             Effect::Refused { .. } => continue,
-            Effect::Active | Effect::Accepted { .. } | Effect::Deprecated { .. } => {}
+            Effect::Active
+            | Effect::Accepted { .. }
+            | Effect::Needless { .. }
+            | Effect::Note
+            | Effect::Deprecated { .. } => {}
         }
         let mut schema = shape(key, &key.shape);
         if let Some(object) = schema.as_object_mut() {
@@ -166,6 +172,7 @@ fn shape(key: &Key, wanted: &Shape) -> Value {
             json!({ "type": ["object", "null"], "additionalProperties": { "type": "string" } })
         }
         Shape::Open => json!({ "type": ["object", "null"] }),
+        Shape::Later(same) => shape(key, same),
         Shape::Any => json!({}),
         Shape::Either(shapes) => {
             json!({ "anyOf": shapes.iter().map(|one| shape(key, one)).collect::<Vec<_>>() })

@@ -117,6 +117,7 @@ pub fn effective(request: EffectiveRequest<'_>) -> Effective {
     let by = Checking {
         lookup: request.lookup,
         working_directory: request.working_directory,
+        instance: None,
         backends: request.backends,
         unknown: UnknownKeys::Refused,
         purpose: Purpose::Run,

@@ -275,6 +275,12 @@ pub enum ConfigError {
         /// What to do about it.
         hint: String,
     },
+    /// A `SKILL.md` is no skill.
+    #[error("{problem}")]
+    Skill {
+        /// What is wrong with it.
+        problem: String,
+    },
 }
 
 impl ConfigError {
@@ -288,6 +294,9 @@ impl ConfigError {
             Self::EmptyQuestion => "write a text between the quotes",
             Self::QuestionTooLong { .. } => "put the long part into a file and name the file in the question",
             Self::Plan { hint, .. } => hint,
+            Self::Skill { .. } => {
+                "begin it with `---`, `name: NAME`, `description: \"WHAT IT IS GOOD FOR\"` and `---`, a line each"
+            }
         }
     }
 }

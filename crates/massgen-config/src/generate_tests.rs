@@ -12,6 +12,7 @@ fn loaded(text: &str) -> Result<Loaded, crate::Findings> {
         settings: &Settings::default(),
         lookup: &|_| None,
         working_directory: Path::new("/work"),
+        instance: None,
         validation: Validation::Strict,
         backends: Backends::built_in(),
     })

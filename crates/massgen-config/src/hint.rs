@@ -64,6 +64,12 @@ pub(crate) fn for_parameter(key: &Key, backends: &Backends) -> String {
 /// The hint for a value that does not have the shape of its key.
 pub(crate) fn for_wrong(key: &Key, shape: &Shape, node: &Node) -> String {
     match (shape, &node.value) {
+        (Shape::Choice(_), Value::Text(text))
+            if key.path == "agents[].backend.mcp_servers[].type" && text == "sse" =>
+        {
+            "the protocol has given `sse` up: ask who runs the server for its `streamable-http` address"
+                .to_owned()
+        }
         (Shape::Text, Value::Int(_) | Value::Float(_) | Value::Bool(_)) => {
             "put it in quotes to make it a text".to_owned()
         }

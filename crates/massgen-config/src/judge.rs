@@ -33,6 +33,7 @@ pub fn validate_here(source: &Source, backends: &Backends, environment: Lookup<'
     let by = Checking {
         lookup: &|_| None,
         working_directory: Path::new("/"),
+        instance: None,
         backends,
         unknown: UnknownKeys::Refused,
         purpose: Purpose::Judge { environment },

@@ -4,6 +4,8 @@ use std::fmt;
 
 use massgen_protocol::AgentId;
 
+use crate::secrets::Certainty;
+
 /// A key that stands in the configuration itself.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LiteralKey {
@@ -13,11 +15,23 @@ pub struct LiteralKey {
     /// keys answers this name with [`LiteralKey::expose`]; on a later day a person can set a variable of this name.
     pub variable: String,
     key: String,
+    certainty: Certainty,
 }
 
 impl LiteralKey {
     pub(crate) fn new(agent: AgentId, variable: String, key: &str) -> Self {
-        Self { agent, variable, key: key.to_owned() }
+        Self { agent, variable, key: key.to_owned(), certainty: Certainty::Likely }
+    }
+
+    /// The same for what may be a key or not.
+    pub(crate) fn of(agent: AgentId, variable: String, key: &str, certainty: Certainty) -> Self {
+        Self { certainty, ..Self::new(agent, variable, key) }
+    }
+
+    /// Whether it must be covered wherever it occurs. What only might be a key (`MODEL: some-model`) is not kept where it
+    /// stands, and stays where somebody speaks of it.
+    pub fn is_secret(&self) -> bool {
+        self.certainty == Certainty::Likely
     }
 
     /// The key. Put it into a type that hides it, at once.

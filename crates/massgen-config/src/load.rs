@@ -11,7 +11,8 @@ use crate::context_paths;
 use crate::finding::{ConfigError, Finding, Findings};
 use crate::judge::{self, examine};
 use crate::literal::{LiteralKey, LiteralSecret};
-use crate::lower::{self, Lower, UiSettings};
+use crate::lower::{self, Lower, Retention, SkillSettings, UiSettings};
+use crate::needed::{self, Needed};
 use crate::node::{Node, Origin};
 use crate::secrets::{self, Secrets};
 use crate::settings::{self, Base, Settings};
@@ -29,6 +30,8 @@ pub struct LoadRequest<'a> {
     pub lookup: Lookup<'a>,
     /// Directory that relative paths start from, absolute.
     pub working_directory: &'a Path,
+    /// Eight hexadecimal digits of the run, for the names of folders; `None` when nothing is to run.
+    pub instance: Option<&'a str>,
     /// How strict to be.
     pub validation: Validation,
     /// The backend types.
@@ -107,7 +110,16 @@ impl RunDraft {
         let question = question.into();
         lower::check_question(&question)?;
         let Self { question: _, agents, orchestration, timeouts, budget } = self;
-        Ok(RunSpec { question, agents, orchestration, timeouts, budget, history: Vec::new() })
+        Ok(RunSpec {
+            question,
+            agents,
+            orchestration,
+            timeouts,
+            budget,
+            history: Vec::new(),
+            instructions: None,
+            skills: Vec::new(),
+        })
     }
 }
 
@@ -118,6 +130,10 @@ pub struct Loaded {
     pub draft: RunDraft,
     /// What it says about the display.
     pub ui: UiSettings,
+    /// What it says about skills.
+    pub skills: SkillSettings,
+    /// What it says about old runs.
+    pub retention: Retention,
     /// Warnings and notices.
     pub findings: Findings,
     /// The configuration as written, variables not replaced, secrets covered.
@@ -131,6 +147,8 @@ pub struct Loaded {
     pub uploads: Uploads,
     /// Where each agent's backends stand, its own first.
     agent_origins: Vec<Vec<Origin>>,
+    /// Files and folders that must be there.
+    needed: Vec<Needed>,
     source: Option<Source>,
 }
 
@@ -169,6 +187,14 @@ impl Loaded {
         }
         Findings::new(missing, self.source.as_ref(), &Secrets::default())
     }
+
+    /// Looks for the files and folders that the configuration names. Told are, as errors, paths that agents were to
+    /// see, hooks and files of variables that are not there; and as warnings, tools whose file is missing: agents do
+    /// without these, and they are no longer in the draft.
+    pub fn settle_paths(&mut self, is_there: &dyn Fn(&Path) -> bool) -> Findings {
+        let missing = needed::missing(&self.needed, &mut self.draft.agents, is_there);
+        Findings::new(missing, self.source.as_ref(), &Secrets::default())
+    }
 }
 
 /// Loads a configuration.
@@ -193,6 +219,7 @@ pub fn load(request: LoadRequest<'_>) -> Result<Loaded, Findings> {
     let by = Checking {
         lookup: request.lookup,
         working_directory: request.working_directory,
+        instance: request.instance,
         backends: request.backends,
         unknown: request.validation.unknown_keys(),
         purpose: Purpose::Run,
@@ -213,6 +240,8 @@ pub fn load(request: LoadRequest<'_>) -> Result<Loaded, Findings> {
             budget: lowered.budget,
         },
         ui: lowered.ui,
+        skills: lowered.skills,
+        retention: lowered.retention,
         uploads: Uploads { entries: lowered.uploads, source: findings.source().cloned() },
         source: findings.source().cloned(),
         findings,
@@ -220,6 +249,7 @@ pub fn load(request: LoadRequest<'_>) -> Result<Loaded, Findings> {
         literal_keys: lowered.literal_keys,
         literal_secrets: secrets.texts().map(LiteralSecret::new).collect(),
         agent_origins: lowered.agent_origins,
+        needed: lowered.needed,
     })
 }
 
@@ -246,6 +276,7 @@ pub fn simulated_team(seed: u64) -> Vec<AgentSpec> {
     let by = Checking {
         lookup: &|_| None,
         working_directory: Path::new("/"),
+        instance: None,
         backends: Backends::built_in(),
         unknown: UnknownKeys::Refused,
         purpose: Purpose::Run,

@@ -4,19 +4,30 @@ mod agents;
 mod azure;
 mod backend;
 mod calls;
+mod commands;
+mod container;
+mod custom;
 mod form;
+mod hooks;
 mod openrouter;
 mod orchestration;
 mod parameters;
+mod permissions;
+mod servers;
 mod service;
+mod tooling;
 mod uploads;
+mod workspace;
 
 use massgen_protocol::spec::{AgentSpec, Budget, Orchestration, Timeouts};
 
 use crate::check::{Checking, Purpose};
 use crate::finding::{ConfigError, Finding, Severity};
+use crate::judge;
 use crate::literal::LiteralKey;
+use crate::needed::Needed;
 use crate::node::{Node, Origin};
+use crate::source::Source;
 use crate::uploads::Upload;
 
 /// What the tree says, as far as it could be understood.
@@ -28,8 +39,11 @@ pub(crate) struct Lowered {
     pub(crate) timeouts: Timeouts,
     pub(crate) budget: Budget,
     pub(crate) ui: UiSettings,
+    pub(crate) skills: SkillSettings,
+    pub(crate) retention: Retention,
     pub(crate) literal_keys: Vec<LiteralKey>,
     pub(crate) uploads: Vec<Upload>,
+    pub(crate) needed: Vec<Needed>,
 }
 
 /// What the configuration says about the display. It is no part of the run specification: a run goes the same way
@@ -40,6 +54,47 @@ pub struct UiSettings {
     pub display: Option<DisplayType>,
     /// Whether lines for programs take the place of a display; `None` when the configuration does not say.
     pub automation: Option<bool>,
+}
+
+/// What the configuration says about skills. Which there are is not known yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SkillSettings {
+    /// Whether they are offered.
+    pub offer: SkillOffer,
+    /// A folder of skills, absolute.
+    pub folder: Option<String>,
+}
+
+/// Which runs stay when a run is over. With both limits, a run goes that is beyond both.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// So many of the newest.
+    pub keep_runs: Option<u32>,
+    /// Those that are at most so many days old.
+    pub keep_days: Option<u32>,
+}
+
+/// What the configuration `source` says about old runs, whatever else it says; nothing when it cannot be read.
+pub fn retention(source: &Source) -> Retention {
+    let root = judge::read(source).ok();
+    root.as_ref().and_then(|root| root.get("logs")).map(retention_of).unwrap_or_default()
+}
+
+fn retention_of(node: &Node) -> Retention {
+    let number = |key: &str| node.get(key).and_then(Node::int::<u32>).filter(|number| *number > 0);
+    Retention { keep_runs: number("keep_runs"), keep_days: number("keep_days") }
+}
+
+/// Whether agents are offered skills.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SkillOffer {
+    /// Those that there are.
+    #[default]
+    WhatThereIs,
+    /// They are asked for: that there are none is told.
+    Expected,
+    /// None.
+    Nothing,
 }
 
 /// Displays by the name in the configuration.
@@ -70,10 +125,13 @@ pub(crate) fn lower(root: &Node, lower: &mut Lower<'_>) -> Lowered {
         agent_origins: team.origins,
         literal_keys: team.literal_keys,
         uploads: team.uploads,
+        needed: team.needed,
         orchestration: lower.orchestration(orchestrator),
         timeouts: orchestration::timeouts(root.get("timeout_settings").unwrap_or(&none)),
         budget: orchestration::budget(orchestrator.get("budget").unwrap_or(&none)),
         ui: ui(root.get("ui").unwrap_or(&none)),
+        retention: root.get("logs").map(retention_of).unwrap_or_default(),
+        skills: lower.skills(orchestrator.get("coordination").unwrap_or(&none)),
     }
 }
 
@@ -97,6 +155,16 @@ impl Lower<'_> {
     /// Whether a text waits for a variable that nobody looks up.
     pub(crate) fn waits(&self, text: &str) -> bool {
         matches!(self.by.purpose, Purpose::Judge { .. }) && text.contains("${")
+    }
+
+    fn skills(&self, coordination: &Node) -> SkillSettings {
+        let offer = match coordination.get("use_skills").and_then(Node::bool) {
+            None => SkillOffer::WhatThereIs,
+            Some(true) => SkillOffer::Expected,
+            Some(false) => SkillOffer::Nothing,
+        };
+        let folder = coordination.get("skills_directory").and_then(Node::text);
+        SkillSettings { offer, folder: folder.map(|folder| self.by.absolute(folder)) }
     }
 
     fn question(&mut self, root: &Node) -> Option<String> {

@@ -33,7 +33,7 @@ fn storage(working_directory: &Path, written: &str, stamp: &str) -> PathBuf {
 }
 
 /// The workspace of an agent, absolute when `working_directory` is: `cwd` is what the configuration says, `instance`
-/// the eight hexadecimal digits of the run, that keep runs apart; `None` while there is no run yet. A relative path
+/// eight hexadecimal digits that keep agents and runs apart; `None` while there is no run yet. A relative path
 /// goes below `.massgen/workspaces`. Digits behind a last part `workspace` are dropped, because they would tell an agent
 /// which one it is.
 pub fn workspace(working_directory: &Path, cwd: &str, instance: Option<&str>) -> PathBuf {
@@ -43,6 +43,23 @@ pub fn workspace(working_directory: &Path, cwd: &str, instance: Option<&str>) ->
     let name = if bare == "workspace" { bare } else { name.as_str() };
     let name = instance.map_or_else(|| name.to_owned(), |instance| format!("{name}_{instance}"));
     placed.with_file_name(name)
+}
+
+/// Eight hexadecimal digits that stand for the agent `id` in the run `instance`, in names of folders: they keep agents
+/// and runs apart and say neither which agent it is nor where it stands in the team. An empty `id` stands for the run.
+pub fn token(instance: &str, id: &str) -> String {
+    // FNV-1a with 64 bits, folded.
+    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0100_0000_01b3;
+    let bytes = instance.bytes().chain([0]).chain(id.bytes());
+    let hash = bytes.fold(OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME));
+    format!("{:08x}", (hash >> 32) ^ (hash & 0xffff_ffff))
+}
+
+/// Where the agent `id` finds the files of its peers: a folder of its own below
+/// [`agent_temporary_workspace`], which ends in the token of the run.
+pub fn peers(working_directory: &Path, written: Option<&str>, instance: &str, id: &str) -> PathBuf {
+    agent_temporary_workspace(working_directory, written, &token(instance, "")).join(token(instance, id))
 }
 
 /// `written` below `folder` of the working directory, unless it is absolute or names the state folder itself. Steps up
@@ -90,6 +107,18 @@ mod tests {
         }
         let temporary = agent_temporary_workspace(Path::new(PROJECT), None, "log_1");
         assert_eq!(temporary, Path::new("/project/.massgen/temp_workspaces/log_1"));
+    }
+
+    #[test]
+    fn a_token_is_the_same_for_an_agent_of_a_run_and_no_other() {
+        let known = token("0a1b2c3d", "writer");
+        assert_eq!(known, token("0a1b2c3d", "writer"));
+        assert!(known.len() == 8 && known.chars().all(|c| c.is_ascii_hexdigit()), "{known}");
+        assert_ne!(known, token("0a1b2c3e", "writer"));
+        assert_ne!(known, token("0a1b2c3d", "writes"));
+        let folder = peers(Path::new(PROJECT), None, "0a1b2c3d", "writer");
+        let run = token("0a1b2c3d", "");
+        assert_eq!(folder, Path::new("/project/.massgen/temp_workspaces").join(run).join(known));
     }
 
     #[test]

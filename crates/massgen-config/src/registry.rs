@@ -67,6 +67,8 @@ pub enum Shape {
     Open,
     /// Anything.
     Any,
+    /// The same; `${NAME}` in its texts stays, and is looked up when they are used. `${cwd}` is replaced.
+    Later(&'static Self),
     /// One of several shapes.
     Either(&'static [Self]),
 }
@@ -81,6 +83,13 @@ pub enum Effect {
         /// The feature, as a person would call it.
         feature: &'static str,
     },
+    /// It has no effect, and nothing is missing because of that.
+    Needless {
+        /// Why not, as a clause.
+        because: &'static str,
+    },
+    /// It is for people only, and nothing is said about it.
+    Note,
     /// It has no effect; something else does what was meant.
     Deprecated {
         /// What to write instead, as a phrase.
@@ -99,6 +108,8 @@ impl Effect {
         match self {
             Self::Active => "active",
             Self::Accepted { .. } => "accepted",
+            Self::Needless { .. } => "needless",
+            Self::Note => "note",
             Self::Deprecated { .. } => "deprecated",
             Self::Refused { .. } => "refused",
         }
@@ -167,16 +178,13 @@ pub(crate) mod feature {
     pub(crate) const CHECKLIST: Effect = later("checklist-gated voting");
     pub(crate) const CHECKPOINTS: Effect = later("checkpoints");
     pub(crate) const CLI_AGENTS: Effect = later("agent programs as backends");
-    pub(crate) const COMMANDS: Effect = later("running commands");
-    pub(crate) const CUSTOM_TOOLS: Effect = later("custom tools");
     pub(crate) const DEBUG: Effect = later("debugging aids");
     pub(crate) const DECOMPOSITION: Effect = later("decomposition of the task");
     pub(crate) const EVALUATION: Effect = later("round evaluators");
     pub(crate) const FAST: Effect = later("fast iteration");
     pub(crate) const FRAMEWORKS: Effect = later("agents of other frameworks");
-    pub(crate) const HOOKS: Effect = later("hooks and permissions");
+    pub(crate) const LASTING_CONTAINERS: Effect = later("containers that stay between questions");
     pub(crate) const LEARNING: Effect = later("notes on what was learnt in a round");
-    pub(crate) const MCP: Effect = later("MCP servers");
     pub(crate) const MEDIA: Effect = later("images, audio and video");
     pub(crate) const MEMORY: Effect = later("memory");
     pub(crate) const NLIP: Effect = later("the NLIP message protocol");
@@ -188,10 +196,10 @@ pub(crate) mod feature {
     pub(crate) const RETRIES: Effect = later("retry settings per backend");
     pub(crate) const REVIEW: Effect = later("review of changes");
     pub(crate) const SESSIONS: Effect = later("sessions of several turns");
-    pub(crate) const SKILLS: Effect = later("skills");
+    pub(crate) const SHIPPED_TOOLS: Effect = later("the custom tools of the Python program");
+    pub(crate) const SKILLS: Effect = later("skills that come with the program or from earlier sessions");
     pub(crate) const SUBAGENTS: Effect = later("sub-agents");
     pub(crate) const TERMINAL: Effect = later("the full-screen terminal interface");
-    pub(crate) const WORKSPACES: Effect = later("workspaces");
 }
 
 /// Largest whole number of a setting that is held in 32 bits.
@@ -253,6 +261,16 @@ pub(crate) fn element(key: &Key) -> String {
     if key.path == "agents[].fallback" { "agents[].backend".to_owned() } else { format!("{}[]", key.path) }
 }
 
+/// Whether the key `name` of a backend says something about the agent's workspace or tools, and not about its model.
+pub(crate) fn is_of_the_agent(name: &str) -> bool {
+    let of = |keys: &[Key]| {
+        keys.iter().any(|key| {
+            key.parent() == "agents[].backend" && key.name() == name && key.effect == Effect::Active
+        })
+    };
+    of(workspace::KEYS) || of(tools::KEYS)
+}
+
 /// The key at `path`.
 pub fn key(path: &str) -> Option<&'static Key> {
     let parent = path.rsplit_once('.').map_or("", |(parent, _)| parent);
@@ -276,6 +294,7 @@ impl Shape {
             | Self::NamedSections
             | Self::Headers
             | Self::Open
+            | Self::Later(_)
             | Self::Any => false,
         }
     }
@@ -305,6 +324,7 @@ impl Shape {
             Self::Sections => "a list of maps".to_owned(),
             Self::NamedSections => "a list of maps or a map from name to map".to_owned(),
             Self::Any => "anything".to_owned(),
+            Self::Later(shape) => shape.wanted(),
             Self::Either(shapes) => shapes.iter().map(Self::wanted).collect::<Vec<_>>().join(", or "),
         }
     }

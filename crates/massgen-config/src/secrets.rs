@@ -13,6 +13,7 @@
 //! A reference such as `${MY_KEY}` is no secret and stays, also behind the scheme of a header (`Bearer ${MY_KEY}`).
 
 mod address;
+mod apart;
 mod covering;
 mod line;
 mod unreadable;
@@ -25,6 +26,7 @@ use crate::node::{Entry, Node, Origin, Value};
 use crate::registry;
 use crate::source::Span;
 
+pub(crate) use apart::apart;
 pub(crate) use covering::Covering;
 pub(crate) use unreadable::named_parts;
 
@@ -136,7 +138,7 @@ impl Under {
 
 /// How sure it is that a part of a text is a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Certainty {
+pub(crate) enum Certainty {
     /// It is taken for one everywhere.
     Likely,
     /// It is covered where it stands, and is no secret elsewhere: `de` in `?lang=de`, a user's name without a password.

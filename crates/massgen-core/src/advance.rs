@@ -101,7 +101,8 @@ impl Draft<'_> {
                 let news = News { directive: self.due_directive(no), ..News::default() };
                 self.tell(no, news, Occasion::Limit);
             }
-            WorkStep::Ready | WorkStep::Calling { .. } | WorkStep::Tools { .. } => return false,
+            WorkStep::Tools { call, open } => return self.start_more_tools(no, call, open.len()),
+            WorkStep::Ready | WorkStep::Calling { .. } | WorkStep::Keeping { .. } => return false,
         }
         true
     }
@@ -176,7 +177,9 @@ impl Draft<'_> {
     fn end_if_unaffordable(&mut self) -> bool {
         let steps = || self.state.agents.iter().filter_map(|agent| Some(&agent.work()?.step));
         let held_back = steps().any(|step| *step == WorkStep::Ready);
-        let under_way = steps().any(|step| matches!(step, WorkStep::Calling { .. } | WorkStep::Tools { .. }));
+        let under_way = steps().any(|step| {
+            matches!(step, WorkStep::Calling { .. } | WorkStep::Tools { .. } | WorkStep::Keeping { .. })
+        });
         if !held_back || under_way {
             return false;
         }

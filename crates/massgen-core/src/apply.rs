@@ -1,6 +1,6 @@
 //! The fold of events into the state: the only code that changes it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use massgen_protocol::event::{
@@ -15,7 +15,7 @@ use massgen_protocol::{
 
 use crate::compact::droppable;
 use crate::state::{
-    Agent, AgentState, Aim, Answer, ContextSize, Phase, Reserved, Spent, State, Vote, Work, WorkStep,
+    Agent, AgentState, Aim, Answer, ContextSize, Kept, Phase, Reserved, Spent, State, Vote, Work, WorkStep,
 };
 
 impl State {
@@ -38,10 +38,12 @@ impl State {
                 conversation: Vec::new(),
                 replies: BTreeMap::new(),
                 tool_outcomes: BTreeMap::new(),
+                judged: BTreeSet::new(),
                 context: ContextSize::default(),
                 calls: 0,
                 executions: 0,
                 fallback: 0,
+                kept: None,
                 fresh_starts: 0,
             })
             .collect();
@@ -89,18 +91,39 @@ impl State {
             }
             Event::ModelCallFinished { call, outcome } => self.finish_call(*call, outcome),
             Event::ToolCallStarted { tool_use, .. } => self.open_tool(*tool_use),
-            Event::ToolCallFinished { tool_use, outcome, .. } => {
+            Event::ToolCallFinished { tool_use, outcome, decisions, .. } => {
                 if let Some(agent) = self.agents.get_mut(tool_use.call.agent.index()) {
+                    if !decisions.is_empty() {
+                        agent.judged.insert(*tool_use);
+                    }
                     agent.tool_outcomes.insert(*tool_use, outcome.clone());
                     agent.context.add_bytes(outcome_bytes(outcome));
                 }
                 self.close_tool(*tool_use);
             }
-            Event::AnswerAccepted { label, content, .. } => {
+            Event::SnapshotStarted { call } => {
+                if let Some(work) = self.agents.get_mut(call.agent.index()).and_then(Agent::work_mut) {
+                    work.step = WorkStep::Keeping { call: *call };
+                }
+            }
+            Event::SnapshotFinished { call, outcome } => {
+                if let Some(agent) = self.agents.get_mut(call.agent.index()) {
+                    let snapshot = outcome.kept().map(|snapshot| snapshot.id.clone());
+                    agent.kept = Some(Kept { call: *call, snapshot });
+                    if let Some(work) = agent.work_mut() {
+                        work.step = WorkStep::Deciding { call: *call };
+                    }
+                }
+            }
+            Event::AnswerAccepted { label, content, snapshot, .. } => {
                 let order = self.answer_count();
                 self.revisions.include(*label);
                 if let Some(agent) = self.agents.get_mut(label.agent.index()) {
-                    agent.answers.push(Answer { content: Arc::clone(content), order });
+                    agent.answers.push(Answer {
+                        content: Arc::clone(content),
+                        order,
+                        snapshot: snapshot.clone(),
+                    });
                     agent.seen.include(*label);
                     agent.verdict = Some(Verdict::AnswerAccepted { label: *label });
                     agent.fresh_starts = 0;
@@ -195,6 +218,7 @@ impl State {
                 agent.conversation.clear();
                 agent.replies.clear();
                 agent.tool_outcomes.clear();
+                agent.judged.clear();
                 agent.verdict = None;
                 agent.seen = RevisionSet::empty(count);
                 agent.notes_seen = NoteId(0);
@@ -314,6 +338,7 @@ impl State {
         };
         agent.replies.retain(|known, _| *known == call);
         agent.tool_outcomes.clear();
+        agent.judged.clear();
         agent.verdict = None;
         agent.conversation = vec![Turn::Opening(news.clone()), Turn::Recap { call }];
         agent.seen = RevisionSet::empty(count);
@@ -339,6 +364,7 @@ impl State {
             WorkStep::Ready
             | WorkStep::Calling { .. }
             | WorkStep::Deciding { .. }
+            | WorkStep::Keeping { .. }
             | WorkStep::Failed { .. } => {
                 work.step = WorkStep::Tools { call: tool_use.call, open: [tool_use].into() };
             }
@@ -392,6 +418,7 @@ impl Agent {
         let mut bytes = 0u64;
         for tool_use in &dropped {
             let outcome = self.tool_outcomes.remove(tool_use);
+            self.judged.remove(tool_use);
             bytes = bytes.saturating_add(outcome.map_or(0, |outcome| outcome_bytes(&outcome)));
         }
         for turn in &mut self.conversation {
@@ -436,7 +463,11 @@ fn told_by(turn: &Turn) -> Option<RoundLimit> {
 fn outcome_bytes(outcome: &massgen_protocol::ToolOutcome) -> u64 {
     use massgen_protocol::ToolOutcome;
     let bytes = match outcome {
-        ToolOutcome::Ok { text } | ToolOutcome::Error { text } | ToolOutcome::Denied { text } => {
+        ToolOutcome::Ok { text, files } => {
+            let files = files.len().saturating_mul(limits::FILE_IN_PROMPT_BYTES);
+            text.len().min(limits::TOOL_RESULT_IN_PROMPT_BYTES).saturating_add(files)
+        }
+        ToolOutcome::Error { text } | ToolOutcome::Denied { text } => {
             text.len().min(limits::TOOL_RESULT_IN_PROMPT_BYTES)
         }
         ToolOutcome::Unknown | ToolOutcome::NotRun { .. } | ToolOutcome::CutOff => 128,

@@ -7,11 +7,11 @@ use massgen_protocol::event::{FinalSource, Occasion, OutCause, RoundLimit, WaitC
 use massgen_protocol::message::{FinishReason, NotRunCause, ToolOutcome};
 use massgen_protocol::spec::PeerUpdates;
 use massgen_protocol::turn::{Directive, News, Refusal, Shortfall, Turn};
-use massgen_protocol::{AgentNo, AnswerLabel, CallId, Event, ToolCall, ToolUse, limits};
+use massgen_protocol::{AgentNo, AnswerLabel, CallId, Event, ToolCall, ToolUse, Tooling, limits};
 
 use crate::draft::Draft;
-use crate::gate::{VoteJudgement, judge_answer, judge_vote, may_answer};
-use crate::state::{Agent, State};
+use crate::gate::{VoteJudgement, has_files_to_keep, judge_answer, judge_vote, may_answer};
+use crate::state::{Agent, State, WorkStep};
 use crate::submission::{Ballot, Submission, read};
 
 /// What a reply amounts to, once its tools have run.
@@ -52,10 +52,15 @@ impl Draft<'_> {
             Decision::Answer(Err(refusal)) | Decision::Vote(Err(refusal)) => {
                 self.refuse(no, call, ending.explain(refusal));
             }
-            Decision::Answer(Ok(content)) => match judge_answer(self.state, agent, &content) {
+            Decision::Answer(Ok(content)) => match judge_answer(self.state, agent, call, &content) {
                 Ok(()) => {
+                    if self.keeps_files_first(no, call) {
+                        return;
+                    }
+                    let Some(agent) = self.state.agent(no) else { return };
                     let (label, seen) = (no.label(agent.answer_count() + 1), agent.seen.clone());
-                    self.emit(Event::AnswerAccepted { label, content: Arc::from(content), seen });
+                    let snapshot = agent.kept_for(call).and_then(|kept| kept.snapshot.clone());
+                    self.emit(Event::AnswerAccepted { label, content: Arc::from(content), seen, snapshot });
                 }
                 Err(refusal) => self.refuse(no, call, refusal),
             },
@@ -81,7 +86,7 @@ impl Draft<'_> {
         let refusal = match decision(agent, call) {
             // There is nothing to vote on any more: a vote beside the final text takes nothing from it.
             Decision::Answer(Ok(content)) | Decision::Both { answer: Ok(content) } => {
-                return self.finish_with(no, Arc::from(content), FinalSource::Presented);
+                return self.present(no, call, content);
             }
             Decision::Worked => {
                 let news = self.unseen_news(no, None);
@@ -95,7 +100,7 @@ impl Draft<'_> {
             }
             // A presenter that just writes has presented.
             Decision::Nothing | Decision::Vote(_) if !text.trim().is_empty() => {
-                return self.finish_with(no, Arc::from(text), FinalSource::Presented);
+                return self.present(no, call, text);
             }
             Decision::Nothing => None,
             Decision::Answer(Err(refusal)) | Decision::Both { answer: Err(refusal) } => Some(refusal),
@@ -115,7 +120,18 @@ impl Draft<'_> {
         self.tell(no, news, Occasion::Retry);
     }
 
-    /// Starts the work tools of a reply that have not been dealt with. Returns whether there were any.
+    /// What the presenter wrote becomes the result, with its files.
+    fn present(&mut self, no: AgentNo, call: CallId, text: String) {
+        if self.keeps_files_first(no, call) {
+            return;
+        }
+        let kept = self.state.agent(no).and_then(|agent| agent.kept_for(call));
+        let snapshot = kept.and_then(|kept| kept.snapshot.clone());
+        self.finish_with(no, Arc::from(text), FinalSource::Presented, snapshot);
+    }
+
+    /// Starts the work tools of a reply that have not been dealt with, as many as may run together. Returns whether there
+    /// were any.
     fn run_tools(&mut self, no: AgentNo, call: CallId) -> bool {
         let Some(agent) = self.state.agent(no) else {
             return false;
@@ -129,15 +145,65 @@ impl Draft<'_> {
         let (run, refused): (Vec<_>, Vec<_>) = pending.into_iter().partition(|(tool_use, _)| {
             !time_is_up && usize::from(tool_use.index) < limits::TOOL_CALLS_PER_REPLY
         });
+        let together = self.tools_together(no);
         for (tool_use, _) in refused {
             let cause = if time_is_up { NotRunCause::TimeIsUp } else { NotRunCause::TooManyCalls };
             let outcome = ToolOutcome::NotRun { cause };
-            self.emit(Event::ToolCallFinished { tool_use, outcome, duration: Duration::ZERO });
+            self.emit(Event::ToolCallFinished {
+                tool_use,
+                outcome,
+                duration: Duration::ZERO,
+                decisions: Vec::new(),
+            });
         }
-        for (tool_use, tool_call) in run {
+        for (tool_use, tool_call) in run.into_iter().take(together) {
             self.emit(Event::ToolCallStarted { tool_use, tool_call });
         }
         any
+    }
+
+    /// Starts further tools of the reply to `call`, of which `running` are under way. Returns whether it did.
+    pub(crate) fn start_more_tools(&mut self, no: AgentNo, call: CallId, running: usize) -> bool {
+        let room = self.tools_together(no).saturating_sub(running);
+        let Some(agent) = self.state.agent(no) else {
+            return false;
+        };
+        let is_open = |tool_use: &ToolUse| match agent.work().map(|work| &work.step) {
+            Some(WorkStep::Tools { open, .. }) => open.contains(tool_use),
+            Some(
+                WorkStep::Ready
+                | WorkStep::Calling { .. }
+                | WorkStep::Deciding { .. }
+                | WorkStep::Keeping { .. }
+                | WorkStep::Failed { .. },
+            )
+            | None => false,
+        };
+        let waiting = work_tools(agent, call)
+            .filter(|(tool_use, _)| agent.tool_outcome(*tool_use).is_none() && !is_open(tool_use))
+            .take(room);
+        let next: Vec<(ToolUse, ToolCall)> =
+            waiting.map(|(tool_use, tool_call)| (tool_use, tool_call.clone())).collect();
+        let any = !next.is_empty();
+        for (tool_use, tool_call) in next {
+            self.emit(Event::ToolCallStarted { tool_use, tool_call });
+        }
+        any
+    }
+
+    /// How many tools of one reply run together.
+    fn tools_together(&self, no: AgentNo) -> usize {
+        let together = self.state.agent_spec(no).map_or(Tooling::CONCURRENT, |spec| spec.tooling.concurrent);
+        usize::try_from(together.get()).unwrap_or(usize::MAX)
+    }
+
+    /// Keeps the files of an agent with a workspace before what it submits counts. Returns whether that has yet to happen.
+    fn keeps_files_first(&mut self, no: AgentNo, call: CallId) -> bool {
+        let to_keep = self.state.agent(no).is_some_and(|agent| has_files_to_keep(self.state, agent, call));
+        if to_keep {
+            self.emit(Event::SnapshotStarted { call });
+        }
+        to_keep
     }
 
     fn take_vote(&mut self, no: AgentNo, call: CallId, ballot: Ballot) {
@@ -302,7 +368,9 @@ fn decision(agent: &Agent, call: CallId) -> Decision {
         (None, Some(vote)) => Decision::Vote(vote),
         (None, None) => {
             let led_on = |(tool_use, _)| match agent.tool_outcome(tool_use) {
-                Some(ToolOutcome::Denied { .. } | ToolOutcome::NotRun { .. }) | None => false,
+                // Who hears that something is not allowed can do it another way; who calls what does not exist only talks.
+                Some(ToolOutcome::Denied { .. }) => agent.judged.contains(&tool_use),
+                Some(ToolOutcome::NotRun { .. }) | None => false,
                 Some(
                     ToolOutcome::Ok { .. }
                     | ToolOutcome::Error { .. }

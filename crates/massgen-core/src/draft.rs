@@ -123,10 +123,21 @@ impl<'a> Draft<'a> {
             Some(WorkStep::Tools { open, .. }) => {
                 for tool_use in open {
                     let outcome = ToolOutcome::CutOff;
-                    self.emit(Event::ToolCallFinished { tool_use, outcome, duration: Duration::ZERO });
+                    self.emit(Event::ToolCallFinished {
+                        tool_use,
+                        outcome,
+                        duration: Duration::ZERO,
+                        decisions: Vec::new(),
+                    });
                 }
             }
-            Some(WorkStep::Ready | WorkStep::Deciding { .. } | WorkStep::Failed { .. }) | None => {}
+            Some(
+                WorkStep::Ready
+                | WorkStep::Deciding { .. }
+                | WorkStep::Keeping { .. }
+                | WorkStep::Failed { .. },
+            )
+            | None => {}
         }
     }
 

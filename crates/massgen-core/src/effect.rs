@@ -31,6 +31,16 @@ pub enum Effect {
         /// Which.
         tool_use: ToolUse,
     },
+    /// Keep what the workspace of an agent holds now.
+    KeepFiles {
+        /// The call whose reply submits an answer; it names the agent.
+        call: CallId,
+    },
+    /// The outcome of keeping files is no longer wanted.
+    AbortKeep {
+        /// The call.
+        call: CallId,
+    },
 }
 
 /// What is under way, or should be.
@@ -40,6 +50,8 @@ pub struct Open {
     pub calls: BTreeMap<CallId, Purpose>,
     /// Work tools.
     pub tools: BTreeSet<ToolUse>,
+    /// Workspaces that are being kept, by the call whose reply submits.
+    pub keeping: BTreeSet<CallId>,
 }
 
 impl Open {
@@ -55,6 +67,7 @@ impl Open {
                     open.calls.insert(*call, agent.purpose());
                 }
                 Some(WorkStep::Tools { open: tools, .. }) => open.tools.extend(tools.iter().copied()),
+                Some(WorkStep::Keeping { call }) => drop(open.keeping.insert(*call)),
                 Some(WorkStep::Ready | WorkStep::Deciding { .. } | WorkStep::Failed { .. }) | None => {}
             }
         }
@@ -67,11 +80,15 @@ impl Open {
         let aborted_tools = self.tools.difference(&wanted.tools);
         let calls = wanted.calls.iter().filter(|(call, _)| !self.calls.contains_key(call));
         let tools = wanted.tools.difference(&self.tools);
+        let aborted_keeping = self.keeping.difference(&wanted.keeping);
+        let keeping = wanted.keeping.difference(&self.keeping);
         aborted_calls
             .map(|call| Effect::AbortCall { call: *call })
             .chain(aborted_tools.map(|tool_use| Effect::AbortTool { tool_use: *tool_use }))
+            .chain(aborted_keeping.map(|call| Effect::AbortKeep { call: *call }))
             .chain(calls.map(|(call, purpose)| Effect::CallModel { call: *call, purpose: *purpose }))
             .chain(tools.map(|tool_use| Effect::RunTool { tool_use: *tool_use }))
+            .chain(keeping.map(|call| Effect::KeepFiles { call: *call }))
             .collect()
     }
 }

@@ -1,13 +1,14 @@
 //! Whether a submission counts: one decision value per submission, so that message, log and counter agree.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use massgen_protocol::event::{RoundLimit, WaitCause};
 use massgen_protocol::spec::Novelty;
 use massgen_protocol::turn::Refusal;
-use massgen_protocol::{AgentNo, AnswerLabel};
+use massgen_protocol::{AgentNo, AnswerLabel, CallId, paths};
 
-use crate::state::{Agent, AgentState, State};
+use crate::state::{Agent, AgentState, Answer, State};
 use crate::submission::Ballot;
 
 /// Bytes of a wrong vote target that are shown back.
@@ -42,8 +43,9 @@ impl State {
     }
 }
 
-/// Checks an answer in the order of the rules.
-pub(crate) fn judge_answer(state: &State, agent: &Agent, content: &str) -> Result<(), Refusal> {
+/// Checks an answer, given in the reply to `call`, in the order of the rules. Whether it says something new is judged with
+/// its files, so an answer whose files have yet to be kept passes that far.
+pub(crate) fn judge_answer(state: &State, agent: &Agent, call: CallId, content: &str) -> Result<(), Refusal> {
     if !may_answer(state, agent) {
         return Err(Refusal::AnswerLimit);
     }
@@ -51,14 +53,28 @@ pub(crate) fn judge_answer(state: &State, agent: &Agent, content: &str) -> Resul
     if !past_hard_limit && let Some(slowest) = too_far_ahead(state, agent) {
         return Err(Refusal::AheadOfPeers { slowest });
     }
-    let known: Vec<(AnswerLabel, &str)> = known_answers(state, agent).collect();
+    if has_files_to_keep(state, agent, call) {
+        return Ok(());
+    }
+    let folders = folders(state);
+    let content = paths::moved(content, &folders);
+    let kept = agent.kept_for(call).and_then(|kept| kept.snapshot.as_ref());
+    // The same words about other files are another answer.
+    let has_same_files = |answer: &Answer| match (&answer.snapshot, kept) {
+        (Some(known), Some(kept)) => known == kept,
+        (None, Some(_)) | (_, None) => true,
+    };
+    let known: Vec<(AnswerLabel, Cow<'_, str>)> = known_answers(state, agent)
+        .filter(|(_, answer)| has_same_files(answer))
+        .map(|(label, answer)| (label, paths::moved(&answer.content, &folders)))
+        .collect();
     if let Some((of, _)) = known.iter().find(|(_, text)| text.trim() == content.trim()) {
         return Err(Refusal::Duplicate { of: *of });
     }
     let Some(limit) = allowed_overlap(state.spec.orchestration.novelty) else {
         return Ok(());
     };
-    let words = word_set(content);
+    let words = word_set(&content);
     let closest =
         known.iter().map(|(label, text)| (overlap_per_mille(&words, &word_set(text)), *label)).max();
     match closest {
@@ -69,9 +85,21 @@ pub(crate) fn judge_answer(state: &State, agent: &Agent, content: &str) -> Resul
     }
 }
 
+/// Whether `agent` has files that must be kept before what it submits in the reply to `call` counts.
+pub(crate) fn has_files_to_keep(state: &State, agent: &Agent, call: CallId) -> bool {
+    let has_workspace = state.agent_spec(agent.no).is_some_and(|spec| spec.workspace.is_some());
+    has_workspace && agent.kept_for(call).is_none()
+}
+
+/// The folders of all agents, and the one word that stands for each when answers are compared.
+fn folders(state: &State) -> Vec<(&str, &'static str)> {
+    let workspaces = state.spec.agents.iter().filter_map(|agent| agent.workspace.as_ref());
+    workspaces.map(|workspace| (workspace.folder.as_str(), "/workspace")).collect()
+}
+
 /// The newest answers that `agent` was shown, and its own.
-fn known_answers<'a>(state: &'a State, agent: &'a Agent) -> impl Iterator<Item = (AnswerLabel, &'a str)> {
-    agent.seen.labels().filter_map(|label| Some((label, &*state.answer(label)?.content)))
+fn known_answers<'a>(state: &'a State, agent: &'a Agent) -> impl Iterator<Item = (AnswerLabel, &'a Answer)> {
+    agent.seen.labels().filter_map(|label| Some((label, state.answer(label)?)))
 }
 
 /// Fairness: the answers of the slowest active peer, when one more answer of `agent` would lead it by too many.

@@ -6,7 +6,7 @@ use massgen_protocol::event::{AgentStatus, EndCause, FinalSource, Occasion, RunO
 use massgen_protocol::message::FailureKind;
 use massgen_protocol::spec::FinalAnswerStrategy;
 use massgen_protocol::turn::{Directive, TallyRow};
-use massgen_protocol::{AgentNo, AnswerLabel, Event};
+use massgen_protocol::{AgentNo, AnswerLabel, Event, SnapshotId};
 
 use crate::draft::Draft;
 use crate::plan::{Plan, plan};
@@ -96,7 +96,10 @@ impl Draft<'_> {
             return true;
         }
         match step {
-            Some(WorkStep::Calling { .. } | WorkStep::Tools { .. }) => return false,
+            Some(WorkStep::Tools { call, open }) => {
+                return self.start_more_tools(presenter, call, open.len());
+            }
+            Some(WorkStep::Calling { .. } | WorkStep::Keeping { .. }) => return false,
             None => {
                 let tally = if takes_votes(self.state) && !cause.is_cut_short() { tally } else { Vec::new() };
                 let directive = match strategy {
@@ -127,13 +130,20 @@ impl Draft<'_> {
 
     /// The winner's accepted answer becomes the result.
     pub(crate) fn finish_with_stored(&mut self, answer: AnswerLabel, source: FinalSource) {
-        let content =
-            self.state.answer(answer).map_or_else(|| Arc::from(""), |stored| Arc::clone(&stored.content));
-        self.finish_with(answer.agent, content, source);
+        let stored = self.state.answer(answer);
+        let content = stored.map_or_else(|| Arc::from(""), |stored| Arc::clone(&stored.content));
+        let snapshot = stored.and_then(|stored| stored.snapshot.clone());
+        self.finish_with(answer.agent, content, source, snapshot);
     }
 
-    pub(crate) fn finish_with(&mut self, agent: AgentNo, content: Arc<str>, source: FinalSource) {
-        self.emit(Event::FinalAnswerReady { agent, content, source });
+    pub(crate) fn finish_with(
+        &mut self,
+        agent: AgentNo,
+        content: Arc<str>,
+        source: FinalSource,
+        snapshot: Option<SnapshotId>,
+    ) {
+        self.emit(Event::FinalAnswerReady { agent, content, source, snapshot });
         if self.state.agent(agent).is_some_and(|agent| agent.work().is_some()) {
             self.emit(Event::AgentStateChanged { agent, state: AgentStatus::Done });
         }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use massgen_protocol::event::{CallOutcome, EndCause, FinalSource, RoundLimit};
-use massgen_protocol::message::{FailureKind, ModelFailure, Reply, ToolOutcome};
+use massgen_protocol::message::{FailureKind, ModelFailure, Reply, ToolDecision, ToolOutcome};
 use massgen_protocol::{
-    AnswerLabel, CallId, Command, Event, NoteId, RunMillis, ServiceReport, ToolUse, limits,
+    AgentNo, AnswerLabel, CallId, Command, Event, NoteId, Notice, RunMillis, ServiceReport, SnapshotOutcome,
+    ToolUse, limits,
 };
 
 use crate::draft::Draft;
@@ -62,6 +63,22 @@ pub enum Input {
         outcome: ToolOutcome,
         /// How long it ran.
         duration: Duration,
+        /// What was decided on what it wanted.
+        decisions: Vec<ToolDecision>,
+    },
+    /// What a workspace holds was kept, or could not be.
+    SnapshotFinished {
+        /// The call whose reply submits an answer.
+        call: CallId,
+        /// What became of it.
+        outcome: SnapshotOutcome,
+    },
+    /// Something works less well than asked for.
+    Noticed {
+        /// The agent that it concerns, if one.
+        agent: Option<AgentNo>,
+        /// What, for people.
+        message: String,
     },
     /// A deadline was reached.
     TimerFired(Timer),
@@ -101,9 +118,19 @@ impl Draft<'_> {
             | Input::ModelFailed { .. }
             | Input::ModelRetrying { .. }
             | Input::ServiceReported { .. } => {}
-            Input::ToolFinished { tool_use, outcome, duration } => {
+            Input::ToolFinished { tool_use, outcome, duration, decisions } => {
                 if self.is_running(tool_use) {
-                    self.emit(Event::ToolCallFinished { tool_use, outcome, duration });
+                    self.emit(Event::ToolCallFinished { tool_use, outcome, duration, decisions });
+                }
+            }
+            Input::SnapshotFinished { call, outcome } => {
+                if self.is_at(call.agent, &WorkStep::Keeping { call }) {
+                    self.record_snapshot(call, outcome);
+                }
+            }
+            Input::Noticed { agent, message } => {
+                if !matches!(self.state.phase, Phase::Finished { .. }) {
+                    self.emit(Event::Degraded { message, agent });
                 }
             }
             Input::TimerFired(timer) => self.record_timer(timer),
@@ -167,6 +194,13 @@ impl Draft<'_> {
                     }
                 }
             }
+            Command::Report(Notice { message, agent }) => {
+                let known = self.state.agents.iter().find(|known| Some(&known.id) == agent.as_ref());
+                let agent = known.map(Agent::no);
+                if !matches!(self.state.phase, Phase::Finished { .. }) {
+                    self.emit(Event::Degraded { message, agent });
+                }
+            }
             Command::Steer(note) => {
                 // Who takes no further part is told nothing more, and holds nobody up.
                 let listens = |agent: &&Agent| match agent.state {
@@ -205,13 +239,30 @@ impl Draft<'_> {
         self.emit(Event::RunResumed);
         for tool_use in Open::wanted(self.state).tools {
             let outcome = ToolOutcome::Unknown;
-            self.emit(Event::ToolCallFinished { tool_use, outcome, duration: Duration::ZERO });
+            self.emit(Event::ToolCallFinished {
+                tool_use,
+                outcome,
+                duration: Duration::ZERO,
+                decisions: Vec::new(),
+            });
         }
     }
 
+    /// An answer whose files cannot be kept still counts, and everybody is told that it has none.
+    fn record_snapshot(&mut self, call: CallId, outcome: SnapshotOutcome) {
+        if let SnapshotOutcome::Failed { message } = &outcome {
+            let message = format!("the files of an answer could not be kept: {message}");
+            self.emit(Event::Degraded { message, agent: Some(call.agent) });
+        }
+        self.emit(Event::SnapshotFinished { call, outcome });
+    }
+
     fn is_calling(&self, call: CallId) -> bool {
-        let step = self.state.agent(call.agent).and_then(Agent::work).map(|work| &work.step);
-        step == Some(&WorkStep::Calling { call })
+        self.is_at(call.agent, &WorkStep::Calling { call })
+    }
+
+    fn is_at(&self, agent: AgentNo, step: &WorkStep) -> bool {
+        self.state.agent(agent).and_then(Agent::work).is_some_and(|work| work.step == *step)
     }
 
     fn is_running(&self, tool_use: ToolUse) -> bool {
@@ -221,6 +272,7 @@ impl Draft<'_> {
                 WorkStep::Ready
                 | WorkStep::Calling { .. }
                 | WorkStep::Deciding { .. }
+                | WorkStep::Keeping { .. }
                 | WorkStep::Failed { .. },
             )
             | None => false,

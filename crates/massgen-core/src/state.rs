@@ -9,7 +9,7 @@ use massgen_protocol::spec::{BackendSpec, FinalAnswerStrategy};
 use massgen_protocol::turn::{TallyRow, Turn, Verdict};
 use massgen_protocol::{
     AgentId, AgentNo, AgentSpec, AnswerLabel, CallId, MadeFiles, Note, NoteId, RevisionSet, RunMillis,
-    RunSpec, ToolUse, Usd,
+    RunSpec, SnapshotId, ToolUse, Usd,
 };
 
 /// Everything that is known of a run.
@@ -84,7 +84,11 @@ pub struct Agent {
     pub(crate) replies: BTreeMap<CallId, Arc<Reply>>,
     /// Outcomes of work tools that the conversation refers to.
     pub(crate) tool_outcomes: BTreeMap<ToolUse, ToolOutcome>,
+    /// Those of them on which somebody had to decide.
+    pub(crate) judged: BTreeSet<ToolUse>,
     pub(crate) context: ContextSize,
+    /// The files of its last submission.
+    pub(crate) kept: Option<Kept>,
     /// Model calls so far.
     pub(crate) calls: u32,
     /// Executions so far.
@@ -174,6 +178,11 @@ pub enum WorkStep {
         /// How.
         failure: massgen_protocol::ModelFailure,
     },
+    /// What its workspace holds is being kept, before its answer is judged.
+    Keeping {
+        /// The call whose reply submits the answer.
+        call: CallId,
+    },
     /// Work tools are under way.
     Tools {
         /// The call whose reply asked for them.
@@ -190,6 +199,17 @@ pub struct Answer {
     pub content: Arc<str>,
     /// Place among all accepted answers of the run, from 0.
     pub order: u32,
+    /// The files that belong to it.
+    pub snapshot: Option<SnapshotId>,
+}
+
+/// What became of the files of a submission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Kept {
+    /// The call whose reply submits.
+    pub(crate) call: CallId,
+    /// What was kept; `None` when that failed.
+    pub(crate) snapshot: Option<SnapshotId>,
 }
 
 /// A vote.
@@ -388,6 +408,11 @@ impl Agent {
             0 => None,
             count => Some(self.no.label(count)),
         }
+    }
+
+    /// The files of the submission in the reply to `call`, once it is known what became of them.
+    pub(crate) fn kept_for(&self, call: CallId) -> Option<&Kept> {
+        self.kept.as_ref().filter(|kept| kept.call == call)
     }
 
     pub(crate) fn answer_count(&self) -> u32 {

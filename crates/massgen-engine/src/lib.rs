@@ -18,6 +18,7 @@
 mod clock;
 mod log;
 mod materials;
+mod plain;
 mod ports;
 mod redact;
 mod runner;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use massgen_ports::{Clock, Journal, Model, ToolHost};
+use massgen_ports::{Clock, Journal, Model, ToolHost, Workspaces};
 use massgen_protocol::{AgentId, AttachedFile};
 
 use crate::redact::Redactor;
@@ -20,6 +20,8 @@ pub struct Ports {
     pub models: BTreeMap<AgentId, Arc<dyn Model>>,
     /// Work tools.
     pub tools: Arc<dyn ToolHost>,
+    /// Their workspaces.
+    pub workspaces: Arc<dyn Workspaces>,
     /// Files that agents get with the task: those that the specification names, in its order.
     pub files: BTreeMap<AgentId, Vec<Arc<AttachedFile>>>,
     /// Secrets that must not be stored or shown.

@@ -8,9 +8,14 @@ use std::hash::BuildHasher;
 use std::ops::Range;
 use std::sync::Arc;
 
-use massgen_protocol::message::{ItemContent, ModelFailure, Reply, ReplyItem, ToolCall, ToolOutcome};
+use massgen_protocol::limits::{TOOL_DECISION_BYTES, TOOL_DECISIONS};
+use massgen_protocol::message::{
+    ItemContent, ModelFailure, Reply, ReplyItem, ToolCall, ToolDecision, ToolOutcome,
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
+
+use crate::plain::plain;
 
 /// What stands in place of a secret.
 const MARK: &str = "[REDACTED]";
@@ -187,10 +192,35 @@ impl Redactor {
 
     pub(crate) fn outcome(&self, outcome: ToolOutcome) -> ToolOutcome {
         match outcome {
-            ToolOutcome::Ok { text } => ToolOutcome::Ok { text: self.owned(text) },
-            ToolOutcome::Error { text } => ToolOutcome::Error { text: self.owned(text) },
-            ToolOutcome::Denied { text } => ToolOutcome::Denied { text: self.owned(text) },
+            ToolOutcome::Ok { text, files } => ToolOutcome::Ok { text: self.told(text), files },
+            ToolOutcome::Error { text } => ToolOutcome::Error { text: self.told(text) },
+            ToolOutcome::Denied { text } => ToolOutcome::Denied { text: self.told(text) },
             ToolOutcome::Unknown | ToolOutcome::NotRun { .. } | ToolOutcome::CutOff => outcome,
+        }
+    }
+
+    /// As many decisions as the journal holds, each as long as it holds.
+    pub(crate) fn decisions(&self, decisions: Vec<ToolDecision>) -> Vec<ToolDecision> {
+        let told = |text: String| {
+            let mut text = self.told(text);
+            text.truncate(text.floor_char_boundary(TOOL_DECISION_BYTES));
+            text
+        };
+        let decision = |decision: ToolDecision| ToolDecision {
+            action: decision.action,
+            target: told(decision.target),
+            verdict: decision.verdict,
+            rule: told(decision.rule),
+            reason: told(decision.reason),
+        };
+        decisions.into_iter().take(TOOL_DECISIONS).map(decision).collect()
+    }
+
+    /// What a tool tells: without control codes first, so that a secret cannot hide between them.
+    fn told(&self, text: String) -> String {
+        match plain(&text) {
+            Cow::Borrowed(_) => self.owned(text),
+            Cow::Owned(plain) => self.owned(plain),
         }
     }
 
@@ -223,6 +253,29 @@ mod tests {
         let json = serde_json::json!({"sk-canary-1234": ["x sk-canary-1234"]});
         assert_eq!(redactor.json(json), serde_json::json!({"[REDACTED]": ["x [REDACTED]"]}));
         assert!(!format!("{redactor:?}").contains("canary"));
+    }
+
+    #[test]
+    fn decisions_hold_no_secret_and_are_bounded() {
+        let redactor = Redactor::new([SecretString::from("a-secret-value")]);
+        let long = format!("curl a-secret-value {}", "ä".repeat(TOOL_DECISION_BYTES));
+        let decision = ToolDecision {
+            action: "command".to_owned(),
+            target: long,
+            verdict: massgen_protocol::message::ToolVerdict::Denied,
+            rule: "command(curl a-secret-value)".to_owned(),
+            reason: "a-secret-value".to_owned(),
+        };
+        let told = redactor.decisions(vec![decision; 2 * TOOL_DECISIONS]);
+        assert_eq!(told.len(), TOOL_DECISIONS);
+        assert!(told[0].target.len() <= TOOL_DECISION_BYTES && !format!("{told:?}").contains("a-secret"));
+    }
+
+    #[test]
+    fn secrets_do_not_hide_behind_control_codes_in_what_tools_tell() {
+        let redactor = Redactor::new(["sk-canary-1234".into()]);
+        let outcome = redactor.outcome(ToolOutcome::ok("sk-can\u{1b}[1mary-1234"));
+        assert_eq!(outcome, ToolOutcome::ok("[REDACTED]"));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use tokio::task::AbortHandle;
 use crate::log::EventLog;
 use crate::materials::PromptMaterials;
 use crate::ports::Ports;
-use crate::turn::{FixedPrompt, ModelTurn, ToolTurn};
+use crate::turn::{FixedPrompt, KeepTurn, ModelTurn, ToolTurn};
 
 /// The loop's ends of a session's channels.
 pub(crate) struct Channels {
@@ -55,6 +55,7 @@ pub(crate) struct Runner {
     running: Open,
     calls: HashMap<CallId, AbortHandle>,
     tools: HashMap<ToolUse, AbortHandle>,
+    keeping: HashMap<CallId, AbortHandle>,
 }
 
 impl Runner {
@@ -82,6 +83,7 @@ impl Runner {
             running: Open::default(),
             calls: HashMap::new(),
             tools: HashMap::new(),
+            keeping: HashMap::new(),
         }
     }
 
@@ -104,7 +106,7 @@ impl Runner {
             Ok(end) => end,
             Err(error) => SessionEnd::JournalFailed(error),
         };
-        for handle in self.calls.values().chain(self.tools.values()) {
+        for handle in self.calls.values().chain(self.tools.values()).chain(self.keeping.values()) {
             handle.abort();
         }
         self.channels.log.close();
@@ -244,7 +246,12 @@ impl Runner {
                 self.running.tools.remove(tool_use);
                 self.tools.remove(tool_use);
             }
+            Input::SnapshotFinished { call, .. } => {
+                self.running.keeping.remove(call);
+                self.keeping.remove(call);
+            }
             Input::ModelRetrying { .. }
+            | Input::Noticed { .. }
             | Input::ServiceReported { .. }
             | Input::TimerFired(_)
             | Input::Command(_)
@@ -268,6 +275,12 @@ impl Runner {
                 }
                 Effect::CallModel { call, purpose } => self.call_model(call, purpose),
                 Effect::RunTool { tool_use } => self.run_tool(tool_use),
+                Effect::KeepFiles { call } => self.keep_files(call),
+                Effect::AbortKeep { call } => {
+                    if let Some(handle) = self.keeping.remove(&call) {
+                        handle.abort();
+                    }
+                }
             }
         }
         self.running = wanted;
@@ -305,9 +318,24 @@ impl Runner {
             // Until then an agent decides with tools, and a form would keep many services from calling them.
             output: output.filter(|_| purpose == Purpose::Present).cloned(),
             redactor: self.ports.redactor.clone(),
+            workspaces: Arc::clone(&self.ports.workspaces),
         };
         let task = tokio::spawn(turn.perform(self.input_sender.clone(), self.channels.deltas.clone()));
         self.calls.insert(call, task.abort_handle());
+    }
+
+    fn keep_files(&mut self, call: CallId) {
+        let Some(agent) = self.state.agent(call.agent) else {
+            return;
+        };
+        let turn = KeepTurn {
+            workspaces: Arc::clone(&self.ports.workspaces),
+            agent: agent.id().clone(),
+            call,
+            redactor: self.ports.redactor.clone(),
+        };
+        let task = tokio::spawn(turn.perform(self.input_sender.clone()));
+        self.keeping.insert(call, task.abort_handle());
     }
 
     fn run_tool(&mut self, tool_use: ToolUse) {

@@ -177,6 +177,8 @@ fn fixed_prompt(
         system_message: agent.system_message.as_deref(),
         sensitivity: agent.voting_sensitivity,
         work_tools: work_tools.len(),
+        instructions: spec.instructions.as_ref(),
+        skills: if work_tools.is_empty() { &[] } else { &spec.skills },
         output: agent.backend.output_schema.as_deref(),
     })?;
     let mut tools = prompts.workflow_tools(spec.agents.len())?;

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
 use massgen_core::Input;
-use massgen_ports::{Model, ModelEvent, ToolHost};
+use massgen_ports::{Model, ModelEvent, ToolHost, Workspaces};
 use massgen_prompt::{PromptError, Prompts, Viewer};
 use massgen_protocol::message::{CallContext, FailureKind, ModelFailure, ToolOutcome};
 use massgen_protocol::{
-    AgentId, AttachedFile, CallId, Delta, DeltaKind, ModelRequest, OutputSchema, ToolCall, ToolSchema,
-    ToolUse,
+    AgentId, AttachedFile, CallId, Delta, DeltaKind, ModelRequest, OutputSchema, SnapshotOutcome, ToolCall,
+    ToolSchema, ToolUse,
 };
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::Instant;
@@ -42,6 +42,7 @@ pub(crate) struct ModelTurn {
     pub(crate) max_output_tokens: Option<u32>,
     pub(crate) output: Option<Arc<OutputSchema>>,
     pub(crate) redactor: Redactor,
+    pub(crate) workspaces: Arc<dyn Workspaces>,
 }
 
 impl ModelTurn {
@@ -57,6 +58,13 @@ impl ModelTurn {
     /// How the call ends. Whatever the model does, there is one end, or the session would wait for it in vain.
     async fn end(self, inputs: &mpsc::Sender<Input>, deltas: broadcast::Sender<Delta>) -> Input {
         let call = self.context.call;
+        // What a prompt speaks of is there before it is read.
+        let shown = self.materials.snapshots.clone();
+        if let Err(message) = self.workspaces.show(&self.context.agent, shown).await {
+            let message = format!("the files of peers cannot be shown: {message}");
+            let message = self.redactor.owned(message);
+            let _ = inputs.send(Input::Noticed { agent: Some(call.agent), message }).await;
+        }
         let request = self.request();
         // Hundreds of agents may wait for their models: none holds more than it needs meanwhile.
         drop(self.materials);
@@ -172,13 +180,38 @@ impl ToolTurn {
         let started = Instant::now();
         let (tool_use, tool_call) = (self.tool_use, self.tool_call);
         let run = async { self.host.run(&self.agent, tool_use, tool_call).await };
-        let outcome = AssertUnwindSafe(run).catch_unwind().await.unwrap_or_else(|_| ToolOutcome::Error {
-            text: "the tool broke; it may or may not have had its effect".to_owned(),
+        let run = AssertUnwindSafe(run).catch_unwind().await.unwrap_or_else(|_| {
+            let text = "the tool broke; it may or may not have had its effect".to_owned();
+            ToolOutcome::Error { text }.into()
         });
         // As the journal keeps it, so that files written now and files written from the journal are the same.
         let duration =
             Duration::from_millis(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
-        let outcome = self.redactor.outcome(outcome);
-        let _ = inputs.send(Input::ToolFinished { tool_use, outcome, duration }).await;
+        let outcome = self.redactor.outcome(run.outcome);
+        let decisions = self.redactor.decisions(run.decisions);
+        let _ = inputs.send(Input::ToolFinished { tool_use, outcome, duration, decisions }).await;
+    }
+}
+
+/// One workspace to be kept.
+pub(crate) struct KeepTurn {
+    pub(crate) workspaces: Arc<dyn Workspaces>,
+    pub(crate) agent: AgentId,
+    /// The call whose reply submits.
+    pub(crate) call: CallId,
+    pub(crate) redactor: Redactor,
+}
+
+impl KeepTurn {
+    /// Keeps the workspace and sends what became of it.
+    pub(crate) async fn perform(self, inputs: mpsc::Sender<Input>) {
+        let call = self.call;
+        let keep = async { self.workspaces.keep(&self.agent).await };
+        let kept = AssertUnwindSafe(keep).catch_unwind().await;
+        let outcome = match kept.unwrap_or_else(|_| Err("keeping them broke".to_owned())) {
+            Ok(snapshot) => SnapshotOutcome::Kept { snapshot },
+            Err(message) => SnapshotOutcome::Failed { message: self.redactor.owned(message) },
+        };
+        let _ = inputs.send(Input::SnapshotFinished { call, outcome }).await;
     }
 }

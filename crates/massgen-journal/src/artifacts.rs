@@ -64,6 +64,9 @@ pub enum ArtifactError {
         /// What it is.
         kind: &'static str,
     },
+    /// The files of a snapshot cannot be written.
+    #[error("the files of an answer cannot be written: {0}")]
+    Snapshot(String),
     /// There are no events.
     #[error("the run has no events")]
     NoEvents,
@@ -106,6 +109,9 @@ mod projection_tests;
 #[cfg(test)]
 #[path = "artifacts/made_tests.rs"]
 mod made_tests;
+#[cfg(test)]
+#[path = "artifacts/workspace_tests.rs"]
+mod workspace_tests;
 
 #[cfg(test)]
 #[path = "artifacts/automation_tests.rs"]

@@ -15,9 +15,11 @@ pub mod journal;
 pub mod model;
 pub mod session;
 pub mod tools;
+pub mod workspaces;
 
 pub use clock::Clock;
 pub use journal::{Journal, JournalError};
 pub use model::{Model, ModelEvent, ModelStream};
 pub use session::{SessionEnd, SessionHandle};
-pub use tools::ToolHost;
+pub use tools::{ToolHost, ToolRun};
+pub use workspaces::{SnapshotFiles, Workspaces};

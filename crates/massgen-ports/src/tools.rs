@@ -1,7 +1,28 @@
 //! Work tools that agents may call.
 
+use std::fmt;
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
+use massgen_protocol::message::ToolDecision;
 use massgen_protocol::{AgentId, ToolCall, ToolOutcome, ToolSchema, ToolUse};
+
+/// What a call came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolRun {
+    /// How it ended.
+    pub outcome: ToolOutcome,
+    /// What was decided on what it wanted, as far as it matters. A call that was refused because of a decision, and not
+    /// because there is no such tool, has one.
+    pub decisions: Vec<ToolDecision>,
+}
+
+impl From<ToolOutcome> for ToolRun {
+    /// A call on which nothing was to be decided.
+    fn from(outcome: ToolOutcome) -> Self {
+        Self { outcome, decisions: Vec::new() }
+    }
+}
 
 /// Runs the work tools of all agents of a session.
 pub trait ToolHost: Send + Sync {
@@ -9,7 +30,7 @@ pub trait ToolHost: Send + Sync {
     fn tools(&self, agent: &AgentId) -> Vec<ToolSchema>;
 
     /// Runs one call. Dropping the future stops it as far as that is possible.
-    fn run(&self, agent: &AgentId, tool_use: ToolUse, call: ToolCall) -> BoxFuture<'static, ToolOutcome>;
+    fn run(&self, agent: &AgentId, tool_use: ToolUse, call: ToolCall) -> BoxFuture<'static, ToolRun>;
 }
 
 /// A host without any tool.
@@ -21,8 +42,47 @@ impl ToolHost for NoTools {
         Vec::new()
     }
 
-    fn run(&self, _agent: &AgentId, _tool_use: ToolUse, call: ToolCall) -> BoxFuture<'static, ToolOutcome> {
+    fn run(&self, _agent: &AgentId, _tool_use: ToolUse, call: ToolCall) -> BoxFuture<'static, ToolRun> {
         let text = format!("there is no tool `{}`", call.name);
-        Box::pin(async move { ToolOutcome::Denied { text } })
+        Box::pin(async move { ToolOutcome::Denied { text }.into() })
+    }
+}
+
+/// Several hosts as one. A tool belongs to the first host that lists it.
+pub struct Several {
+    hosts: Vec<Arc<dyn ToolHost>>,
+}
+
+impl Several {
+    /// These hosts, in this order.
+    pub fn new(hosts: Vec<Arc<dyn ToolHost>>) -> Self {
+        Self { hosts }
+    }
+}
+
+impl fmt::Debug for Several {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Several").field("hosts", &self.hosts.len()).finish()
+    }
+}
+
+impl ToolHost for Several {
+    fn tools(&self, agent: &AgentId) -> Vec<ToolSchema> {
+        let mut all: Vec<ToolSchema> = Vec::new();
+        for tool in self.hosts.iter().flat_map(|host| host.tools(agent)) {
+            if all.iter().all(|known| known.name != tool.name) {
+                all.push(tool);
+            }
+        }
+        all
+    }
+
+    fn run(&self, agent: &AgentId, tool_use: ToolUse, call: ToolCall) -> BoxFuture<'static, ToolRun> {
+        let lists = |host: &&Arc<dyn ToolHost>| host.tools(agent).iter().any(|tool| tool.name == call.name);
+        // A name that none lists may be an older spelling: the last host, which has most tools, says what it thinks of it.
+        match self.hosts.iter().find(lists).or(self.hosts.last()) {
+            Some(host) => host.run(agent, tool_use, call),
+            None => NoTools.run(agent, tool_use, call),
+        }
     }
 }

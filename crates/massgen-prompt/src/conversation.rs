@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
-use massgen_protocol::message::{Message, Reply, ToolOutcome};
+use massgen_protocol::message::{Message, Reply, ToolFile, ToolOutcome};
 use massgen_protocol::turn::{Directive, News, ResultRef, TallyRow, Turn, Verdict};
-use massgen_protocol::{AgentNo, AnswerLabel, AttachedFile, CallId, Note, NoteId, PastTurn, ToolUse};
+use massgen_protocol::workspace::Access;
+use massgen_protocol::{
+    AgentNo, AnswerLabel, AttachedFile, Attachment, AttachmentContent, AttachmentKind, CallId, Note, NoteId,
+    PastTurn, ToolUse, WorkspaceSpec,
+};
 use minijinja::context;
 
 use crate::fragment::{self, Ownership};
@@ -20,6 +24,10 @@ pub trait Materials {
     /// Files that the reading agent gets with the task, in order.
     fn attached(&self) -> &[Arc<AttachedFile>] {
         &[]
+    }
+    /// Where the reading agent works with files; `None` is nowhere.
+    fn workspace(&self) -> Option<&WorkspaceSpec> {
+        None
     }
     /// The text of an accepted answer.
     fn answer(&self, label: AnswerLabel) -> Option<&str>;
@@ -102,12 +110,41 @@ impl Prompts {
             context! {
                 question => materials.question(),
                 files => files(materials.attached()),
+                workspace => self.workspace(viewer, materials.workspace())?,
                 is_first => materials.history().is_empty(),
                 viewer => viewer.agent.to_string(),
                 alone => viewer.agents == 1,
                 answers => answers(viewer, &news.answers, materials),
                 notes => notes(&news.notes, materials),
                 directive => self.directive(viewer, news.directive.as_ref())?,
+            },
+        )
+    }
+
+    /// Where the agent works, and what it sees besides.
+    fn workspace(&self, viewer: Viewer, workspace: Option<&WorkspaceSpec>) -> Result<String, PromptError> {
+        let Some(workspace) = workspace else {
+            return Ok(String::new());
+        };
+        let contexts: Vec<_> = workspace
+            .seen()
+            .map(|seen| {
+                let protected = &seen.context.protected;
+                context! {
+                    path => fragment::path(&seen.context.path),
+                    copy => seen.copy.map(|number| fragment::path(&workspace.copy(number))),
+                    writable => seen.context.access == Access::Write,
+                    protected => protected.iter().map(|path| fragment::path(path)).collect::<Vec<_>>().join(", "),
+                }
+            })
+            .collect();
+        self.render(
+            "workspace",
+            context! {
+                folder => fragment::path(&workspace.folder),
+                peers => fragment::path(&workspace.peers),
+                alone => viewer.agents == 1,
+                contexts,
             },
         )
     }
@@ -164,9 +201,14 @@ impl Prompts {
         let Some(reply) = materials.reply(call) else {
             return Ok(());
         };
+        let mut files = Vec::new();
         for ((tool_call, result), index) in reply.tool_calls().zip(results).zip(0..=u16::MAX) {
             let (text, is_error) = match result {
-                ResultRef::Tool => self.tool_outcome(materials.tool_outcome(ToolUse { call, index }))?,
+                ResultRef::Tool => {
+                    let outcome = materials.tool_outcome(ToolUse { call, index });
+                    files.extend(outcome.into_iter().flat_map(|outcome| shown(&tool_call.name, outcome)));
+                    self.tool_outcome(outcome)?
+                }
                 ResultRef::Dropped => {
                     (self.render("tool_outcome", context! { outcome => "dropped", cause => "" })?, false)
                 }
@@ -175,13 +217,19 @@ impl Prompts {
             let (id, name) = (tool_call.id.clone(), tool_call.name.clone());
             messages.push(Message::ToolResult { id, name, text, is_error });
         }
+        // Few services take pictures inside a result; all take them in a message.
+        if !files.is_empty() {
+            let names: Vec<&str> = files.iter().map(|file| file.attachment.name.as_str()).collect();
+            let text = self.render("tool_files", context! { names => names.join(", ") })?;
+            messages.push(Message::User { text, files });
+        }
         Ok(())
     }
 
     fn tool_outcome(&self, outcome: Option<&ToolOutcome>) -> Result<(String, bool), PromptError> {
         let outcome = outcome.unwrap_or(&ToolOutcome::Unknown);
         Ok(match outcome {
-            ToolOutcome::Ok { text } => (fragment::tool_result(text), false),
+            ToolOutcome::Ok { text, .. } => (fragment::tool_result(text), false),
             ToolOutcome::Error { text } | ToolOutcome::Denied { text } => (fragment::tool_result(text), true),
             ToolOutcome::Unknown | ToolOutcome::NotRun { .. } | ToolOutcome::CutOff => {
                 (self.render_tagged("tool_outcome", outcome, context! {})?, true)
@@ -200,6 +248,32 @@ impl Prompts {
             Verdict::Refused { refusal } => (self.render_tagged("refusal", refusal, context! {})?, true),
         })
     }
+}
+
+/// The files of the result of `tool`, as they go into a request. What is no picture is only told by the tool's text: no
+/// other kind is taken by all services.
+fn shown(tool: &str, outcome: &ToolOutcome) -> Vec<Arc<AttachedFile>> {
+    let files = match outcome {
+        ToolOutcome::Ok { files, .. } => files.as_slice(),
+        ToolOutcome::Error { .. }
+        | ToolOutcome::Denied { .. }
+        | ToolOutcome::Unknown
+        | ToolOutcome::NotRun { .. }
+        | ToolOutcome::CutOff => &[],
+    };
+    let attached = |(file, number): (&ToolFile, usize)| {
+        let kind = AttachmentKind::Image;
+        let is_image = kind.types().iter().any(|known| known.media_type == file.media_type);
+        let bytes: Arc<[u8]> = file.bytes().filter(|_| is_image)?.into();
+        let content = AttachmentContent::Blob {
+            hash: file.hash.clone(),
+            bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+        };
+        let name = format!("{}-{number}", fragment::name(tool));
+        let attachment = Attachment { name, media_type: file.media_type.clone(), kind, content };
+        Some(Arc::new(AttachedFile { attachment, bytes }))
+    };
+    files.iter().zip(1..).filter_map(attached).collect()
 }
 
 /// The names of `files`, and the content of those that are text.

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use massgen_protocol::{AnswerLabel, limits};
 
 /// Tags that only this crate may write.
-const OUR_TAGS: [&str; 5] = ["answer", "attached", "note", "summary", "task"];
+const OUR_TAGS: [&str; 6] = ["answer", "attached", "instructions", "note", "summary", "task"];
 
 /// Blanks and slashes between a `<` and a name that a reader may still overlook.
 const MOST_FILLERS: usize = 16;
@@ -16,6 +16,12 @@ const SOURCE_CHARS: usize = 40;
 
 /// Longest name of a file, in characters.
 const NAME_CHARS: usize = 120;
+
+/// Longest name of a skill, in characters.
+const SKILL_NAME_CHARS: usize = 64;
+
+/// Longest description of a skill, in characters.
+const SKILL_DESCRIPTION_CHARS: usize = 400;
 
 /// Most files that are named with an answer.
 const FILES_NAMED: usize = 8;
@@ -69,6 +75,28 @@ pub fn attached(file: &str, text: &str) -> String {
 pub fn name(file: &str) -> String {
     let plain = |c: char| if c.is_control() || matches!(c, '"' | '<' | '>') { '_' } else { c };
     file.chars().take(NAME_CHARS).map(plain).collect()
+}
+
+/// A path, fit for a line.
+pub fn path(path: &str) -> String {
+    path.chars().map(|c| if c.is_control() || matches!(c, '<' | '>') { '_' } else { c }).collect()
+}
+
+/// What a project tells every agent.
+pub fn instructions(path: &str, text: &str) -> String {
+    let text = capped(text.trim(), limits::INSTRUCTIONS_BYTES);
+    format!("<instructions from=\"{}\">\n{}\n</instructions>", name(path), harmless(&text))
+}
+
+/// A line about a skill.
+pub fn skill(name: &str, description: &str, path: &str) -> String {
+    let line = |text: &str, most: usize| {
+        let plain = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let plain: String = plain.chars().filter(|c| !c.is_control()).take(most).collect();
+        harmless(&plain).into_owned()
+    };
+    let (name, description) = (line(name, SKILL_NAME_CHARS), line(description, SKILL_DESCRIPTION_CHARS));
+    format!("- {name}: {description} ({})", self::path(path))
 }
 
 /// What an agent wrote down of its conversation before that was left out. It may repeat what others have said.

@@ -1,12 +1,14 @@
 //! The template files and how values get into them.
 
-use massgen_protocol::OutputSchema;
 use massgen_protocol::spec::VotingSensitivity;
+use massgen_protocol::{Instructions, OutputSchema, Skill};
 use minijinja::{Environment, Value, context};
 use serde::Serialize;
 
+use crate::fragment;
+
 /// Every template: name and text.
-const TEMPLATES: [(&str, &str); 14] = [
+const TEMPLATES: [(&str, &str); 16] = [
     ("system", include_str!("../templates/system.md")),
     ("policy/lenient", include_str!("../templates/policy/lenient.md")),
     ("policy/balanced", include_str!("../templates/policy/balanced.md")),
@@ -18,6 +20,8 @@ const TEMPLATES: [(&str, &str); 14] = [
     ("verdict", include_str!("../templates/verdict.md")),
     ("refusal", include_str!("../templates/refusal.md")),
     ("tool_outcome", include_str!("../templates/tool_outcome.md")),
+    ("workspace", include_str!("../templates/workspace.md")),
+    ("tool_files", include_str!("../templates/tool_files.md")),
     ("new_answer", include_str!("../templates/new_answer.md")),
     ("vote", include_str!("../templates/vote.md")),
     ("no_final_answer", include_str!("../templates/no_final_answer.md")),
@@ -55,6 +59,10 @@ pub struct SystemText<'a> {
     pub sensitivity: VotingSensitivity,
     /// Number of work tools that it has.
     pub work_tools: usize,
+    /// What the project tells every agent.
+    pub instructions: Option<&'a Instructions>,
+    /// What it can read when it needs it.
+    pub skills: &'a [Skill],
     /// The form of its answers.
     pub output: Option<&'a OutputSchema>,
 }
@@ -87,6 +95,8 @@ impl Prompts {
             VotingSensitivity::Strict => "policy/strict",
         };
         let policy = self.render(policy, context! {})?;
+        let skill = |skill: &Skill| fragment::skill(&skill.name, &skill.description, &skill.path);
+        let skills: Vec<String> = text.skills.iter().map(skill).collect();
         self.render(
             "system",
             context! {
@@ -94,6 +104,8 @@ impl Prompts {
                 agents => text.agents,
                 alone => text.agents == 1,
                 work_tools => text.work_tools > 0,
+                instructions => text.instructions.map(|told| fragment::instructions(&told.path, &told.text)),
+                skills => skills.join("\n"),
                 schema => text.output.map(|output| output.to_value().to_string()),
                 policy,
             },

@@ -15,6 +15,18 @@ pub enum Command {
     AnswerNow,
     /// Tell agents something while they work.
     Steer(Note),
+    /// Write down that something works less well than asked for; the surroundings of a session notice it.
+    Report(Notice),
+}
+
+/// Something that works less well than asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Notice {
+    /// What, for people, one line.
+    pub message: String,
+    /// The agent that it concerns, if one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentId>,
 }
 
 /// Identifies a steering message within its run: dense, from 1, in order of arrival.

@@ -10,12 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::{Note, NoteId};
 use crate::ids::{AgentNo, AnswerLabel, CallId, RevisionSet, Seq, ToolUse};
-use crate::message::{FailureKind, ModelFailure, Purpose, Reply, ToolCall, ToolOutcome};
+use crate::message::{FailureKind, ModelFailure, Purpose, Reply, ToolCall, ToolDecision, ToolOutcome};
 use crate::money::{TokenUsage, Usd};
 use crate::pacing::ServiceReport;
 use crate::spec::{FinalAnswerStrategy, RunMeta, RunSpec};
 use crate::time::{RunMillis, Timestamp, millis};
 use crate::turn::{News, Refusal, Shortfall, TallyRow, Turn};
+use crate::workspace::{SnapshotId, SnapshotOutcome};
 
 /// Version of the JSON form of [`Envelope`] and [`Event`].
 pub const ENVELOPE_VERSION: u32 = 1;
@@ -133,6 +134,21 @@ pub enum Event {
         #[serde(with = "millis")]
         #[schemars(with = "u64")]
         duration: Duration,
+        /// What was decided on what it wanted: refusals, replies of people, and paths outside the workspace.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        decisions: Vec<ToolDecision>,
+    },
+    /// What the workspace of an agent holds is about to be kept, because the reply to this call submits an answer.
+    SnapshotStarted {
+        /// The call.
+        call: CallId,
+    },
+    /// It was kept, or could not be.
+    SnapshotFinished {
+        /// The call.
+        call: CallId,
+        /// What became of it.
+        outcome: SnapshotOutcome,
     },
     /// An answer was accepted.
     AnswerAccepted {
@@ -142,6 +158,9 @@ pub enum Event {
         content: Arc<str>,
         /// What its author had seen.
         seen: RevisionSet,
+        /// The files that belong to it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        snapshot: Option<SnapshotId>,
     },
     /// A vote was cast.
     VoteCast {
@@ -254,6 +273,9 @@ pub enum Event {
         content: Arc<str>,
         /// Where the text comes from.
         source: FinalSource,
+        /// The files that belong to it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        snapshot: Option<SnapshotId>,
     },
     /// The run is over; always the last event of a run that was not interrupted or killed.
     RunFinished {
@@ -291,7 +313,9 @@ impl Event {
             Self::ModelCallStarted { call, .. }
             | Self::ModelCallRetried { call, .. }
             | Self::ServiceReported { call, .. }
-            | Self::ModelCallFinished { call, .. } => Some(call.agent),
+            | Self::ModelCallFinished { call, .. }
+            | Self::SnapshotStarted { call }
+            | Self::SnapshotFinished { call, .. } => Some(call.agent),
             Self::ToolCallStarted { tool_use, .. } | Self::ToolCallFinished { tool_use, .. } => {
                 Some(tool_use.call.agent)
             }
@@ -317,6 +341,8 @@ impl Event {
             Self::ModelCallFinished { .. } => "model_call_finished",
             Self::ToolCallStarted { .. } => "tool_call_started",
             Self::ToolCallFinished { .. } => "tool_call_finished",
+            Self::SnapshotStarted { .. } => "snapshot_started",
+            Self::SnapshotFinished { .. } => "snapshot_finished",
             Self::AnswerAccepted { .. } => "answer_accepted",
             Self::VoteCast { .. } => "vote_cast",
             Self::VoteIgnored { .. } => "vote_ignored",

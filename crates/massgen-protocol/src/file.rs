@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 pub use self::made::{MadeFiles, NamedFile};
 use crate::limits;
-use crate::message::{ItemContent, Reply, ReplyItem};
+use crate::message::{ItemContent, Reply, ReplyItem, ToolFile};
 
 /// What a file is that does not say it.
 const UNKNOWN_TYPE: &str = "application/octet-stream";
@@ -96,6 +96,13 @@ impl ReplyFile<'_> {
     /// What kind of file it is: `image`, `audio`, `video` or `file`.
     pub fn kind(&self) -> &'static str {
         kind(self.media_type)
+    }
+}
+
+impl ToolFile {
+    /// Its bytes; `None` when they are not base64.
+    pub fn bytes(&self) -> Option<Vec<u8>> {
+        decoded(&self.data)
     }
 }
 

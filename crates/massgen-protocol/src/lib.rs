@@ -16,21 +16,26 @@ pub mod command;
 pub mod event;
 pub mod facts;
 pub mod file;
+pub mod guidance;
 pub mod ids;
 pub mod limits;
 pub mod message;
 pub mod money;
 pub mod output_schema;
 pub mod pacing;
+pub mod paths;
 pub mod spec;
 pub mod time;
+pub mod tooling;
 pub mod turn;
+pub mod workspace;
 
 pub use attachment::{AttachedFile, Attachment, AttachmentContent, AttachmentKind};
-pub use command::{Command, Note, NoteId};
+pub use command::{Command, Note, NoteId, Notice};
 pub use event::{Delta, DeltaKind, Envelope, Event};
 pub use facts::ModelFacts;
 pub use file::{MadeFiles, NamedFile, ReplyFile};
+pub use guidance::{Instructions, Skill};
 pub use ids::{AgentId, AgentNo, AnswerLabel, CallId, RevisionSet, Seq, ToolUse};
 pub use message::{
     CallContext, FinishReason, Message, ModelFailure, ModelRequest, Purpose, Reply, ReplyItem, ToolCall,
@@ -41,4 +46,6 @@ pub use output_schema::OutputSchema;
 pub use pacing::ServiceReport;
 pub use spec::{AgentSpec, PastTurn, RunSpec};
 pub use time::{RunMillis, Timestamp};
+pub use tooling::Tooling;
 pub use turn::Turn;
+pub use workspace::{Snapshot, SnapshotId, SnapshotOutcome, WorkspaceSpec};

@@ -83,6 +83,45 @@ pub const FETCH_TIME: Duration = Duration::from_secs(10);
 /// Most tool calls of one reply; further ones are answered with an error.
 pub const TOOL_CALLS_PER_REPLY: usize = 64;
 
+/// Longest result of a tool that the user wrote, with its pictures and sounds; a longer one is an error.
+pub const CUSTOM_RESULT_BYTES: usize = 16 * 1024 * 1024;
+
+/// Longest schema of a tool that the user wrote; one with a longer schema is not offered.
+pub const CUSTOM_SCHEMA_BYTES: usize = 64 * 1024;
+
+/// Longest description of a tool that the user wrote; the rest is cut.
+pub const CUSTOM_DESCRIPTION_BYTES: usize = 4 * 1024;
+
+/// Calls of one agent's own tools that are under way together at most.
+pub const CUSTOM_CALLS: usize = 64;
+
+/// How long one call of a tool that the user wrote may take.
+pub const CUSTOM_CALL_TIME: Duration = Duration::from_mins(10);
+
+/// How long a function may take to say what it is: its file is read for that, with all that it imports.
+pub const CUSTOM_DESCRIBE_TIME: Duration = Duration::from_mins(1);
+
+/// Most that a hook may write as its decision; a hook that writes more has failed.
+pub const HOOK_OUTPUT_BYTES: usize = 1024 * 1024;
+
+/// Longest reason of a hook, and longest text that one hook adds; the rest is cut.
+pub const HOOK_TEXT_BYTES: usize = 16 * 1024;
+
+/// Longest project instructions (`AGENTS.md`) that agents get; the rest is left out, with a note that says so.
+pub const INSTRUCTIONS_BYTES: usize = 32 * 1024;
+
+/// Most skills of one run, and most entries of one folder of skills that are looked at.
+pub const SKILLS: usize = 256;
+
+/// Longest `SKILL.md` that is read for its name and its description.
+pub const SKILL_FILE_BYTES: usize = 256 * 1024;
+
+/// Longest name of a skill.
+pub const SKILL_NAME_BYTES: usize = 64;
+
+/// Longest description of a skill that the list of skills shows; the rest is cut.
+pub const SKILL_DESCRIPTION_BYTES: usize = 1024;
+
 /// Longest reason of a vote that is kept; the rest is cut.
 pub const VOTE_REASON_BYTES: usize = 8 * 1024;
 
@@ -142,3 +181,123 @@ pub const JOURNAL_BODY_DEPTH: usize = 256;
 /// How long a replay waits for the session to make, or to cut off, the call that comes next in the recording. It
 /// must be longer than any tool runs.
 pub const REPLAY_STALL: Duration = Duration::from_mins(10);
+
+/// Longest file that a snapshot of a workspace keeps; a longer one is left out, and told.
+pub const SNAPSHOT_FILE_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Most bytes of all files of a snapshot together; the largest files are left out, and told.
+pub const SNAPSHOT_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
+/// Most files, links and empty folders of a snapshot; what comes after them in order of path is left out, and told.
+pub const SNAPSHOT_ENTRIES: usize = 100_000;
+
+/// Most bytes of all paths and link targets of a snapshot together. They are held in memory.
+pub const SNAPSHOT_NAME_BYTES: usize = 32 * 1024 * 1024;
+
+/// Longest path below a workspace that a snapshot keeps. The system takes 4096 bytes, with the folder before it.
+pub const SNAPSHOT_PATH_BYTES: usize = 3000;
+
+/// Most bytes of files that a `.gitignore` names, or that can be made again, that a snapshot keeps. Above it the largest
+/// of them are left out, and told.
+pub const SNAPSHOT_IGNORED_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Most files that a `.gitignore` names, or that can be made again, that a snapshot keeps.
+pub const SNAPSHOT_IGNORED_FILES: u64 = 2_000;
+
+/// Longest `.gitignore` that is obeyed.
+pub const IGNORE_FILE_BYTES: u64 = 64 * 1024;
+
+/// Most `.gitignore` files of one workspace that are obeyed; those that come after them in order of path are not.
+pub const IGNORE_FILES: usize = 256;
+
+/// Paths that a snapshot names as left out; the others are counted.
+pub const LEFT_OUT_NAMED: usize = 8;
+
+/// Longest file in which names of agents and old paths are rewritten before a peer sees it.
+pub const SCRUBBED_FILE_BYTES: u64 = 2 * 1024 * 1024;
+
+/// Longest manifest of a snapshot that is read.
+pub const MANIFEST_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Longest file whose changes are shown and chosen line by line; a longer one is applied as a whole.
+pub const COMPARED_FILE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Most bytes of all versions of files that are compared line by line for one review; further files are shown without
+/// their lines, and applied as a whole.
+pub const COMPARED_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Most lines, of the old and the new version together and without what is alike at both ends, that are compared; more
+/// are shown as replaced.
+pub const COMPARED_LINES: usize = 40_000;
+
+/// Most pairs of a deleted and an added file that are compared to find renamed ones; with more, only files that kept
+/// their content are recognised.
+pub const RENAME_PAIRS: usize = 10_000;
+
+/// Longest file that is compared with others to find out whether it was renamed.
+pub const RENAME_FILE_BYTES: u64 = 1024 * 1024;
+
+/// Most files of a writable context path. A copy of more would be made for every agent.
+pub const ISOLATED_FILES: usize = 200_000;
+
+/// Most bytes of a writable context path, for the same reason.
+pub const ISOLATED_BYTES: u64 = 8 * 1024 * 1024 * 1024;
+
+/// Most bytes of uncommitted work that are committed in an agent's worktree, so that it sees its own changes only. They go
+/// into the object store of the user's repository.
+pub const BASELINE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Levels that repositories within repositories may nest.
+pub const NESTED_REPOSITORIES: usize = 8;
+
+/// Longest output of one call of git.
+pub const GIT_OUTPUT_BYTES: usize = 64 * 1024 * 1024;
+
+/// Longest time that one call of git takes.
+pub const GIT_TIME: Duration = Duration::from_mins(5);
+
+/// What a model sees of a tool result that is longer than [`TOOL_RESULT_IN_PROMPT_BYTES`]: its two ends, about 2,000
+/// tokens. All of it lies in a file.
+pub const TOOL_PREVIEW_BYTES: usize = 8 * 1024;
+
+/// Longest tool result that is kept in a file; the rest is cut, and the model is told.
+pub const TOOL_RESULT_BYTES: usize = 16 * 1024 * 1024;
+
+/// Longest target and reason of a decision on a tool call in the journal; the ledger holds all of it.
+pub const TOOL_DECISION_BYTES: usize = 1024;
+
+/// Decisions on one tool call that the journal holds; the ledger holds all of them.
+pub const TOOL_DECISIONS: usize = 32;
+
+/// Largest file that the file tools read, search or change.
+pub const TOOL_FILE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Most files and folders that one call of a file tool looks at.
+pub const TOOL_ENTRIES: usize = 20_000;
+
+/// Most lines that one search reports.
+pub const SEARCH_MATCHES: usize = 500;
+
+/// Longest line that a search reports; the rest is cut.
+pub const SEARCH_LINE_BYTES: usize = 400;
+
+/// Most bytes of each output stream of a command that a tool result holds: half from its beginning, half from its end.
+pub const COMMAND_OUTPUT_BYTES: usize = 1024 * 1024;
+
+/// Longest time that a call may give to a command or to waiting for a job.
+pub const CALL_TIME: Duration = Duration::from_mins(10);
+
+/// Most jobs of one agent that run in the background together.
+pub const BACKGROUND_JOBS: usize = 10;
+
+/// Most jobs of one agent that are remembered; the oldest finished ones are forgotten first.
+pub const REMEMBERED_JOBS: usize = 200;
+
+/// Most tasks in the plan of one agent.
+pub const PLAN_TASKS: usize = 500;
+
+/// How long somebody has for a reply to a question about a tool call.
+pub const APPROVAL_TIME: Duration = Duration::from_mins(5);
+
+/// How often the folder of replies to questions about tool calls is looked at.
+pub const APPROVAL_INTERVAL: Duration = Duration::from_millis(400);

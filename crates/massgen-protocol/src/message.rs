@@ -386,6 +386,9 @@ pub enum ToolOutcome {
     Ok {
         /// Its result for the model.
         text: String,
+        /// Pictures and other files of the result.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        files: Vec<ToolFile>,
     },
     /// It failed; the model is told why.
     Error {
@@ -406,6 +409,49 @@ pub enum ToolOutcome {
     },
     /// The engine stopped it at a time limit: it may or may not have happened.
     CutOff,
+}
+
+/// What was decided on one thing that a tool call wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ToolDecision {
+    /// What the call wanted to do, in the words of rules: `command`, `read_file`, `write_file`, `read_url` or `mcp`.
+    pub action: String,
+    /// To what, at most [`limits::TOOL_DECISION_BYTES`](crate::limits::TOOL_DECISION_BYTES).
+    pub target: String,
+    /// What was decided.
+    pub verdict: ToolVerdict,
+    /// The rule that decided, as it stands in the configuration; a word for others, such as `risk` or `hook`.
+    pub rule: String,
+    /// Why, at most [`limits::TOOL_DECISION_BYTES`](crate::limits::TOOL_DECISION_BYTES).
+    pub reason: String,
+}
+
+/// What was decided on a tool call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolVerdict {
+    /// It may be made.
+    Allowed,
+    /// It may not.
+    Denied,
+}
+
+/// A file in the result of a tool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ToolFile {
+    /// Its media type, for example `image/png`.
+    pub media_type: String,
+    /// The hash of its bytes, BLAKE3 in hex.
+    pub hash: String,
+    /// Its bytes, in base64.
+    pub data: Arc<str>,
+}
+
+impl ToolOutcome {
+    /// It worked, and its result is `text`.
+    pub fn ok(text: impl Into<String>) -> Self {
+        Self::Ok { text: text.into(), files: Vec::new() }
+    }
 }
 
 /// Why the engine did not start a tool call.

@@ -9,12 +9,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::attachment::Attachment;
+use crate::guidance::{Instructions, Skill};
 use crate::ids::{AgentId, AgentNo};
 use crate::limits;
 use crate::money::{Price, Usd};
 use crate::output_schema::OutputSchema;
 use crate::pacing::Pacing;
 use crate::time::{millis, optional_millis};
+use crate::tooling::Tooling;
+use crate::workspace::WorkspaceSpec;
 
 /// Everything that decides how a run goes. No default is left open.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -32,6 +35,12 @@ pub struct RunSpec {
     /// Earlier exchanges with the same user, the oldest first. Journals from before there were any have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<PastTurn>,
+    /// What the project tells every agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<Instructions>,
+    /// What agents can read when they need it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skills: Vec<Skill>,
 }
 
 /// An earlier exchange of the session: what was asked, and what came of it. Not more than
@@ -95,6 +104,12 @@ pub struct AgentSpec {
     /// Files that its models get with the task (`upload_files`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<Attachment>,
+    /// Where it works with files; `None` is nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<Box<WorkspaceSpec>>,
+    /// What it may work with.
+    #[serde(default, skip_serializing_if = "Tooling::is_nothing")]
+    pub tooling: Box<Tooling>,
 }
 
 impl AgentSpec {
@@ -529,6 +544,8 @@ mod tests {
             voting_sensitivity: VotingSensitivity::Lenient,
             fallback: Vec::new(),
             attachments: Vec::new(),
+            workspace: None,
+            tooling: Box::default(),
         };
         let spec = RunSpec {
             question: "why".into(),
@@ -537,6 +554,8 @@ mod tests {
             timeouts: Timeouts::default(),
             budget: Budget::default(),
             history: Vec::new(),
+            instructions: None,
+            skills: Vec::new(),
         };
         let numbers: Vec<_> = spec.agent_nos().iter().map(ToString::to_string).collect();
         assert_eq!(numbers, ["agent3", "agent1", "agent2"]);

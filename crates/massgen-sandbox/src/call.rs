@@ -33,7 +33,8 @@ pub struct Call {
     pub stderr: Keep,
     /// The terminal that it runs in. What it writes is then one stream, its standard output, with the line ends of a
     /// terminal; the end of its input is typed (Ctrl-D, byte 4), as [`Stdin::Empty`] and [`Stdin::Bytes`] do by
-    /// themselves. `None` gives it none, and no way to one.
+    /// themselves. What it writes in the moment before it ends is lost if the kernel hangs the terminal up before it was
+    /// read, which a busy machine can bring about. `None` gives it none, and no way to one.
     pub terminal: Option<Terminal>,
 }
 

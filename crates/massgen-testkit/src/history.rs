@@ -9,6 +9,7 @@
 //! | `a?` | `a` replies with text only; `a?text` says which |
 //! | `a^how=text` | `a` replies with text that ended badly: `cut`, `paused`, `withheld`, `refused` or `full` |
 //! | `a~x` | `a` calls the work tool `x`; `a~x=text` also submits an answer in the same reply |
+//! | `a@x` | the files of `a` are kept as snapshot `x`; `a@!` says that they could not be |
 //! | `a.` | the tools of `a` end well |
 //! | `a!` | the model of `a` fails for good; `a!overflow` because the conversation is too long |
 //! | `+60s`, `+5ms` | time passes, deadlines fire |
@@ -25,9 +26,10 @@ use massgen_protocol::message::{
     FailureKind, FinishReason, ItemContent, ModelFailure, Reply, ReplyItem, ToolCall,
 };
 use massgen_protocol::spec::RunMeta;
+use massgen_protocol::workspace::{Deletion, DriftPolicy, Isolation};
 use massgen_protocol::{
-    AgentId, AgentNo, CallId, Command, Envelope, Event, Note, RunMillis, RunSpec, Seq, Timestamp, TokenUsage,
-    ToolOutcome,
+    AgentId, AgentNo, CallId, Command, Envelope, Event, Note, RunMillis, RunSpec, Seq, Snapshot, SnapshotId,
+    SnapshotOutcome, Timestamp, TokenUsage, ToolOutcome, WorkspaceSpec,
 };
 
 /// A run under the hands of a test.
@@ -175,6 +177,12 @@ impl History {
         if action == "." {
             return self.end_tools(agent);
         }
+        if let Some(snapshot) = action.strip_prefix('@') {
+            let no = self.no(agent);
+            let call = Open::wanted(&self.state).keeping.into_iter().find(|call| call.agent == no);
+            let call = call.unwrap_or_else(|| not_asked(word, &self.summary()));
+            return self.input(kept(call, (snapshot != "!").then(|| snapshot.to_owned())));
+        }
         let call = self.call_of(agent).unwrap_or_else(|| not_asked(word, &self.summary()));
         let input = match action.split_at(1) {
             ("=", text) => replied(call, [answer(&spaced(text))]),
@@ -205,8 +213,13 @@ impl History {
         let no = self.no(agent);
         for tool_use in Open::wanted(&self.state).tools {
             if tool_use.call.agent == no {
-                let outcome = ToolOutcome::Ok { text: "done".to_owned() };
-                self.input(Input::ToolFinished { tool_use, outcome, duration: Duration::from_millis(1) });
+                let outcome = ToolOutcome::ok("done");
+                self.input(Input::ToolFinished {
+                    tool_use,
+                    outcome,
+                    duration: Duration::from_millis(1),
+                    decisions: Vec::new(),
+                });
             }
         }
     }
@@ -228,6 +241,35 @@ pub fn reply(items: impl IntoIterator<Item = ItemContent>) -> Reply {
 /// The input of a reply with `items` to `call`.
 pub fn replied(call: CallId, items: impl IntoIterator<Item = ItemContent>) -> Input {
     Input::ModelReplied { call, reply: Arc::new(reply(items)) }
+}
+
+/// The input that says that the files of a submission were kept as `snapshot`, or, without one, that they were not.
+pub fn kept(call: CallId, snapshot: Option<String>) -> Input {
+    let outcome = match snapshot {
+        Some(id) => {
+            let snapshot = Snapshot {
+                id: SnapshotId(id),
+                files: 1,
+                bytes: 1,
+                left_out: std::collections::BTreeMap::new(),
+            };
+            SnapshotOutcome::Kept { snapshot }
+        }
+        None => SnapshotOutcome::Failed { message: "the disk is full".to_owned() },
+    };
+    Input::SnapshotFinished { call, outcome }
+}
+
+/// A workspace in the folder `/w/<name>` whose peers are seen at `/p/<name>`.
+pub fn workspace(name: &str) -> WorkspaceSpec {
+    WorkspaceSpec {
+        folder: format!("/w/{name}"),
+        peers: format!("/p/{name}"),
+        contexts: Vec::new(),
+        isolation: Isolation::Auto,
+        drift: DriftPolicy::Skip,
+        deletion: Deletion::AfterReading,
+    }
 }
 
 fn ending(how: &str) -> Option<FinishReason> {
@@ -283,6 +325,8 @@ pub fn spec(ids: &[&str]) -> RunSpec {
         timeouts: massgen_protocol::spec::Timeouts::default(),
         budget: massgen_protocol::spec::Budget::default(),
         history: Vec::new(),
+        instructions: None,
+        skills: Vec::new(),
     }
 }
 
@@ -310,6 +354,8 @@ fn agent_spec(id: &str) -> massgen_protocol::AgentSpec {
         voting_sensitivity: VotingSensitivity::Lenient,
         fallback: Vec::new(),
         attachments: Vec::new(),
+        workspace: None,
+        tooling: Box::default(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt};
-use massgen_ports::{Model, ModelEvent, ModelStream, ToolHost};
+use massgen_ports::{Model, ModelEvent, ModelStream, ToolHost, ToolRun};
 use massgen_protocol::{AgentId, ModelRequest, ToolCall, ToolOutcome, ToolSchema, ToolUse};
 
 /// What a [`ScriptedModel`] makes of a request: events, each after a wait.
@@ -74,11 +74,11 @@ impl ToolHost for OneTool {
         }]
     }
 
-    fn run(&self, _agent: &AgentId, tool_use: ToolUse, _call: ToolCall) -> BoxFuture<'static, ToolOutcome> {
+    fn run(&self, _agent: &AgentId, tool_use: ToolUse, _call: ToolCall) -> BoxFuture<'static, ToolRun> {
         self.uses.lock().unwrap_or_else(PoisonError::into_inner).push(tool_use);
         Box::pin(async {
             tokio::time::sleep(Duration::from_millis(5)).await;
-            ToolOutcome::Ok { text: "seen".to_owned() }
+            ToolOutcome::ok("seen").into()
         })
     }
 }

@@ -32,7 +32,10 @@ pub enum Weight {
 /// How much `event` matters.
 pub fn weight(event: &Event) -> Weight {
     match event {
-        Event::ModelCallStarted { .. } => Weight::Silent,
+        Event::ModelCallStarted { .. }
+        | Event::SnapshotStarted { .. }
+        // What could not be kept is told by an event of its own.
+        | Event::SnapshotFinished { .. } => Weight::Silent,
         Event::ModelCallFinished { outcome, .. } => match outcome {
             CallOutcome::Failed { .. } => Weight::Milestone,
             CallOutcome::Replied { .. } | CallOutcome::Cancelled { .. } => Weight::Silent,
@@ -192,7 +195,9 @@ fn describe(view: &RunView, event: &Event) -> Option<Said> {
             CallOutcome::Failed { failure } => said(format!("model call failed: {failure}"), Look::RED),
             CallOutcome::Replied { .. } | CallOutcome::Cancelled { .. } => return None,
         },
-        Event::ModelCallStarted { .. } => return None,
+        Event::ModelCallStarted { .. } | Event::SnapshotStarted { .. } | Event::SnapshotFinished { .. } => {
+            return None;
+        }
         Event::ToolCallStarted { tool_call, .. } => said(format!("runs `{}`", tool_call.name), Look::PLAIN),
         Event::ToolCallFinished { outcome, .. } => Said {
             rest: clean_line(outcome_text(outcome)),
@@ -247,7 +252,7 @@ fn describe(view: &RunView, event: &Event) -> Option<Said> {
             said(won(view, &winner), Look::GREEN.and(Look::BOLD))
         }
         Event::PresentationStarted { .. } => said("writes the final answer", Look::PLAIN),
-        Event::FinalAnswerReady { agent, content, source } => said(
+        Event::FinalAnswerReady { agent, content, source, snapshot: _ } => said(
             format!(
                 "final answer ready ({}, {}{})",
                 counted(words(content), "word"),
@@ -281,7 +286,7 @@ pub(crate) fn won(view: &RunView, winner: &Winner) -> String {
 /// What a tool said.
 fn outcome_text(outcome: &ToolOutcome) -> &str {
     match outcome {
-        ToolOutcome::Ok { text } | ToolOutcome::Error { text } | ToolOutcome::Denied { text } => text,
+        ToolOutcome::Ok { text, .. } | ToolOutcome::Error { text } | ToolOutcome::Denied { text } => text,
         ToolOutcome::Unknown | ToolOutcome::NotRun { .. } | ToolOutcome::CutOff => "",
     }
 }

@@ -263,7 +263,7 @@ impl RunView {
                 self.presenter = Some((*presenter, *strategy));
                 self.phase = Phase::Presenting;
             }
-            Event::FinalAnswerReady { agent, content, source } => {
+            Event::FinalAnswerReady { agent, content, source, snapshot: _ } => {
                 self.final_answer =
                     Some(FinalAnswer { agent: *agent, content: Arc::clone(content), source: *source });
             }
@@ -281,7 +281,7 @@ impl RunView {
                 self.of_agent(call.agent, AgentView::stop_hearing);
             }
             Event::ModelCallFinished { call, outcome } => self.settle(*call, outcome),
-            Event::AnswerAccepted { label, content, seen: _ } => {
+            Event::AnswerAccepted { label, content, seen: _, snapshot: _ } => {
                 self.current.include(*label);
                 self.of_agent(label.agent, |agent| {
                     agent.answers = label.revision;
@@ -320,7 +320,7 @@ impl RunView {
                     agent.say(&format!("runs {}", tool_call.name));
                 });
             }
-            Event::ToolCallFinished { tool_use, outcome, duration: _ } => {
+            Event::ToolCallFinished { tool_use, outcome, duration: _, decisions: _ } => {
                 if let Some(trouble) = wording::tool_trouble(outcome) {
                     self.of_agent(tool_use.call.agent, |agent| agent.say(trouble));
                 }
@@ -356,7 +356,12 @@ impl RunView {
                     }
                 });
             }
-            Event::PromptExtended { .. } | Event::ConversationCompacted { .. } => {}
+            Event::SnapshotStarted { call } => {
+                self.of_agent(call.agent, |agent| agent.say("keeps its files"));
+            }
+            Event::PromptExtended { .. }
+            | Event::ConversationCompacted { .. }
+            | Event::SnapshotFinished { .. } => {}
         }
     }
 

@@ -104,6 +104,11 @@ pub(crate) struct Arguments {
     #[serde(skip)]
     pub(crate) context_paths: Vec<ContextPath>,
 
+    /// Whether the configuration is that of the session that goes on, and nobody typed it.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub(crate) is_config_recalled: bool,
+
     /// Configuration: a file, `@examples/NAME`, or a name in ~/.config/massgen/agents; without it,
     /// ./.massgen/config.yaml, then ~/.config/massgen/config.yaml
     #[arg(long, value_name = "FILE", help_heading = "What runs", conflicts_with_all = ["backend", "select"])]

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use massgen_engine::{Session, SystemClock};
 use massgen_journal::SqliteJournal;
 use massgen_journal::artifacts::{RunFolder, link_in_home};
-use massgen_ports::Clock;
+use massgen_ports::{Clock, SessionHandle};
 use massgen_protocol::Seq;
+use massgen_workspace::Beginning;
 
 use crate::JournalLayer;
 use crate::arguments::Arguments;
@@ -16,13 +17,14 @@ use crate::closing::Closing;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::output::Told;
-use crate::reach::{Reach, Secrets};
+use crate::reach::{self, Reach, Secrets};
 use crate::remarks::Remarks;
-use crate::run::{self, Manner, OnInterrupt, Prepared, TurnEnd};
+use crate::run::{self, Manner, OnInterrupt, Prepared, Signals, TurnEnd};
 use crate::sessions::{OpenSession, Registration, Remembered};
 use crate::setup;
 use crate::uploads;
 use crate::wiring::wire;
+use crate::workbench::{Surroundings, Workbench};
 
 /// The questions of one session, one after the other.
 pub(crate) struct Asking<'a> {
@@ -138,21 +140,31 @@ impl<'a> Asking<'a> {
         let before = self.session.clone();
         setup.meta.session = self.session.begin(&folder, &setup.spec, &setup.meta, now);
         let (journal, closing) = Closing::watch(self.layer.around(Arc::new(journal)));
-        let ports = wired.ports(journal, redactor, files);
+        let mut workbench = Workbench::open(&setup.spec, &folder, Beginning::New)?;
+        let lookup = reach::lookup(&keys, environment);
+        let surroundings = Surroundings { environment, lookup, web: self.reach.web()? };
+        workbench.equip(&setup.spec, &folder, surroundings).await?;
+        let ports = wired.ports(journal, &workbench, redactor, files);
+        let spec = setup.spec.clone();
         let meta = setup.meta.clone();
+        let signals = Signals::listen().map_err(Failure::configuration)?;
         let session = Session::start(setup.spec, setup.meta, ports).map_err(|error| {
             self.session.take_back(before, &meta, now);
             Failure::configuration(error)
         })?;
         self.session.announce();
+        let session: Arc<dyn SessionHandle> = Arc::new(session);
+        workbench.follow(&session, &spec);
         let prepared = Prepared {
-            session: Arc::new(session),
+            session,
             folder: folder.clone(),
             past: Vec::new(),
             told: Told::UpTo(Seq(0)),
             manner: Manner::of(self.arguments, &setup.ui),
             recording: wired.recording,
             closing,
+            workbench,
+            signals,
         };
         Ok((prepared, folder))
     }
@@ -190,7 +202,10 @@ fn recall(arguments: &mut Arguments, remembered: Remembered, environment: &Envir
     match (&config, &given) {
         (Some(config), Some(given)) if config != given => other(config),
         (Some(config), None) if has_flags => other(config),
-        (Some(_), None) => arguments.config = config,
+        (Some(_), None) => {
+            arguments.config = config;
+            arguments.is_config_recalled = true;
+        }
         (None, None) if !has_flags => {
             arguments.backend = flags.backend;
             arguments.model = flags.model;

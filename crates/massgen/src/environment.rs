@@ -121,9 +121,19 @@ impl Environment {
         }
     }
 
+    /// The same, seen from another folder.
+    pub(crate) fn in_folder(&self, folder: &Path) -> Self {
+        Self { working_directory: folder.to_owned(), ..self.clone() }
+    }
+
     /// The value of a variable; blank ones count as not set.
     pub(crate) fn get(&self, name: &str) -> Option<String> {
         self.variables.get(name).filter(|value| !value.trim().is_empty()).cloned()
+    }
+
+    /// All variables that are set.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (String, String)> + '_ {
+        self.variables.iter().map(|(name, value)| (name.clone(), value.clone()))
     }
 
     /// Whether a variable is set.

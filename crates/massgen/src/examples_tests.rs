@@ -78,6 +78,7 @@ fn loaded(example: &Example, environment: &BTreeMap<String, String>) -> Loaded {
         settings: &Settings::default(),
         lookup: &|name| environment.get(name).cloned(),
         working_directory: Path::new("/project"),
+        instance: None,
         validation: Validation::Strict,
         backends: massgen_config::backends::Backends::built_in(),
     })

@@ -84,6 +84,7 @@ fn the_last_final_answer_is_judged_however_often_it_is_told() {
             agent: AgentNo::from_index(0),
             content: content.into(),
             source: FinalSource::Presented,
+            snapshot: None,
         },
     };
     check.fold(&answered("{}"));

@@ -52,7 +52,7 @@ pub(crate) fn is_wanted(arguments: &Arguments, environment: &Environment) -> boo
     }
     // What is wrong with a configuration is told when it is used.
     let continues = arguments.sessions.continue_session || arguments.sessions.session_id.is_some();
-    continues || setup::survey(arguments, environment).map_or(true, |survey| !survey.has_question)
+    continues || !setup::has_question(arguments, environment).unwrap_or(false)
 }
 
 /// Talks with the person at the terminal until they leave; returns the exit code. The dialogue is written to stderr, so

@@ -25,8 +25,10 @@ mod examples;
 mod failure;
 mod form;
 mod git;
+mod guidance;
 mod inbox;
 mod information;
+mod instructions;
 mod interactive;
 mod key_command;
 mod logs;
@@ -35,14 +37,18 @@ mod output;
 mod pages;
 mod reach;
 mod remarks;
+mod review;
 mod run;
 mod sessions;
 mod setting_up;
 mod setup;
 mod shell;
+mod skills;
 mod terminal;
+mod trust;
 mod uploads;
 mod wiring;
+mod workbench;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -50,6 +56,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use massgen_ports::Journal;
+use massgen_workspace::changes::Later;
 
 use action::Action;
 use arguments::CommandLine;
@@ -167,6 +174,18 @@ fn perform_command(command: &Subcommand) -> Result<u8, Failure> {
             let form = if doctor.json { Form::Json } else { Form::Text };
             doctor::perform(form, &Environment::of_process()?)
         }
+        Subcommand::Changes { log_dir, diff } => {
+            let form = if *diff { review::commands::Form::Diff } else { review::commands::Form::List };
+            review::commands::changes(log_dir, form, &Environment::for_telling()?)
+        }
+        Subcommand::Apply { log_dir, files } => {
+            review::commands::apply(log_dir, files, &Environment::for_telling()?)
+        }
+        Subcommand::Undo { log_dir, overwrite } => {
+            let later = if *overwrite { Later::Overwrite } else { Later::Keep };
+            review::commands::undo(log_dir, later, &Environment::for_telling()?)
+        }
+        Subcommand::Trust(options) => trust::perform(options, &Environment::for_telling()?),
         Subcommand::Models(options) => models::perform(options, &Environment::for_telling()?),
         Subcommand::Viewer(_) => Err(unavailable::VIEWER.command_failure()),
         Subcommand::Export(_) => Err(unavailable::EXPORT.command_failure()),

@@ -1,14 +1,18 @@
 //! Work with the logs of runs.
 
 mod find;
+mod prune;
 mod report;
 mod turns;
 
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use massgen_journal::artifacts::rebuild;
+use massgen_ports::workspaces::NoWorkspaces;
+use massgen_protocol::Event;
 use serde_json::Value;
 
 use crate::arguments::commands::{ListRuns, Logs, LogsCommand, RunReport};
@@ -18,7 +22,9 @@ use crate::failure::{Failure, SUCCESS};
 use crate::print;
 use crate::run::open_journal;
 use crate::terminal::columns;
+use crate::workbench;
 
+pub(crate) use prune::retain;
 pub(crate) use turns::find_run;
 
 /// Opens folders in the file manager.
@@ -39,6 +45,7 @@ pub(crate) fn perform(logs: &Logs, environment: &Environment) -> Result<u8, Fail
         Some(LogsCommand::List(options)) => list(options, environment),
         Some(LogsCommand::Open { log_dir }) => open(log_dir, environment),
         Some(LogsCommand::Analyze(_)) => Err(unavailable::ANALYZE.command_failure()),
+        Some(LogsCommand::Prune(options)) => prune::perform(options, environment),
         Some(LogsCommand::Rebuild { log_dir }) => rebuild_run(log_dir, environment),
     }
 }
@@ -107,7 +114,15 @@ fn rebuild_run(log_dir: &Path, environment: &Environment) -> Result<u8, Failure>
     for folder in found.turns() {
         // Whoever is at work on the run writes the same files.
         let (journal, events) = open_journal(&folder.journal_dir())?;
-        let report = rebuild(&folder, &events).map_err(Failure::configuration)?;
+        let spec = events.iter().find_map(|envelope| match &envelope.event {
+            Event::RunStarted { spec, .. } => Some(spec),
+            _ => None,
+        });
+        let snapshots = match spec {
+            Some(spec) => workbench::kept(spec, &folder)?,
+            None => Arc::new(NoWorkspaces),
+        };
+        let report = rebuild(&folder, snapshots, &events).map_err(Failure::configuration)?;
         drop(journal);
         let mut stdout = std::io::stdout().lock();
         let _ = writeln!(

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use massgen_journal::artifacts::{AutomationLines, AutomationPaths, CompatLine, Flush, Projector, RunFolder};
 use massgen_journal::sessions::TurnRecord;
-use massgen_ports::SessionHandle;
+use massgen_ports::{SessionHandle, SnapshotFiles};
 use massgen_protocol::{Envelope, Event, Seq};
 use tokio::runtime::Handle;
 use tokio::time::MissedTickBehavior;
@@ -107,12 +107,13 @@ impl Written {
 pub(crate) fn spawn(
     output: Output,
     folder: RunFolder,
+    snapshots: Arc<dyn SnapshotFiles>,
     past: Vec<Envelope>,
     session: Arc<dyn SessionHandle>,
 ) -> io::Result<std::thread::JoinHandle<Written>> {
     let runtime = Handle::current();
     std::thread::Builder::new().name("artifacts".to_owned()).spawn(move || {
-        let mut writer = Writer::new(output, folder, &past);
+        let mut writer = Writer::new(output, folder, snapshots, &past);
         runtime.block_on(writer.follow(session.as_ref()));
         Written { troubles: writer.troubles, record: writer.record, remark: writer.form.remark() }
     })
@@ -134,11 +135,12 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(output: Output, folder: RunFolder, past: &[Envelope]) -> Self {
+    fn new(output: Output, folder: RunFolder, snapshots: Arc<dyn SnapshotFiles>, past: &[Envelope]) -> Self {
         let mut automation = AutomationLines::new(folder.clone(), output.paths.clone());
         let mut troubles = Troubles::default();
         let events_file = folder.events_file();
-        let projector = Projector::resume(folder, past).map_err(|error| troubles.incomplete(&error)).ok();
+        let projector =
+            Projector::resume(folder, snapshots, past).map_err(|error| troubles.incomplete(&error)).ok();
         let mut result = Vec::new();
         let mut answer = None;
         for envelope in past.iter().filter(|envelope| envelope.seq <= output.told.known()) {

@@ -3,10 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use massgen_config::variable_names_a_secret;
-use massgen_model::{HttpClient, variables_in};
+use massgen_mcp::{Lookup, Variable, Web};
+use massgen_model::{HttpClient, KeySource, Keys, variables_in};
 use massgen_protocol::spec::{AgentSpec, BackendSpec, KeyCommand};
+use massgen_protocol::tooling::ServerTransport;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::environment::{Environment, read_bytes};
@@ -27,6 +30,8 @@ const BUNDLE_BYTES: u64 = 16 * 1024 * 1024;
 #[derive(Default)]
 pub(crate) struct Reach {
     http: HttpClient,
+    /// The additional authorities, in PEM form.
+    bundle: Option<Vec<u8>>,
     /// The keys that commands have printed.
     printed: BTreeMap<KeyCommand, SecretString>,
 }
@@ -36,7 +41,7 @@ pub(crate) struct Reach {
 pub(crate) struct Secrets {
     /// Keys by the names that stand for them.
     pub(crate) keys: Vec<(String, String)>,
-    /// Values of variables in headers that hold secrets.
+    /// Values of variables in headers that hold secrets, those of tool servers included.
     pub(crate) in_headers: Vec<String>,
 }
 
@@ -57,7 +62,7 @@ impl Reach {
         let bundle = read_bytes(&environment.absolute(Path::new(&path)), BUNDLE_BYTES)
             .map_err(|problem| unusable(&problem))?;
         let http = HttpClient::trusting(&bundle).map_err(|error| unusable(&error))?;
-        Ok(Self { http, ..Self::default() })
+        Ok(Self { http, bundle: Some(bundle), ..Self::default() })
     }
 
     /// The connections.
@@ -65,8 +70,19 @@ impl Reach {
         &self.http
     }
 
+    /// What reaches servers of tools.
+    ///
+    /// # Errors
+    /// The additional authorities cannot be used.
+    pub(crate) fn web(&self) -> Result<Web, Failure> {
+        match &self.bundle {
+            Some(bundle) => Web::trusting(bundle).map_err(Failure::configuration),
+            None => Ok(Web::new()),
+        }
+    }
+
     /// The secrets of `agents`: those that their key commands print, each run once for this process, and
-    /// those in their headers.
+    /// those in their headers and in what their tool servers get.
     ///
     /// # Errors
     /// A command gives no key.
@@ -85,9 +101,17 @@ impl Reach {
                 }
                 for (name, value) in &service.headers {
                     if variable_names_a_secret(name) {
-                        let values = variables_in(value).into_iter().filter_map(|name| environment.get(name));
-                        secrets.in_headers.extend(values);
+                        secrets.in_headers.extend(values_in(value, environment));
                     }
+                }
+            }
+            for server in &agent.tooling.servers {
+                let named = match &server.transport {
+                    ServerTransport::Stdio { environment, .. } => environment,
+                    ServerTransport::Http { headers, .. } => headers,
+                };
+                for (_, value) in named.iter().filter(|(name, _)| variable_names_a_secret(name)) {
+                    secrets.in_headers.extend(values_in(value, environment));
                 }
             }
         }
@@ -114,6 +138,20 @@ impl Reach {
         self.printed.insert(command.clone(), key.clone());
         Ok(key)
     }
+}
+
+/// Looks up what stands for `${NAME}`: keys, and variables of the environment.
+pub(crate) fn lookup(keys: &Keys, environment: &Environment) -> Arc<Lookup> {
+    let (keys, environment) = (keys.clone(), environment.clone());
+    Arc::new(move |name: &str| match environment.get(name) {
+        Some(value) => Some(Variable::of_environment(name, value)),
+        None => keys.key(name).map(|key| Variable::secret(key.expose_secret())),
+    })
+}
+
+/// The values of the variables that `text` names.
+fn values_in(text: &str, environment: &Environment) -> Vec<String> {
+    variables_in(text).into_iter().filter_map(|name| environment.get(name)).collect()
 }
 
 impl Secrets {
@@ -146,6 +184,7 @@ mod tests {
             settings: &massgen_config::Settings::default(),
             lookup: &|_| None,
             working_directory: folder.path(),
+            instance: None,
             validation: massgen_config::Validation::Normal,
             backends: massgen_config::backends::Backends::built_in(),
         });

@@ -15,6 +15,7 @@ use massgen_ports::{Clock, JournalError, SessionEnd, SessionHandle};
 use massgen_protocol::spec::RunMeta;
 use massgen_protocol::{Command, Envelope, Event, NamedFile, Seq};
 use massgen_view::{Place, RunView};
+use massgen_workspace::Beginning;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::JournalLayer;
@@ -27,11 +28,14 @@ use crate::environment::Environment;
 use crate::failure::{CONFIGURATION, Failure, INTERRUPTED, SUCCESS, code_of};
 use crate::interactive::terminal_mode::Unseen;
 use crate::output::{Lines, Output, Told, Written};
-use crate::reach::{Reach, Secrets};
+use crate::reach::{self, Reach, Secrets};
 use crate::remarks::Remarks;
+use crate::review::{self, Asked};
 use crate::sessions::OpenSession;
+use crate::setting_up::Person;
 use crate::shell::quoted;
 use crate::wiring::{Tape, Wired, wire};
+use crate::workbench::{RunState, Surroundings, Workbench};
 use crate::{inbox, interactive, logs, output, uploads};
 
 /// A run that is ready to be shown.
@@ -43,6 +47,9 @@ pub(crate) struct Prepared {
     pub(crate) manner: Manner,
     pub(crate) recording: Option<Arc<CassetteWriter>>,
     pub(crate) closing: Closing,
+    pub(crate) workbench: Workbench,
+    /// Listened to since before the session began: what was pressed meanwhile is not lost.
+    pub(crate) signals: Signals,
 }
 
 /// How a run is told of.
@@ -89,11 +96,14 @@ pub(crate) fn perform(
         let end = if let Some(log_dir) = arguments.resume.clone() {
             resume(&log_dir, arguments, environment, layer).await?
         } else if interactive::is_wanted(arguments, environment) {
-            return interactive::converse(arguments, environment, layer).await;
+            let code = interactive::converse(arguments, environment, layer).await?;
+            logs::retain(arguments, environment);
+            return Ok(code);
         } else {
             let asking = Asking::begin(arguments, environment, layer, OnInterrupt::Leave);
             asking?.ask(None).await?
         };
+        logs::retain(arguments, environment);
         Ok(end.code)
     })
 }
@@ -104,7 +114,7 @@ pub(crate) fn in_runtime(
     work: impl Future<Output = Result<u8, Failure>>,
 ) -> Result<u8, Failure> {
     if debug {
-        let filter = tracing_subscriber::EnvFilter::new("debug,hyper_util=info,reqwest=info");
+        let filter = tracing_subscriber::EnvFilter::new("debug,hyper_util=info,reqwest=info,rmcp=off");
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -150,7 +160,18 @@ async fn resume(
     let (journal, closing) = Closing::watch(layer.around(Arc::new(journal)));
     let files =
         if is_over { uploads::Files::new() } else { uploads::kept(state.spec(), &folder.journal_dir())? };
-    let ports = wired.ports(journal, redactor, files);
+    let mut workbench = if is_over {
+        Workbench::over(state.spec(), &folder)?
+    } else {
+        Workbench::open(state.spec(), &folder, Beginning::Resumed)?
+    };
+    if !is_over {
+        let lookup = reach::lookup(&keys, environment);
+        let surroundings = Surroundings { environment, lookup, web: reach.web()? };
+        workbench.equip(state.spec(), &folder, surroundings).await?;
+    }
+    let ports = wired.ports(journal, &workbench, redactor, files);
+    let signals = Signals::listen().map_err(Failure::configuration)?;
     let session = Session::resume(past.clone(), ports).map_err(Failure::configuration)?;
     let known = past.last().map_or(Seq(0), |envelope| envelope.seq);
     let told = if is_over { Told::Everything } else { Told::UpTo(known) };
@@ -162,8 +183,10 @@ async fn resume(
         kept.resume();
     }
     let turn = folder.turn;
-    let (session, recording) = (Arc::new(session), wired.recording);
-    let prepared = Prepared { session, folder, past, told, manner, recording, closing };
+    let session: Arc<dyn SessionHandle> = Arc::new(session);
+    workbench.follow(&session, state.spec());
+    let recording = wired.recording;
+    let prepared = Prepared { session, folder, past, told, manner, recording, closing, workbench, signals };
     let followed = follow(prepared, paths, environment, OnInterrupt::Leave).await;
     // Also for a run that was over before: its process may have been killed before it could.
     if let Some(kept) = &mut kept {
@@ -185,18 +208,23 @@ pub(crate) async fn follow(
     environment: &Environment,
     on_interrupt: OnInterrupt,
 ) -> Followed {
-    let Prepared { session, folder, past, told, manner: Manner { lines, wish }, recording, closing } =
-        prepared;
+    let Prepared {
+        session,
+        folder,
+        past,
+        told,
+        manner: Manner { lines, wish },
+        recording,
+        closing,
+        workbench,
+        signals,
+    } = prepared;
     let nothing = |error: io::Error| Followed {
         end: Err(Failure::configuration(error)),
         record: TurnRecord::default(),
     };
-    let signals = match Signals::listen() {
-        Ok(signals) => signals,
-        Err(error) => return nothing(error),
-    };
     let output = Output { lines, paths: paths.clone(), told };
-    let files = match output::spawn(output, folder.clone(), past, Arc::clone(&session)) {
+    let files = match output::spawn(output, folder.clone(), workbench.files(), past, Arc::clone(&session)) {
         Ok(files) => files,
         Err(error) => return nothing(error),
     };
@@ -252,6 +280,14 @@ pub(crate) async fn follow(
     if let Some(problem) = problem {
         remarks.tell(&format!("warning: the recording is not complete: {problem}"));
     }
+    let has_projects = workbench.has_projects();
+    let state = match end {
+        SessionEnd::Finished(_) => RunState::Over,
+        SessionEnd::Interrupted | SessionEnd::JournalFailed(_) => RunState::GoesOn,
+    };
+    for trouble in workbench.close(state).await {
+        remarks.tell(&format!("warning: something that agents used is left: {trouble}"));
+    }
     closing.closed().await;
     // Not before: a reader of ours that hangs must not keep a person from leaving.
     interrupts.abort();
@@ -263,6 +299,9 @@ pub(crate) async fn follow(
         Lines::None => from_here(&target, &environment.working_directory),
         Lines::Automation | Lines::Events => &target,
     };
+    if has_projects && state == RunState::Over {
+        settle(&folder, target, lines, environment, &remarks).await;
+    }
     let ended = |code, is_interrupted| TurnEnd { code, is_interrupted, folder: folder.clone() };
     let end = match end {
         SessionEnd::JournalFailed(error) => {
@@ -285,6 +324,41 @@ pub(crate) async fn follow(
     Followed { end, record }
 }
 
+/// Settles what the run in `folder`, which people call `log_dir`, changed in the user's project. The exit code stays that of
+/// the answer.
+async fn settle(
+    folder: &RunFolder,
+    log_dir: &Path,
+    lines: Lines,
+    environment: &Environment,
+    remarks: &Remarks,
+) {
+    let asked = match (lines, Person::of_process()) {
+        (Lines::None, Person::Present) => Asked::Person { pager: environment.of_person("PAGER") },
+        (Lines::None, Person::Absent) | (Lines::Automation | Lines::Events, _) => Asked::Nobody,
+    };
+    let (run_folder, named) = (folder.clone(), log_dir.to_owned());
+    let settled = tokio::task::spawn_blocking(move || review::settle(&run_folder, &named, &asked)).await;
+    let settled = settled.unwrap_or_else(|error| {
+        Err(Failure::configuration(format!("the changes of the project were not settled: {error}")))
+    });
+    match settled {
+        Ok(settled) => {
+            for line in &settled.lines {
+                remarks.tell(line);
+            }
+            match (lines, settled.applied) {
+                (Lines::Automation | Lines::Events, Some(1)) => remarks.tell("CHANGES_APPLIED: 1 file"),
+                (Lines::Automation | Lines::Events, Some(number)) => {
+                    remarks.tell(&format!("CHANGES_APPLIED: {number} files"));
+                }
+                (Lines::None, _) | (Lines::Automation | Lines::Events, None) => {}
+            }
+        }
+        Err(failure) => remarks.tell(failure.to_string().trim_end()),
+    }
+}
+
 /// What to name to go on with the run in `folder`: the session root means its newest turn.
 fn resume_target(folder: &RunFolder, on_interrupt: OnInterrupt) -> PathBuf {
     let newest = RunFolder::turns_in(&folder.root).ok().and_then(|mut turns| turns.pop());
@@ -302,13 +376,13 @@ pub(crate) fn resume_command(folder: &Path) -> String {
 }
 
 /// Ctrl-C and requests to terminate, from now on. While nobody listens, both do nothing once somebody has listened.
-struct Signals {
+pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 

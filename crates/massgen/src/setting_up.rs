@@ -5,7 +5,7 @@
 //! [`massgen_config::generate`]. Nothing is installed and no existing file is replaced unasked.
 
 mod damage;
-mod dialogue;
+pub(crate) mod dialogue;
 pub(crate) mod doctor;
 mod env_file;
 mod headless;
@@ -15,7 +15,7 @@ mod programs;
 mod readiness;
 mod request;
 mod saving;
-mod terminal;
+pub(crate) mod terminal;
 mod welcome;
 mod wizard;
 
@@ -26,6 +26,7 @@ pub(crate) use wizard::init;
 
 use std::io::IsTerminal;
 
+use dialogue::Dialogue;
 use massgen_config::registry::{self, Effect};
 
 use crate::failure::Failure;
@@ -49,6 +50,15 @@ impl Person {
             Self::Absent
         }
     }
+}
+
+/// Asks somebody who is [`Person::Present`] a question whose answer is no unless they say yes.
+///
+/// # Errors
+/// When the terminal cannot be used.
+pub(crate) fn confirm(question: &str) -> Result<bool, Failure> {
+    let answer = dialogue::cancelled(terminal::Terminal::take().confirm(question, dialogue::Start::No))?;
+    Ok(answer.unwrap_or(false))
 }
 
 /// What is told where questions cannot be put.

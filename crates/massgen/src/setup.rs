@@ -1,12 +1,14 @@
 //! From the command line and the configuration to the specification of a run.
 
 use std::borrow::Cow;
+use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 
 use massgen_config::backends::Backends;
+use massgen_config::trust::DemandKind;
 use massgen_config::{
-    Coordination, Findings, LiteralKey, LiteralSecret, LoadRequest, Loaded, Modes, Personas, Settings,
-    SingleAgent, Source, UiSettings, Uploads, Validation, check_file_name, load,
+    ContextPath, Coordination, Findings, LiteralKey, LiteralSecret, LoadRequest, Loaded, Modes, Permission,
+    Personas, Settings, SingleAgent, Source, UiSettings, Uploads, Validation, check_file_name, load,
 };
 use massgen_engine::Redactor;
 use massgen_protocol::limits;
@@ -21,8 +23,10 @@ use crate::failure::Failure;
 use crate::form;
 use crate::git;
 use crate::remarks::Remarks;
+use crate::setting_up::Person;
 use crate::terminal::findings_style;
-use crate::{at_paths, examples};
+use crate::trust::{Demanding, FoundConfig};
+use crate::{at_paths, examples, guidance, trust};
 
 /// The configuration of a project, from the working directory.
 pub(crate) const PROJECT_CONFIG: &str = ".massgen/config.yaml";
@@ -59,23 +63,24 @@ pub(crate) struct Survey {
     pub(crate) config: Option<PathBuf>,
     /// Secrets that stand in the configuration itself.
     pub(crate) literal_secrets: Vec<String>,
-    /// Whether the command line or the configuration asks something.
-    pub(crate) has_question: bool,
 }
 
 /// What the command line and the files say, not yet checked.
+#[derive(Clone)]
 struct Written {
     settings: Settings,
     backends: Cow<'static, Backends>,
     source: Option<Source>,
+    /// What keeps the folders of this run apart from those of others.
+    instance: String,
 }
 
 impl Written {
     fn find(arguments: &Arguments, environment: &Environment) -> Result<Self, Failure> {
-        let settings = settings(arguments);
+        let settings = settings(arguments, environment);
         let backends = backends::known(environment)?;
         let source = source(arguments, &settings, environment)?;
-        Ok(Self { settings, backends, source })
+        Ok(Self { settings, backends, source, instance: new_instance() })
     }
 
     fn is_configured(&self) -> bool {
@@ -88,10 +93,35 @@ impl Written {
             settings: &self.settings,
             lookup: &|name| environment.get(name),
             working_directory: &environment.working_directory,
+            instance: Some(&self.instance),
             validation: validation(&arguments.information),
             backends: &self.backends,
         };
         load(request).map_err(configuration)
+    }
+
+    /// Lets a configuration that was only found do what it asks for if a person trusts it. Comes before anything that it
+    /// names is started.
+    fn require_trust(
+        &self,
+        loaded: &Loaded,
+        arguments: &Arguments,
+        environment: &Environment,
+    ) -> Result<(), Failure> {
+        let Some(source) = &self.source else { return Ok(()) };
+        let Some(found) = FoundConfig::of(source, arguments, environment) else { return Ok(()) };
+        let mut demands = trust::demands_of(&loaded.draft.agents, &self.backends, environment);
+        if !demands.is_empty() && !self.settings.context_paths.is_empty() {
+            // What the person lets agents see is their own word.
+            let settings = Settings { context_paths: Vec::new(), ..self.settings.clone() };
+            let own = Self { settings, ..self.clone() }.load(arguments, environment)?;
+            let own = trust::demands_of(&own.draft.agents, &self.backends, environment);
+            demands.retain(|demand| demand.kind != DemandKind::Reach || own.contains(demand));
+        }
+        let is_for_programs = arguments.automation || arguments.stream_events;
+        let person = if is_for_programs { Person::Absent } else { Person::of_process() };
+        let redactor = environment.redactor(literal_secrets(loaded));
+        trust::require(&found, &Demanding { source, demands, redactor }, person, environment)
     }
 }
 
@@ -102,6 +132,15 @@ fn require_keys(loaded: &Loaded, arguments: &Arguments, environment: &Environmen
     }
     let missing = loaded.missing_keys(&|name| environment.get(name), SEARCHED);
     if missing.has_errors() { Err(configuration(missing)) } else { Ok(()) }
+}
+
+/// Whether the command line or the configuration asks something.
+///
+/// # Errors
+/// What is wrong with the configuration.
+pub(crate) fn has_question(arguments: &Arguments, environment: &Environment) -> Result<bool, Failure> {
+    let written = Written::find(arguments, environment)?;
+    Ok(written.load(arguments, environment)?.draft.question().is_some())
 }
 
 /// Finds out who would answer.
@@ -115,8 +154,8 @@ pub(crate) fn survey(arguments: &Arguments, environment: &Environment) -> Result
     }
     let loaded = written.load(arguments, environment)?;
     require_keys(&loaded, arguments, environment)?;
+    written.require_trust(&loaded, arguments, environment)?;
     Ok(Survey {
-        has_question: loaded.draft.question().is_some(),
         config: written.source.as_ref().map(|source| config_path(source, environment).into()),
         literal_secrets: literal_secrets(&loaded),
         agents: loaded.draft.agents,
@@ -149,12 +188,14 @@ pub(crate) fn prepare(arguments: &Arguments, environment: &Environment) -> Resul
         }
     }
     require_keys(&loaded, arguments, environment)?;
-    if !loaded.findings.is_empty() {
-        remarks.push(
-            massgen_config::render(&loaded.findings, findings_style(&std::io::stderr()))
-                .trim_end()
-                .to_owned(),
-        );
+    written.require_trust(&loaded, arguments, environment)?;
+    let paths = loaded.settle_paths(&|path| path.exists());
+    if paths.refuses(validation(&arguments.information)) {
+        return Err(configuration(paths));
+    }
+    for findings in [&loaded.findings, &paths].into_iter().filter(|findings| !findings.is_empty()) {
+        let told = massgen_config::render(findings, findings_style(&std::io::stderr()));
+        remarks.push(told.trim_end().to_owned());
     }
     finish(arguments, environment, &written, loaded, remarks)
 }
@@ -170,13 +211,15 @@ fn finish(
         loaded.literal_keys.iter().map(|key| (key.variable.clone(), key.expose().to_owned())).collect();
     let literal_secrets = literal_secrets(&loaded);
     let redactor = environment.redactor(literal_secrets.iter().cloned());
-    let (ui, uploads) = (loaded.ui, loaded.uploads);
+    let (ui, uploads, skills) = (loaded.ui, loaded.uploads, loaded.skills);
     let mut spec = loaded.draft.finish().map_err(|error| Failure::usage(&error).hint(error.hint()))?;
     form::require_usable(&spec)?;
     spec.question = redactor.text(&spec.question).into_owned();
     remarks.extend(without_secrets(&mut spec, &redactor));
     backends::add_facts(&mut spec, &written.backends);
     remarks.extend(unpriced(&spec));
+    let found = written.source.as_ref().and_then(|source| FoundConfig::of(source, arguments, environment));
+    remarks.extend(guidance::add(&mut spec, &skills, found.as_ref(), &redactor, environment));
     let arguments = serde_json::to_value(arguments).map_err(Failure::configuration)?;
     let meta = RunMeta {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -212,8 +255,8 @@ fn without_secrets(spec: &mut RunSpec, redactor: &Redactor) -> Vec<String> {
 }
 
 /// The secrets that stand in the configuration itself.
-fn literal_secrets(loaded: &Loaded) -> Vec<String> {
-    let keys = loaded.literal_keys.iter().map(LiteralKey::expose);
+pub(crate) fn literal_secrets(loaded: &Loaded) -> Vec<String> {
+    let keys = loaded.literal_keys.iter().filter(|key| key.is_secret()).map(LiteralKey::expose);
     keys.chain(loaded.literal_secrets.iter().map(LiteralSecret::expose)).map(str::to_owned).collect()
 }
 
@@ -225,8 +268,23 @@ fn config_path(source: &Source, environment: &Environment) -> String {
     }
 }
 
+/// Eight hexadecimal digits that no other run has, for all one knows.
+fn new_instance() -> String {
+    let random = std::hash::RandomState::new().hash_one(std::process::id());
+    format!("{:08x}", random >> 32)
+}
+
 /// What the flags of `arguments` say about a run.
-pub(crate) fn settings(arguments: &Arguments) -> Settings {
+fn settings(arguments: &Arguments, environment: &Environment) -> Settings {
+    let mut context_paths = arguments.context_paths.clone();
+    context_paths.extend(arguments.modes.cwd_context.map(|access| ContextPath {
+        path: environment.working_directory.display().to_string(),
+        permission: match access {
+            groups::Access::Ro | groups::Access::Read => Permission::Read,
+            groups::Access::Rw | groups::Access::Write => Permission::Write,
+        },
+        flag: "--cwd-context",
+    }));
     Settings {
         question: arguments.question.clone(),
         backend: arguments.backend.clone(),
@@ -243,7 +301,7 @@ pub(crate) fn settings(arguments: &Arguments) -> Settings {
         max_tokens: arguments.max_tokens,
         rate_limit: arguments.rate_limit,
         simulate: arguments.simulate,
-        context_paths: arguments.context_paths.clone(),
+        context_paths,
     }
 }
 

@@ -308,6 +308,8 @@ mod tests {
             voting_sensitivity: VotingSensitivity::Lenient,
             fallback: Vec::new(),
             attachments,
+            workspace: None,
+            tooling: Box::default(),
         }
     }
 

@@ -10,7 +10,6 @@ use massgen_model::cassette::{
 };
 use massgen_model::simulated::SimulatedTeam;
 use massgen_model::{HttpClient, KeySource, Ladder, connect_backend};
-use massgen_ports::tools::NoTools;
 use massgen_ports::{Journal, Model, ToolHost};
 use massgen_protocol::spec::{BackendSpec, RunSpec, Wire};
 use massgen_protocol::{AgentId, AgentNo, Envelope, Event};
@@ -18,6 +17,7 @@ use massgen_protocol::{AgentId, AgentNo, Envelope, Event};
 use crate::environment::SEARCHED;
 use crate::failure::Failure;
 use crate::uploads::Files;
+use crate::workbench::Workbench;
 
 /// Where replies come from and go to, besides the providers.
 #[derive(Debug, Clone, Default)]
@@ -36,12 +36,19 @@ pub(crate) struct Wired {
 
 impl Wired {
     /// The ports of a session with this journal, and with these files that go with its task.
-    pub(crate) fn ports(&self, journal: Arc<dyn Journal>, redactor: Redactor, files: Files) -> Ports {
+    pub(crate) fn ports(
+        &self,
+        journal: Arc<dyn Journal>,
+        workbench: &Workbench,
+        redactor: Redactor,
+        files: Files,
+    ) -> Ports {
         Ports {
             journal,
             clock: Arc::new(SystemClock::start()),
             models: self.models.clone(),
-            tools: self.tools.clone().unwrap_or_else(|| Arc::new(NoTools)),
+            tools: workbench.host(self.tools.clone()),
+            workspaces: workbench.workspaces(),
             files,
             redactor,
         }

@@ -18,7 +18,7 @@ use super::{LONGEST, QUESTION};
 use crate::out::say;
 use crate::places;
 use crate::product::{Agent, Stage, configuration, last_line, value, wait};
-use crate::programs::{on_path, read, run as run_program};
+use crate::python::{self, Wanted};
 
 const PACKAGE: &str = "litellm[proxy]==1.106.2";
 /// The oldest Python that the package runs on, as its minor version.
@@ -75,20 +75,12 @@ fn text_comes_back(stage: &Stage, agent: &str) -> Result<()> {
 
 /// The folder of a Python environment that holds the proxy, made unless it is there.
 fn environment() -> Result<PathBuf> {
-    let folder = places::target().join("litellm");
-    let stamp = folder.join("installed");
-    if fs_err::read_to_string(&stamp).is_ok_and(|installed| installed == PACKAGE) {
-        return Ok(folder);
-    }
-    let python = on_path("python3").context("there is no `python3`")?;
-    let version = read(Command::new(&python).args(["-c", "import sys; print(sys.version_info[1])"]))?;
-    let minor: u32 = version.trim().parse().context("`python3` does not tell its version")?;
-    ensure!(minor >= OLDEST_PYTHON, "it needs Python 3.{OLDEST_PYTHON} or newer, not 3.{minor}");
-    run_program(Command::new(&python).args(["-m", "venv"]).arg(&folder))?;
-    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PACKAGE];
-    run_program(Command::new(folder.join("bin/python")).args(install))?;
-    fs_err::write(&stamp, PACKAGE)?;
-    Ok(folder)
+    python::environment(Wanted {
+        folder: "litellm",
+        install: &[PACKAGE],
+        stamp: PACKAGE,
+        oldest: OLDEST_PYTHON,
+    })
 }
 
 /// The proxy at work. Dropping it ends it.

@@ -59,9 +59,9 @@ pub fn schema_text(view: SchemaView<'_>) -> String {
 fn entry(out: &mut String, key: &Key, view: SchemaView<'_>) {
     const INDENT: &str = "    ";
     let mark = match key.effect {
-        Effect::Active => "",
+        Effect::Active | Effect::Note => "",
         Effect::Accepted { .. } => " (not yet)",
-        Effect::Deprecated { .. } | Effect::Refused { .. } => " (no effect)",
+        Effect::Needless { .. } | Effect::Deprecated { .. } | Effect::Refused { .. } => " (no effect)",
     };
     let _ = writeln!(out, "{}{mark}", key.path);
     filled(out, key.doc.trim(), INDENT, view.width);
@@ -73,6 +73,8 @@ fn entry(out: &mut String, key: &Key, view: SchemaView<'_>) {
     let state = match key.effect {
         Effect::Active => format!("since {}", key.since),
         Effect::Accepted { feature } => format!("waits for: {feature}"),
+        Effect::Note => "a note for people".to_owned(),
+        Effect::Needless { because } => format!("no effect: {because}"),
         Effect::Deprecated { use_instead } | Effect::Refused { use_instead } => {
             format!("use {}", plain(use_instead))
         }

@@ -71,8 +71,11 @@ impl Row {
     fn of(value: &EffectiveValue) -> Self {
         let (group, name) = value.path.rsplit_once('.').unwrap_or(("", &value.path));
         let mark = match value.effect {
-            Effect::Active => "",
-            Effect::Accepted { .. } | Effect::Deprecated { .. } | Effect::Refused { .. } => MARK,
+            Effect::Active | Effect::Note => "",
+            Effect::Accepted { .. }
+            | Effect::Needless { .. }
+            | Effect::Deprecated { .. }
+            | Effect::Refused { .. } => MARK,
         };
         Self {
             group: group.to_owned(),

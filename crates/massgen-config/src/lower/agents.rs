@@ -9,9 +9,11 @@ use massgen_protocol::spec::{AgentSpec, BackendSpec, VotingSensitivity};
 use super::Lower;
 use super::backend::Slot;
 use super::calls::RateTable;
+use super::tooling::{Collected, Equipment, Owner};
 use super::uploads::Receiver;
 use crate::finding::{Finding, Severity};
 use crate::literal::LiteralKey;
+use crate::needed::Needed;
 use crate::node::{Node, Origin, Value};
 use crate::uploads::Upload;
 
@@ -23,6 +25,8 @@ pub(super) struct Team {
     pub(super) origins: Vec<Vec<Origin>>,
     pub(super) literal_keys: Vec<LiteralKey>,
     pub(super) uploads: Vec<Upload>,
+    /// Files that must be there.
+    pub(super) needed: Vec<Needed>,
 }
 
 /// Where an agent stands.
@@ -76,6 +80,7 @@ impl Lower<'_> {
             }
         };
         let rates = self.rates(root);
+        let common = self.common(root, &mut team.needed);
         let mut seen: BTreeMap<AgentId, (String, Origin)> = BTreeMap::new();
         for (position, (path, node)) in written.iter().enumerate() {
             let Value::Map(_) = node.value else { continue };
@@ -103,6 +108,7 @@ impl Lower<'_> {
                 slot.path = format!("{path}.fallback[{i}]");
                 slot.entry = i + 1;
                 self.no_uploads(node, &slot.path);
+                self.no_equipment(node, &slot.path);
                 self.refuse_own_form(node, &slot);
                 if let Some(mut backend) = self.reached(node, &slot, &rates, &mut team.literal_keys) {
                     self.take_form(node, &slot, &mut backend, form.as_ref());
@@ -116,6 +122,12 @@ impl Lower<'_> {
                 let receiver = Receiver { path, agent, own: own_spec, fallback: &fallback };
                 team.uploads.extend(self.uploads(own, &receiver));
             }
+            let mut equipment = Equipment::default();
+            if let Some(own) = own {
+                let owner = Owner { path: format!("{path}.backend"), position, id: id.as_ref() };
+                let (literal_keys, needed) = (&mut team.literal_keys, &mut team.needed);
+                equipment = self.equipment(own, &owner, &common, &mut Collected { literal_keys, needed });
+            }
             if let (Some(id), Some(backend)) = (id, backend) {
                 let system_message = node.get("system_message").and_then(Node::text).map(str::to_owned);
                 team.agents.push(AgentSpec {
@@ -125,6 +137,8 @@ impl Lower<'_> {
                     system_message,
                     voting_sensitivity: sensitivity,
                     attachments: Vec::new(),
+                    workspace: equipment.workspace,
+                    tooling: equipment.tooling,
                 });
                 team.origins.push(origins);
             }

@@ -1,6 +1,6 @@
 //! Keys of `orchestrator.coordination`.
 
-use super::Effect::{Active, Deprecated, Refused};
+use super::Effect::{Active, Deprecated, Needless, Refused};
 use super::{COUNT, Key, POSITIVE, SECONDS, SHARE, Shape, TEXTS, feature, table};
 
 const LEVELS: Shape = Shape::Choice(&["low", "medium", "high"]);
@@ -15,9 +15,9 @@ pub(crate) const KEYS: &[Key] = table! {
     /// Restarts after the final answer was judged too weak.
     "orchestrator.coordination.max_orchestration_restarts": COUNT, "0", "1", feature::RESTARTS;
     /// How writes of agents are kept apart.
-    "orchestrator.coordination.write_mode": Shape::Choice(&["auto", "worktree", "isolated", "legacy"]), "auto", "worktree", feature::WORKSPACES;
+    "orchestrator.coordination.write_mode": Shape::Choice(&["auto", "worktree", "isolated", "legacy"]), "auto", "worktree", Active;
     /// What happens when the real files changed meanwhile.
-    "orchestrator.coordination.drift_conflict_policy": Shape::Choice(&["skip", "prefer_presenter", "fail"]), "skip", "fail", feature::WORKSPACES;
+    "orchestrator.coordination.drift_conflict_policy": Shape::Choice(&["skip", "prefer_presenter", "fail"]), "skip", "fail", Active;
     /// Workspace of two parts.
     "orchestrator.coordination.use_two_tier_workspace": Shape::Bool, "false", "true", Deprecated { use_instead: "`write_mode`" };
     /// Review of changes in the web interface.
@@ -32,18 +32,18 @@ pub(crate) const KEYS: &[Key] = table! {
     "orchestrator.coordination.enable_memory_filesystem_mode": Shape::Bool, "false", "true", feature::MEMORY;
     /// Size of a compressed conversation against the full one.
     "orchestrator.coordination.compression_target_ratio": SHARE, "0.2", "0.3", feature::MEMORY;
-    /// Agents may use skills.
-    "orchestrator.coordination.use_skills": Shape::Bool, "false", "true", feature::SKILLS;
-    /// Folder of skills.
-    "orchestrator.coordination.skills_directory": Shape::Text, ".agent/skills", "skills", feature::SKILLS;
+    /// Agents with tools are offered the skills that there are. `true` tells when there are none.
+    "orchestrator.coordination.use_skills": Shape::Bool, "true", "false", Active;
+    /// A folder of skills, looked into before all others.
+    "orchestrator.coordination.skills_directory": Shape::Text, "", "skills", Active;
     /// Shipped skills by name.
     "orchestrator.coordination.massgen_skills": TEXTS, "[]", "[memory]", feature::SKILLS;
     /// Skills of earlier sessions are offered.
     "orchestrator.coordination.load_previous_session_skills": Shape::Bool, "false", "true", feature::SKILLS;
     /// Agents keep a task list.
-    "orchestrator.coordination.enable_agent_task_planning": Shape::Bool, "false", "true", feature::PLANNING;
+    "orchestrator.coordination.enable_agent_task_planning": Shape::Bool, "false", "true", Active;
     /// The task list is a file.
-    "orchestrator.coordination.task_planning_filesystem_mode": Shape::Bool, "false", "true", feature::PLANNING;
+    "orchestrator.coordination.task_planning_filesystem_mode": Shape::Bool, "false", "true", Needless { because: "an agent with a workspace always has its tasks there as a file" };
     /// Entries of a task list.
     "orchestrator.coordination.max_tasks_per_plan": POSITIVE, "10", "20", feature::PLANNING;
     /// Prompts aim at few, quick rounds.

@@ -1,6 +1,6 @@
 //! Keys of `orchestrator`.
 
-use super::Effect::{Active, Deprecated};
+use super::Effect::{Active, Deprecated, Needless};
 use super::agents::SENSITIVITIES;
 use super::{COUNT, Key, POSITIVE, Shape, TEXTS, feature, table};
 
@@ -62,23 +62,23 @@ pub(crate) const KEYS: &[Key] = table! {
     /// Text that stands for the first answer.
     "orchestrator.debug_final_answer": Shape::Text, "", "forty-two", feature::DEBUG;
     /// Where answers' files are kept.
-    "orchestrator.snapshot_storage": Shape::Text, "snapshots", "answers", feature::WORKSPACES;
+    "orchestrator.snapshot_storage": Shape::Text, "snapshots", "answers", Needless { because: "snapshots are kept with the files of the run" };
     /// Where agents see the files of peers' answers.
-    "orchestrator.agent_temporary_workspace": Shape::Text, "temp_workspaces", "peers", feature::WORKSPACES;
+    "orchestrator.agent_temporary_workspace": Shape::Text, "temp_workspaces", "peers", Active;
     /// Internal path of an earlier format.
     "orchestrator.session_storage": Shape::Text, "", "sessions", NOT_READ;
     /// Real directories that agents see.
-    "orchestrator.context_paths": Shape::Sections, "[]", "[{path: src, permission: read}]", feature::WORKSPACES;
+    "orchestrator.context_paths": Shape::Sections, "[]", "[{path: src, permission: read}]", Active;
     /// The directory or file.
-    "orchestrator.context_paths[].path": Shape::Text, "", "src", feature::WORKSPACES;
+    "orchestrator.context_paths[].path": Shape::Text, "", "src", Active;
     /// What may be done there; only the presenter writes.
-    "orchestrator.context_paths[].permission": Shape::Choice(&["read", "write"]), "read", "write", feature::WORKSPACES;
+    "orchestrator.context_paths[].permission": Shape::Choice(&["read", "write"]), "read", "write", Active;
     /// Parts that stay read-only.
-    "orchestrator.context_paths[].protected_paths": TEXTS, "[]", "[.git]", feature::WORKSPACES;
+    "orchestrator.context_paths[].protected_paths": TEXTS, "[]", "[.git]", Active;
     /// Settings of containers.
-    "orchestrator.docker": Shape::Section, "{}", "{persist_containers_between_turns: false}", feature::COMMANDS;
+    "orchestrator.docker": Shape::Section, "{}", "{persist_containers_between_turns: false}", feature::LASTING_CONTAINERS;
     /// Whether a container lives from turn to turn.
-    "orchestrator.docker.persist_containers_between_turns": Shape::Bool, "true", "false", feature::COMMANDS;
+    "orchestrator.docker.persist_containers_between_turns": Shape::Bool, "true", "false", feature::LASTING_CONTAINERS;
     /// Media tools for every agent.
     "orchestrator.enable_multimodal_tools": Shape::Bool, "false", "true", feature::MEDIA;
     /// Provider and model per medium.

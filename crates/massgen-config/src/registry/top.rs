@@ -1,7 +1,8 @@
 //! Keys at the top of the file.
 
 use super::Effect::{Active, Deprecated, Refused};
-use super::{Key, Shape, feature, table};
+use super::tools::HOOKS;
+use super::{Key, POSITIVE, Shape, feature, table};
 
 const OLD_FORMAT: super::Effect = Refused {
     use_instead: "the `agents` list, for example `agents: [{id: a, backend: {type: openai, model: gpt-5.4}}]`",
@@ -16,6 +17,12 @@ pub(crate) const KEYS: &[Key] = table! {
     "orchestrator": Shape::Section, "{}", "{skip_voting: true}", Active;
     /// Deadlines.
     "timeout_settings": Shape::Section, "{}", "{orchestrator_timeout_seconds: 600}", Active;
+    /// Which old runs go. What a project brings itself is not heard in this.
+    "logs": Shape::Section, "{}", "{keep_runs: 50}", Active;
+    /// Runs of a project beyond this many go when a run is over, the oldest first.
+    "logs.keep_runs": POSITIVE, "", "50", Active;
+    /// Runs of a project that are older than this many days go when a run is over.
+    "logs.keep_days": POSITIVE, "", "30", Active;
     /// What is shown while the run goes on.
     "ui": Shape::Section, "{}", "{display_type: simple}", Active;
     /// The question, when the command line gives none.
@@ -26,8 +33,12 @@ pub(crate) const KEYS: &[Key] = table! {
     "memory": Shape::Section, "{}", "{enabled: true}", feature::MEMORY;
     /// Session to go on with.
     "session_id": Shape::Text, "", "session_20260102_030405", feature::SESSIONS;
-    /// Hooks for all agents.
-    "hooks": Shape::Open, "", "{}", Deprecated { use_instead: "`hooks` inside `backend`" };
+    /// Hooks for all agents, before their own.
+    "hooks": Shape::Section, "{}", "{PreToolUse: [{handler: checks.py}]}", Active;
+    /// Hooks that run before a tool: a list, or a map with `hooks`.
+    "hooks.PreToolUse": HOOKS, "[]", "[{handler: checks.before, matcher: \"write_*\"}]", Active;
+    /// Hooks that run after a tool: a list, or a map with `hooks`.
+    "hooks.PostToolUse": HOOKS, "[]", "[{handler: checks.after}]", Active;
     /// Checkpoint settings of an earlier format.
     "checkpoint": Shape::Open, "", "{enabled: false}", Deprecated { use_instead: "the `checkpoint_…` keys of `orchestrator.coordination`" };
     /// Display settings of an earlier format.

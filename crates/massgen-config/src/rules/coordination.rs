@@ -15,7 +15,6 @@ impl Rules<'_> {
         let Some(orchestrator) = root.get("orchestrator") else {
             return;
         };
-        self.context_paths(orchestrator);
         let Some(node) = orchestrator.get("coordination") else {
             return;
         };
@@ -38,23 +37,6 @@ impl Rules<'_> {
         self.subagents(node);
         self.evaluator(node, agents.len(), sensitivity);
         self.resume(node);
-    }
-
-    fn context_paths(&mut self, orchestrator: &Node) {
-        for (i, entry) in
-            orchestrator.get("context_paths").and_then(Node::list).unwrap_or_default().iter().enumerate()
-        {
-            if entry.entries().is_some() && entry.get("path").is_none() {
-                self.report(
-                    Finding::error(
-                        format!("orchestrator.context_paths[{i}].path"),
-                        "the entry has no `path`",
-                    )
-                    .hint("for example `{path: src, permission: read}`")
-                    .at(&entry.origin),
-                );
-            }
-        }
     }
 
     fn criteria(&mut self, node: &Node) {

@@ -28,11 +28,30 @@ fn contexts() -> Vec<Value> {
         json!({ "type": "azure_openai", "base_url": "https://a.openai.azure.com" }),
         json!({ "type": "bedrock", "region": "eu-west-1" }),
         json!({ "type": "openrouter", "model": "m", "enable_web_search": true }),
+        json!({
+            "type": "simulated",
+            "cwd": "w",
+            "context_paths": [{ "path": "p" }],
+            "enable_mcp_command_line": true,
+            "mcp_servers": [{ "name": "n", "command": "c", "url": "https://example.org" }],
+            "custom_tools": [{ "function": "f", "path": "t.py" }],
+            "permissions": { "approval_mode": "file" },
+        }),
+        json!({
+            "type": "simulated",
+            "enable_mcp_command_line": true,
+            "command_line_execution_mode": "docker",
+            "mcp_servers": [{ "name": "n", "type": "streamable-http", "url": "https://example.org" }],
+            "custom_tools": [{ "func": "f", "path": "t.py" }],
+            "permissions": { "role": "researcher" },
+        }),
+        json!({ "type": "simulated", "custom_tools": [{ "name": "n", "command": "c" }] }),
     ];
     let team = |backend| {
         json!({
             "rate_limits": { "chatcompletion": { "n": { "rpm": 1 } } },
             "agents": [{ "id": "a", "backend": backend }, { "id": "b", "backend": { "type": "simulated" } }],
+            "orchestrator": { "context_paths": [{ "path": "o" }] },
             "prompt": "why?",
         })
     };
@@ -77,7 +96,12 @@ fn what_runs(loaded: &Loaded) -> String {
     let spec = loaded.draft.clone().finish().unwrap();
     let uploads = loaded.uploads.entries().iter();
     let uploads: Vec<_> = uploads.map(|upload| (upload.kind, &upload.place, upload.most_bytes)).collect();
-    format!("{} {:?} {uploads:?}", serde_json::to_string(&spec).unwrap(), loaded.ui)
+    format!(
+        "{} {:?} {:?} {uploads:?}",
+        serde_json::to_string(&spec).unwrap(),
+        loaded.ui,
+        (&loaded.skills, loaded.retention)
+    )
 }
 
 #[test]
@@ -105,6 +129,7 @@ fn load_loosely(text: &str) -> Result<Loaded, Findings> {
             ENVIRONMENT.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         },
         working_directory: std::path::Path::new("/project"),
+        instance: Some("0a1b2c3d"),
         validation: Validation::Skip,
         backends: Backends::built_in(),
     })
@@ -113,7 +138,9 @@ fn load_loosely(text: &str) -> Result<Loaded, Findings> {
 #[test]
 fn every_key_without_effect_is_understood_and_told() {
     for key in registry::keys() {
-        let loaded = load_loosely(&with_example(contexts()[1].clone(), key));
+        // A part of a server or a tool does not stand alone.
+        let context = usize::from(key.path.matches("[]").count() > 1) * 9 + 1;
+        let loaded = load_loosely(&with_example(contexts()[context].clone(), key));
         let parent = key.path.split('.').nth(1).unwrap_or_default().trim_end_matches("[]");
         match (key.effect, loaded) {
             (Effect::Active, _) => {}
@@ -140,6 +167,17 @@ fn every_key_without_effect_is_understood_and_told() {
                     key.path,
                     told(&loaded.findings)
                 );
+            }
+            (Effect::Note, Ok(loaded)) => {
+                assert!(loaded.findings.is_empty(), "{}: {:?}", key.path, told(&loaded.findings));
+            }
+            (Effect::Needless { because }, Ok(loaded)) => {
+                let names = [key.name(), parent];
+                let told_by = loaded.findings.of(Severity::Notice).any(|notice| {
+                    notice.message.ends_with(because)
+                        && names.iter().any(|name| notice.message.contains(name))
+                });
+                assert!(told_by, "{}: {:?}", key.path, told(&loaded.findings));
             }
             (Effect::Deprecated { .. }, Ok(loaded)) => {
                 let warned =
@@ -175,13 +213,16 @@ fn a_key_without_effect_that_asks_for_nothing_is_not_told() {
 
 #[test]
 fn one_notice_names_all_keys_that_wait_for_the_same_feature() {
-    let text = "agents:\n  - id: a\n    backend: {type: simulated, cwd: work}\n  - id: b\n    backend: {type: simulated, cwd: work}\n\
-                orchestrator: {snapshot_storage: s, agent_temporary_workspace: t}\n";
+    let text = "agents:\n  - id: a\n    backend: {type: simulated, auto_discover_custom_tools: true}\n  \
+                - id: b\n    backend: {type: simulated, exclude_custom_tools: [x], auto_discover_custom_tools: true}\n\
+                orchestrator: {snapshot_storage: s}\n";
     let loaded = load_with(text, &Settings::default(), &[]).unwrap();
     assert_eq!(
         told(&loaded.findings),
         [
-            "3 notice: not in this version yet: workspaces; without effect: `cwd`, `snapshot_storage`, `agent_temporary_workspace`"
+            "3 notice: not in this version yet: the custom tools of the Python program; without effect: \
+             `auto_discover_custom_tools`, `exclude_custom_tools`",
+            "6 notice: without effect: `snapshot_storage`; snapshots are kept with the files of the run",
         ]
     );
 }

@@ -62,10 +62,7 @@ fn variables_keys_and_paths_of_the_machine_are_no_findings() {
                 model: ${MODEL}\n      base_url: ${ADDRESS}\n      api_key: ${TEAM_KEY}\n      temperature: ${WARM}\n      \
                 response_format: {type: '${FORM}'}\n  - id: b\n    voting_sensitivity: ${HOW}\n    backend: {type: '${TYPE}'}\n\
                 orchestrator:\n  context_paths: [{path: /nowhere/at/all}]\n  skip_voting: ${SKIP}\nprompt: ${QUESTION}\n";
-    assert_eq!(
-        judge(text),
-        ["15 notice: not in this version yet: workspaces; without effect: `context_paths`"]
-    );
+    assert_eq!(judge(text), [""; 0]);
 }
 
 #[test]

@@ -90,14 +90,21 @@ fn a_key_in_the_file_is_handed_over_apart_and_shown_nowhere() {
         .map(|key| (key.agent.as_str(), key.variable.as_str(), key.expose()))
         .collect();
     let second = format!("{CANARY}-b");
-    assert_eq!(handed, [("a", "MASSGEN_AGENT_1_KEY", CANARY), ("b", "MASSGEN_AGENT_2_KEY", second.as_str())]);
+    assert_eq!(
+        handed,
+        [
+            ("a", "MASSGEN_AGENT_1_KEY", CANARY),
+            ("b", "MASSGEN_AGENT_2_KEY", second.as_str()),
+            ("b", "MASSGEN_AGENT_2_SECRET_1", CANARY)
+        ]
+    );
     assert_eq!(
         loaded
             .findings
             .of(Severity::Warning)
             .filter(|w| w.message == "a key is written into the configuration itself")
             .count(),
-        2
+        3
     );
     assert!(loaded.missing_keys(&|_| None, "").is_empty());
     let debug = format!("{loaded:?}");
@@ -178,12 +185,15 @@ fn a_key_mixed_with_other_text_is_refused() {
 
 #[test]
 fn an_unset_variable_is_an_error_where_it_is_used_and_only_there() {
-    let text = "agent:\n  id: a\n  system_message: 'Speak ${LANGUAGE}'\n  backend:\n    type: simulated\n    cwd: '${NOWHERE}'\n    \
+    let text = "agent:\n  id: a\n  system_message: 'Speak ${LANGUAGE}'\n  backend:\n    type: simulated\n    exclude_custom_tools: ['${NOWHERE}']\n    \
                 mcp_servers: [{name: x, command: '${NOWHERE}'}]\n";
     let findings = load_text(text).unwrap_err();
     let errors: Vec<_> = findings.of(Severity::Error).map(|finding| finding.message.as_str()).collect();
     assert_eq!(errors, ["the environment variable `LANGUAGE` is not set"]);
+    // A server that cannot be started leaves the rest of the team at work.
     let loaded = load_with(text, &Settings::default(), &[("LANGUAGE", "Latin")]).unwrap();
+    let warnings: Vec<_> = loaded.findings.of(Severity::Warning).map(|warning| &warning.message).collect();
+    assert_eq!(warnings, ["the environment variable `NOWHERE` is not set, and the server needs it"]);
     assert_eq!(loaded.draft.agents[0].system_message.as_deref(), Some("Speak Latin"));
     assert_eq!(loaded.written["agent"]["system_message"], "Speak ${LANGUAGE}");
 }

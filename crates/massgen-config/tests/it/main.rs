@@ -5,6 +5,8 @@ mod calls;
 #[cfg(test)]
 mod effects;
 #[cfg(test)]
+mod equipment;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod forms;
@@ -29,6 +31,8 @@ mod services;
 #[cfg(test)]
 mod teams;
 #[cfg(test)]
+mod trust;
+#[cfg(test)]
 mod uploads;
 
 use std::path::Path;
@@ -44,6 +48,7 @@ fn load_with(text: &str, settings: &Settings, environment: &[(&str, &str)]) -> R
         settings,
         lookup: &lookup,
         working_directory: Path::new("/project"),
+        instance: Some("0a1b2c3d"),
         validation: Validation::Normal,
         backends: massgen_config::backends::Backends::built_in(),
     })
@@ -61,6 +66,7 @@ fn load_flags(settings: &Settings) -> Result<Loaded, Findings> {
         settings,
         lookup: &|_| None,
         working_directory: Path::new("/project"),
+        instance: Some("0a1b2c3d"),
         validation: Validation::Normal,
         backends: massgen_config::backends::Backends::built_in(),
     })

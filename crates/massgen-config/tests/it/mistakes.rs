@@ -164,6 +164,7 @@ fn strict_validation_refuses_what_normal_validation_warns_of() {
         settings: &Settings::default(),
         lookup: &|_| None,
         working_directory: std::path::Path::new("/"),
+        instance: None,
         validation: Validation::Strict,
         backends: massgen_config::backends::Backends::built_in(),
     };

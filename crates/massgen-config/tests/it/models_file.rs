@@ -16,6 +16,7 @@ fn load_beside(models: &str, config: Option<&str>, settings: &Settings) -> Resul
         settings,
         lookup: &|_| None,
         working_directory: Path::new("/project"),
+        instance: None,
         validation: Validation::Normal,
         backends: &backends,
     })

@@ -69,8 +69,8 @@ fn a_variable_that_is_not_set_where_a_file_is_checked_is_a_notice_once() {
     let text = "agents:\n\
                 - id: a\n  system_message: In ${LANGUAGE} for ${READER}\n\
                 \x20 backend: {type: groq, model: '${MODEL}', api_key: '${TEAM_API_KEY}', stop: ['${MODEL}'], user: '${PERSON}'}\n\
-                - id: b\n  backend: {type: groq, model: '${SET}', cwd: w, agent_name: '${UNUSED}'}\n\
-                orchestrator: {context_paths: [{path: '${UNUSED}'}]}\n";
+                - id: b\n  backend: {type: groq, model: '${SET}', agent_name: '${UNUSED}'}\n\
+                orchestrator: {debug_final_answer: '${UNUSED}'}\n";
     let environment = |name: &str| (name == "SET").then(|| "x".to_owned());
     let findings = validate_here(&Source::new("c.yaml", text), Backends::built_in(), &environment);
     let unset: Vec<_> = told(&findings).into_iter().filter(|line| line.contains("is not set")).collect();

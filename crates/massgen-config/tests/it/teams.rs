@@ -54,10 +54,7 @@ ui:
 #[test]
 fn a_usual_team_runs_as_written() {
     let loaded = load_text(TEAM).unwrap();
-    assert_eq!(
-        told(&loaded.findings),
-        ["8 notice: not in this version yet: workspaces; without effect: `cwd`"]
-    );
+    assert!(loaded.findings.is_empty(), "{:?}", told(&loaded.findings));
     let spec = loaded.draft.clone().with_question("why?").unwrap();
     let [fast, router, local] = spec.agents.as_slice() else { panic!("three agents") };
     assert_eq!(fast.system_message.as_deref(), Some("You answer in short sentences.\n"));

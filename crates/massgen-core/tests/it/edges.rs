@@ -3,11 +3,11 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use massgen_core::{Input, Timer, replay};
+use massgen_core::{Input, Open, Timer, replay};
 use massgen_protocol::event::{AgentStatus, CallOutcome, Event};
-use massgen_protocol::message::ItemContent;
+use massgen_protocol::message::{ItemContent, ToolDecision, ToolVerdict};
 use massgen_protocol::spec::{FinalAnswerStrategy, RunSpec};
-use massgen_protocol::{AnswerLabel, Command, Note, TokenUsage, ToolOutcome, limits};
+use massgen_protocol::{AnswerLabel, Command, Note, TokenUsage, ToolOutcome, ToolUse, limits};
 use massgen_testkit::history::{History, answer, replied, reply, spec, vote, work};
 
 fn with(ids: &[&str], change: impl FnOnce(&mut RunSpec)) -> History {
@@ -113,10 +113,71 @@ fn a_reply_with_more_tool_calls_than_can_be_counted_is_survived() {
     let mut history = History::start(spec(&["a"]));
     let call = history.call_of("a").unwrap();
     history.input(replied(call, (0..70_000).map(|_| work("look"))));
+    while !Open::wanted(&history.state).tools.is_empty() {
+        history = history.play("a.");
+    }
     let started = history.count(|event| matches!(event, Event::ToolCallStarted { .. }));
     assert_eq!(started, limits::TOOL_CALLS_PER_REPLY);
-    let history = history.play("a. a=x");
+    let history = history.play("a=x");
     assert_eq!(history.summary(), "a working 1 · coordinating");
+}
+
+#[test]
+fn only_so_many_tools_of_a_reply_run_together_and_the_next_begins_when_one_ends() {
+    let mut history = with(&["a"], |spec| spec.agents[0].tooling.concurrent = NonZeroU32::new(2).unwrap());
+    let call = history.call_of("a").unwrap();
+    history.input(replied(call, (0..4).map(|_| work("look"))));
+    let running = |history: &History| -> Vec<u16> {
+        Open::wanted(&history.state).tools.iter().map(|tool_use| tool_use.index).collect()
+    };
+    assert_eq!(running(&history), [0, 1]);
+    let ended = |index| Input::ToolFinished {
+        tool_use: ToolUse { call, index },
+        outcome: ToolOutcome::ok("seen"),
+        duration: Duration::ZERO,
+        decisions: Vec::new(),
+    };
+    history.input(ended(1));
+    assert_eq!(running(&history), [0, 2]);
+    // What had not begun when the process was killed did not happen, and begins now.
+    let mut killed = history.clone();
+    killed.state = replay(&killed.events).unwrap();
+    killed.input(Input::Resumed);
+    assert_eq!(running(&killed), [3]);
+    history.input(ended(0));
+    history.input(ended(2));
+    assert_eq!(running(&history), [3]);
+    assert_eq!(history.calls(), 1, "the model is asked again when all have ended");
+    history.input(ended(3));
+    assert_eq!(history.calls(), 2);
+}
+
+#[test]
+fn who_hears_of_a_refusal_goes_on_and_who_calls_what_does_not_exist_only_talks() {
+    let decision = ToolDecision {
+        action: "write_file".to_owned(),
+        target: "/etc/passwd".to_owned(),
+        verdict: ToolVerdict::Denied,
+        rule: "tool".to_owned(),
+        reason: "it is outside".to_owned(),
+    };
+    for (decisions, summary) in
+        [(vec![decision], "a working 0 · coordinating"), (Vec::new(), "a out(never_acted) 0 · NoAnswer")]
+    {
+        let mut history = History::start(spec(&["a"]));
+        for _ in 0..3 {
+            let call = history.call_of("a").unwrap();
+            history.input(replied(call, [work("look")]));
+            history.input(Input::ToolFinished {
+                tool_use: ToolUse { call, index: 0 },
+                outcome: ToolOutcome::Denied { text: "no".to_owned() },
+                duration: Duration::ZERO,
+                decisions: decisions.clone(),
+            });
+        }
+        assert_eq!(history.summary(), summary);
+        assert_eq!(replay(&history.events).unwrap(), history.state);
+    }
 }
 
 #[test]
@@ -139,8 +200,8 @@ fn tool_results_count_only_as_far_as_a_prompt_shows_them() {
     })
     .play("a~look");
     let tool_use = *massgen_core::Open::wanted(&history.state).tools.first().unwrap();
-    let outcome = ToolOutcome::Ok { text: "x".repeat(10 * limits::TOOL_RESULT_IN_PROMPT_BYTES) };
-    history.input(Input::ToolFinished { tool_use, outcome, duration: Duration::ZERO });
+    let outcome = ToolOutcome::ok("x".repeat(10 * limits::TOOL_RESULT_IN_PROMPT_BYTES));
+    history.input(Input::ToolFinished { tool_use, outcome, duration: Duration::ZERO, decisions: Vec::new() });
     assert_eq!(history.summary(), "a working 0 · coordinating", "the next call fits the budget");
 }
 

@@ -8,6 +8,7 @@
 
 mod edges;
 mod endings;
+mod files;
 mod histories;
 mod limits;
 mod random;

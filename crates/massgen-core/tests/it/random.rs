@@ -12,7 +12,7 @@ use massgen_protocol::spec::{
     Continuation, FinalAnswerStrategy, Novelty, PeerUpdates, Presentation, RunSpec, Voting,
 };
 use massgen_protocol::{AgentNo, AnswerLabel, CallId, Command, Note, RevisionSet, TokenUsage, ToolOutcome};
-use massgen_testkit::history::{History, answer, reply, spec, text_item, vote, work};
+use massgen_testkit::history::{History, answer, kept, reply, spec, text_item, vote, work, workspace};
 use proptest::prelude::*;
 
 /// Histories in a normal run; `PROPTEST_CASES` overrides.
@@ -26,6 +26,8 @@ const MAX_STEPS: usize = 600;
 
 #[derive(Debug, Clone)]
 struct Options {
+    workspaces: bool,
+    tools_together: u32,
     agents: usize,
     per_agent: Option<u32>,
     global: Option<u32>,
@@ -67,7 +69,10 @@ fn options() -> impl Strategy<Value = Options> {
         proptest::option::of(500..5_000u64),
         0..3usize,
     );
-    (1..5usize, limits, ways, bounds).prop_map(|(agents, limits, ways, bounds)| Options {
+    let work = (any::<bool>(), 1..3u32);
+    (1..5usize, limits, ways, bounds, work).prop_map(|(agents, limits, ways, bounds, work)| Options {
+        workspaces: work.0,
+        tools_together: work.1,
         agents,
         per_agent: limits.0,
         global: limits.1,
@@ -107,6 +112,8 @@ fn run_spec(options: &Options) -> RunSpec {
         agent.backend.max_output_tokens = Some(400);
         agent.backend.context_window = options.window;
         agent.fallback = vec![agent.backend.clone(); options.fallbacks];
+        agent.tooling.concurrent = NonZeroU32::new(options.tools_together).unwrap();
+        agent.workspace = options.workspaces.then(|| Box::new(workspace(agent.id.as_str())));
     }
     spec
 }
@@ -125,6 +132,7 @@ impl Random {
         if self.history.state.is_interrupted() {
             return self.history.input(Input::Resumed);
         }
+        let keeping: Vec<CallId> = open.keeping.iter().copied().collect();
         let calls: Vec<(CallId, Purpose)> = open.calls.into_iter().collect();
         let tools: Vec<_> = open.tools.into_iter().collect();
         match choice % 100 {
@@ -145,10 +153,21 @@ impl Random {
             _ => {}
         }
         let pick = usize::try_from(choice / 100).unwrap_or(0);
+        if !keeping.is_empty() && (calls.is_empty() || choice.is_multiple_of(2)) {
+            let call = keeping[pick % keeping.len()];
+            return self
+                .history
+                .input(kept(call, (!choice.is_multiple_of(5)).then(|| format!("{}", choice % 7))));
+        }
         if !tools.is_empty() && (calls.is_empty() || choice.is_multiple_of(3)) {
             let tool_use = tools[pick % tools.len()];
-            let outcome = ToolOutcome::Ok { text: "ok".into() };
-            return self.history.input(Input::ToolFinished { tool_use, outcome, duration: Duration::ZERO });
+            let outcome = ToolOutcome::ok("ok");
+            return self.history.input(Input::ToolFinished {
+                tool_use,
+                outcome,
+                duration: Duration::ZERO,
+                decisions: Vec::new(),
+            });
         }
         if let Some((call, _)) = calls.get(pick % calls.len().max(1)).copied() {
             self.reply(call, choice);
@@ -194,12 +213,16 @@ impl Random {
             return self.history.input(Input::Resumed);
         }
         let open = Open::wanted(&self.history.state);
+        if let Some(call) = open.keeping.iter().next() {
+            return self.history.input(kept(*call, Some(call.to_string())));
+        }
         if let Some(tool_use) = open.tools.iter().next() {
-            let outcome = ToolOutcome::Ok { text: "ok".into() };
+            let outcome = ToolOutcome::ok("ok");
             return self.history.input(Input::ToolFinished {
                 tool_use: *tool_use,
                 outcome,
                 duration: Duration::ZERO,
+                decisions: Vec::new(),
             });
         }
         let Some((call, purpose)) = open.calls.into_iter().next() else {

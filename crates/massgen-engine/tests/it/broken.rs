@@ -9,15 +9,15 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use massgen_engine::{Ports, Redactor, Session};
 use massgen_ports::tools::NoTools;
+use massgen_ports::workspaces::NoWorkspaces;
 use massgen_ports::{
-    Journal, JournalError, Model, ModelEvent, ModelStream, SessionEnd, SessionHandle, ToolHost,
+    Journal, JournalError, Model, ModelEvent, ModelStream, SessionEnd, SessionHandle, ToolHost, ToolRun,
 };
 use massgen_protocol::event::{CallOutcome, RunOutcome};
 use massgen_protocol::message::{FailureKind, Message};
 use massgen_protocol::spec::{RunMeta, RunSpec};
 use massgen_protocol::{
-    AgentId, Command, DeltaKind, Envelope, Event, ModelRequest, Seq, ToolCall, ToolOutcome, ToolSchema,
-    ToolUse,
+    AgentId, Command, DeltaKind, Envelope, Event, ModelRequest, Seq, ToolCall, ToolSchema, ToolUse,
 };
 use massgen_testkit::clock::TestClock;
 use massgen_testkit::history::{answer, reply, spec, vote, work};
@@ -38,6 +38,7 @@ fn session(
         clock: Arc::new(TestClock::start()),
         models,
         tools,
+        workspaces: Arc::new(NoWorkspaces),
         files: BTreeMap::new(),
         redactor: redactor.clone(),
     };
@@ -103,7 +104,7 @@ impl ToolHost for PanickingTools {
         Vec::new()
     }
 
-    fn run(&self, _agent: &AgentId, _tool_use: ToolUse, _call: ToolCall) -> BoxFuture<'static, ToolOutcome> {
+    fn run(&self, _agent: &AgentId, _tool_use: ToolUse, _call: ToolCall) -> BoxFuture<'static, ToolRun> {
         panic!("the tool has a bug")
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use massgen_engine::{Ports, Redactor, Session};
+use massgen_ports::workspaces::NoWorkspaces;
 use massgen_ports::{Clock, Journal, JournalError, Model, ModelEvent, SessionEnd, SessionHandle};
 use massgen_protocol::message::{FailureKind, ItemContent, ModelFailure};
 use massgen_protocol::spec::{RunMeta, RunSpec};
@@ -84,6 +85,7 @@ pub(crate) fn live(seed: u64, spec: &RunSpec, past: Vec<Envelope>, fate: Fate) -
             clock: Arc::new(CountingClock::start()),
             models,
             tools: Arc::new(tools.clone()),
+            workspaces: Arc::new(NoWorkspaces),
             files: BTreeMap::new(),
             redactor: Redactor::default(),
         };

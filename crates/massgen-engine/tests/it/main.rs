@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail loudly")]
 
 mod broken;
+mod files;
 mod lives;
 mod projections;
 mod random;

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use massgen_journal::artifacts::{Flush, Projector, RunFolder, rebuild};
+use massgen_ports::workspaces::NoWorkspaces;
 use massgen_protocol::Envelope;
 
 use crate::lives::{Fate, dice, whole_run};
@@ -66,7 +68,7 @@ fn projections_of_real_runs_never_fail_and_come_back_byte_for_byte() {
         for life in &lives {
             // A killed program leaves its files as they are, and the next one goes on from the journal.
             let stored = life.stored();
-            let mut projector = Projector::resume(folder.clone(), &past).unwrap();
+            let mut projector = Projector::resume(folder.clone(), Arc::new(NoWorkspaces), &past).unwrap();
             project(&mut projector, seed, &stored[past.len()..]);
             if life.end.is_some() {
                 projector.flush(Flush::Everything).unwrap();
@@ -74,11 +76,11 @@ fn projections_of_real_runs_never_fail_and_come_back_byte_for_byte() {
             past = stored;
         }
         let live = tree(&folder.root);
-        let report = rebuild(&folder, &past).unwrap();
+        let report = rebuild(&folder, Arc::new(NoWorkspaces), &past).unwrap();
         assert_eq!((report.events, report.removed), (past.len(), 0), "seed {seed}");
         assert_same(&live, &tree(&folder.root), &format!("seed {seed}, rebuilt in place"));
         fs_err::remove_dir_all(&folder.root).unwrap();
-        rebuild(&folder, &past).unwrap();
+        rebuild(&folder, Arc::new(NoWorkspaces), &past).unwrap();
         assert_same(&live, &tree(&folder.root), &format!("seed {seed}, rebuilt from nothing"));
         kinds.extend(past.iter().map(|envelope| envelope.event.kind()));
     }

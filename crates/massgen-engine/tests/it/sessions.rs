@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use massgen_core::replay;
 use massgen_engine::{Ports, Redactor, Session};
+use massgen_ports::workspaces::NoWorkspaces;
 use massgen_ports::{JournalError, Model, ModelEvent, SessionEnd, SessionHandle};
 use massgen_protocol::event::{CallOutcome, RunOutcome};
 use massgen_protocol::message::{ItemContent, Message};
@@ -33,20 +34,22 @@ fn cooperative(request: &ModelRequest) -> Vec<(Duration, ModelEvent)> {
     finished(item)
 }
 
-fn finished(item: ItemContent) -> Vec<(Duration, ModelEvent)> {
+pub(crate) fn finished(item: ItemContent) -> Vec<(Duration, ModelEvent)> {
     let delta = ModelEvent::Delta { kind: DeltaKind::Text, text: "piece".into() };
     vec![(LATENCY, delta), (LATENCY, ModelEvent::Finished(Box::new(reply([item]))))]
 }
 
-struct World {
+pub(crate) struct World {
     journal: Arc<MemoryJournal>,
-    model: ScriptedModel,
+    pub(crate) model: ScriptedModel,
     tools: OneTool,
     redactor: Redactor,
 }
 
 impl World {
-    fn new(script: impl Fn(&ModelRequest) -> Vec<(Duration, ModelEvent)> + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(
+        script: impl Fn(&ModelRequest) -> Vec<(Duration, ModelEvent)> + Send + Sync + 'static,
+    ) -> Self {
         Self {
             journal: Arc::new(MemoryJournal::new()),
             model: ScriptedModel::new(script),
@@ -55,7 +58,7 @@ impl World {
         }
     }
 
-    fn ports(&self, spec: &RunSpec) -> Ports {
+    pub(crate) fn ports(&self, spec: &RunSpec) -> Ports {
         let model: Arc<dyn Model> = Arc::new(self.model.clone());
         let models: BTreeMap<_, _> =
             spec.agents.iter().map(|agent| (agent.id.clone(), Arc::clone(&model))).collect();
@@ -64,12 +67,13 @@ impl World {
             clock: Arc::new(TestClock::start()),
             models,
             tools: Arc::new(self.tools.clone()),
+            workspaces: Arc::new(NoWorkspaces),
             files: BTreeMap::new(),
             redactor: self.redactor.clone(),
         }
     }
 
-    fn stored(&self) -> Vec<Envelope> {
+    pub(crate) fn stored(&self) -> Vec<Envelope> {
         self.journal.envelopes().iter().map(|envelope| Envelope::clone(envelope)).collect()
     }
 

@@ -117,6 +117,8 @@ impl AutomationLines {
             | Event::ModelCallFinished { .. }
             | Event::ToolCallStarted { .. }
             | Event::ToolCallFinished { .. }
+            | Event::SnapshotStarted { .. }
+            | Event::SnapshotFinished { .. }
             | Event::VoteIgnored { .. }
             | Event::SubmissionRefused { .. }
             | Event::NoDecision { .. }

@@ -97,6 +97,7 @@ fn what_a_model_wrote_cannot_pass_for_a_line_of_ours() {
         agent: no(1),
         content: content.into(),
         source: FinalSource::Stored,
+        snapshot: None,
     });
     history.finished(RunOutcome::Answered);
     let text = lines(&history, AutomationPaths::default());

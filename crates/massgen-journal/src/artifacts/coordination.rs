@@ -137,6 +137,8 @@ impl Entries<'_> {
             | Event::ServiceReported { .. }
             | Event::ToolCallStarted { .. }
             | Event::ToolCallFinished { .. }
+            | Event::SnapshotStarted { .. }
+            | Event::SnapshotFinished { .. }
             | Event::SubmissionRefused { .. }
             | Event::NoDecision { .. }
             | Event::FallbackTaken { .. }

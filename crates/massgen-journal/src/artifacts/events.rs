@@ -112,7 +112,10 @@ impl Lines<'_> {
                     self.news(*agent, news, *occasion);
                 }
             }
-            Event::ModelCallStarted { .. } => {}
+            // What could not be kept is told by an event of its own.
+            Event::ModelCallStarted { .. }
+            | Event::SnapshotStarted { .. }
+            | Event::SnapshotFinished { .. } => {}
             Event::ModelCallRetried { call, attempt, kind, message, delay } => {
                 let seconds = delay.as_secs_f64();
                 let text = format!("request {attempt} failed ({kind}): {message}; next in {seconds:.1}s");
@@ -133,14 +136,14 @@ impl Lines<'_> {
                 });
                 self.push("tool_start", Some(tool_use.call.agent), data);
             }
-            Event::ToolCallFinished { tool_use, outcome, duration } => {
+            Event::ToolCallFinished { tool_use, outcome, duration, decisions } => {
                 let told = told(outcome);
                 let name = state
                     .agent(tool_use.call.agent)
                     .and_then(|agent| agent.tools.runs().last())
                     .filter(|run| run.tool_use == *tool_use)
                     .map(|run| run.name.as_str());
-                let data = json!({
+                let mut data = json!({
                     "tool_id": tool_use.to_string(),
                     "tool_name": name,
                     "result": told.text,
@@ -149,6 +152,9 @@ impl Lines<'_> {
                     "is_error": told.is_error(),
                     "async_id": null,
                 });
+                if let (Some(data), false) = (data.as_object_mut(), decisions.is_empty()) {
+                    data.insert("decisions".to_owned(), json!(decisions));
+                }
                 self.push("tool_complete", Some(tool_use.call.agent), data);
             }
             Event::AnswerAccepted { label, content, .. } => {
@@ -156,7 +162,7 @@ impl Lines<'_> {
                     "content": head(content, SUBMITTED_CHARS),
                     "answer_number": label.revision,
                     "answer_label": label.to_string(),
-                    "workspace_path": null,
+                    "workspace_path": state.workspace_of(*label),
                 });
                 self.push("answer_submitted", Some(label.agent), data);
             }
@@ -239,7 +245,7 @@ impl Lines<'_> {
                 });
                 self.push("final_presentation_start", Some(*presenter), data);
             }
-            Event::FinalAnswerReady { agent, content, source } => {
+            Event::FinalAnswerReady { agent, content, source, snapshot: _ } => {
                 match source {
                     FinalSource::Presented => {
                         self.push("final_presentation_chunk", Some(*agent), json!({"content": &**content}));

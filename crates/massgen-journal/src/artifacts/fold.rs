@@ -5,7 +5,7 @@ use std::sync::Arc;
 use massgen_protocol::event::{
     AgentStatus, CallOutcome, Compaction, Conversation, EndCause, FinalSource, OutCause,
 };
-use massgen_protocol::{AgentNo, AnswerLabel, CallId, Envelope, Event, RevisionSet, limits};
+use massgen_protocol::{AgentNo, AnswerLabel, CallId, Envelope, Event, RevisionSet, SnapshotId, limits};
 
 use super::ArtifactError;
 use super::agent::{AgentState, Failure, NotAccepted, VoteCounts};
@@ -64,6 +64,8 @@ impl RunState {
             Event::ModelCallRetried { .. }
             | Event::ServiceReported { .. }
             | Event::Degraded { .. }
+            | Event::SnapshotStarted { .. }
+            | Event::SnapshotFinished { .. }
             | Event::RoundLimitReached { .. } => {}
             Event::ModelCallFinished { call, outcome } => self.finish_call(*call, outcome, folded)?,
             Event::ToolCallStarted { tool_use, tool_call } => {
@@ -75,7 +77,7 @@ impl RunState {
                     round.add_tool_call();
                 }
             }
-            Event::ToolCallFinished { tool_use, outcome, duration } => {
+            Event::ToolCallFinished { tool_use, outcome, duration, decisions: _ } => {
                 let local = self.local;
                 let agent = self.agent_mut(tool_use.call.agent)?;
                 let told = told(outcome);
@@ -95,7 +97,9 @@ impl RunState {
                     }
                 }
             }
-            Event::AnswerAccepted { label, content, .. } => self.accept_answer(*label, content, folded)?,
+            Event::AnswerAccepted { label, content, snapshot, .. } => {
+                self.accept_answer(*label, content, snapshot.as_ref(), folded)?;
+            }
             Event::VoteCast { voter, answer, reason, seen } => {
                 self.cast_vote(*voter, *answer, reason, seen, folded)?;
             }
@@ -168,7 +172,7 @@ impl RunState {
                 let number = next.map_or(0, |largest| largest + 1);
                 self.agent_mut(*presenter)?.start_round(number, RoundKind::Presentation, at, work);
             }
-            Event::FinalAnswerReady { agent, content, source } => {
+            Event::FinalAnswerReady { agent, content, source, snapshot: _ } => {
                 let outcome = match source {
                     FinalSource::Presented | FinalSource::Stored => RoundOutcome::Presentation,
                     FinalSource::StoredAsFallback => RoundOutcome::Error,
@@ -286,6 +290,7 @@ impl RunState {
         &mut self,
         label: AnswerLabel,
         content: &Arc<str>,
+        snapshot: Option<&SnapshotId>,
         folded: &mut Folded,
     ) -> Result<(), ArtifactError> {
         let Moment { at, .. } = self.last;
@@ -301,7 +306,10 @@ impl RunState {
         let stamp = local.stamp(agent.name_folder(at));
         let round = agent.answer_round;
         self.revisions.include(label);
-        self.answers.insert(label, Answer { content: Arc::clone(content), stamp, round, iteration });
+        self.answers.insert(
+            label,
+            Answer { content: Arc::clone(content), stamp, round, iteration, snapshot: snapshot.cloned() },
+        );
         // Only the last vote of an agent can count.
         for agent in &self.agents {
             if let Some(vote) = agent.vote.and_then(|index| self.votes.get_mut(index))

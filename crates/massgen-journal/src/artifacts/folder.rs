@@ -17,7 +17,7 @@ use crate::{database, lock};
 
 /// Names in an attempt directory that are not agents' folders. An agent with such an id gets a folder with
 /// another name, so it cannot overwrite the run's own files.
-const TAKEN: [&str; 12] = [
+const TAKEN: [&str; 15] = [
     "final",
     "agent_outputs",
     "system_status",
@@ -30,7 +30,13 @@ const TAKEN: [&str; 12] = [
     "snapshot_mappings.json",
     "metrics_summary.json",
     "metrics_events.json",
+    "review_result.json",
+    "changes.diff",
+    "changes.json",
 ];
+
+/// The folder beside an answer that holds what the agent's workspace held.
+pub(super) const WORKSPACE: &str = "workspace";
 
 /// The folder beside an answer that holds the files that the agent made.
 pub(super) const MADE_FOLDER: &str = "files";

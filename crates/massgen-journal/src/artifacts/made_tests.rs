@@ -1,7 +1,9 @@
 //! Files that agents make reach the disk beside their answers.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use massgen_ports::workspaces::NoWorkspaces;
 use massgen_protocol::event::*;
 use massgen_protocol::message::ReplyItem;
 use massgen_protocol::spec::FinalAnswerStrategy;
@@ -55,6 +57,7 @@ fn presented() -> History {
         agent: alpha,
         content: "Look and listen.".into(),
         source: FinalSource::Presented,
+        snapshot: None,
     });
     history.finished(RunOutcome::Answered);
     history
@@ -76,7 +79,7 @@ fn expected(files: &[(&str, (&str, &[u8]))]) -> BTreeMap<String, Vec<u8>> {
 }
 
 fn project(folder: &RunFolder, history: &History) {
-    let mut projector = Projector::new(folder.clone()).unwrap();
+    let mut projector = Projector::new(folder.clone(), Arc::new(NoWorkspaces)).unwrap();
     for envelope in &history.events {
         projector.apply(envelope).unwrap();
     }
@@ -123,10 +126,10 @@ fn files_come_back_byte_for_byte_and_those_of_no_answer_go() {
     let beside = folder.final_dir().join("alpha/files");
     fs_err::write(beside.join("image-1.png"), "torn").unwrap();
     fs_err::write(beside.join("image-7.png"), "of an attempt that never was").unwrap();
-    let report = rebuild(&folder, &history.events).unwrap();
+    let report = rebuild(&folder, Arc::new(NoWorkspaces), &history.events).unwrap();
     assert_eq!((tree(&folder.root), report.removed), (live, 1));
     fs_err::write(beside.join("notes.txt"), "mine").unwrap();
-    rebuild(&folder, &history.events).unwrap();
+    rebuild(&folder, Arc::new(NoWorkspaces), &history.events).unwrap();
     assert!(beside.join("notes.txt").exists(), "what people keep there stays");
 }
 
@@ -140,6 +143,6 @@ fn an_interrupted_run_shows_the_files_of_its_best_answer_until_it_goes_on() {
     let best = fs_err::read(folder.turn_final_file("alpha", "image-2.png")).unwrap();
     assert_eq!(best, PICTURE.1);
     history.push(Event::RunResumed);
-    rebuild(&folder, &history.events).unwrap();
+    rebuild(&folder, Arc::new(NoWorkspaces), &history.events).unwrap();
     assert!(!folder.turn_final_dir().exists() && !folder.final_dir().exists());
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
+use massgen_ports::workspaces::NoWorkspaces;
 use massgen_protocol::event::*;
 use massgen_protocol::money::Price;
 use massgen_protocol::turn::TallyRow;
@@ -21,7 +23,7 @@ fn folder(home: &tempfile::TempDir) -> RunFolder {
 
 /// Writes the files as a running program does.
 fn project(folder: &RunFolder, events: &[Envelope]) -> Projector {
-    let mut projector = Projector::new(folder.clone()).unwrap();
+    let mut projector = Projector::new(folder.clone(), Arc::new(NoWorkspaces)).unwrap();
     for (index, envelope) in events.iter().enumerate() {
         projector.apply(envelope).unwrap();
         projector.flush(Flush::Urgent).unwrap();
@@ -104,14 +106,14 @@ fn deleted_files_come_back_byte_for_byte() {
     fs_err::create_dir_all(folder.final_dir().join("ghost")).unwrap();
     fs_err::write(folder.final_dir().join("ghost/answer.txt"), "boo").unwrap();
     fs_err::write(folder.attempt_dir().join(".status.json.1-1.tmp"), "{").unwrap();
-    let report = rebuild(&folder, &events).unwrap();
+    let report = rebuild(&folder, Arc::new(NoWorkspaces), &events).unwrap();
     assert_eq!(tree(&folder.root), live);
     assert_eq!((report.events, report.removed), (events.len(), 2));
 
     // All of it is gone.
     fs_err::remove_dir_all(folder.turn_dir()).unwrap();
     fs_err::remove_file(folder.root_status_link()).unwrap();
-    rebuild(&folder, &events).unwrap();
+    rebuild(&folder, Arc::new(NoWorkspaces), &events).unwrap();
     assert_eq!(tree(&folder.root), live);
 }
 
@@ -134,7 +136,7 @@ fn what_people_and_the_journal_keep_in_the_folder_survives_a_rebuild() {
         fs_err::create_dir_all(path.parent().unwrap()).unwrap();
         fs_err::write(path, "mine").unwrap();
     }
-    rebuild(&folder, &events).unwrap();
+    rebuild(&folder, Arc::new(NoWorkspaces), &events).unwrap();
     for path in &kept {
         assert_eq!(fs_err::read_to_string(path).unwrap(), "mine", "{}", path.display());
     }
@@ -149,7 +151,7 @@ fn a_run_that_is_killed_at_any_event_and_resumed_has_the_files_of_one_that_was_n
     let expected = tree(&whole.root);
     for cut in 0..events.len() {
         fs_err::remove_dir_all(&whole.root).unwrap();
-        let mut first = Projector::new(whole.clone()).unwrap();
+        let mut first = Projector::new(whole.clone(), Arc::new(NoWorkspaces)).unwrap();
         for envelope in &events[..cut] {
             first.apply(envelope).unwrap();
         }
@@ -159,7 +161,7 @@ fn a_run_that_is_killed_at_any_event_and_resumed_has_the_files_of_one_that_was_n
             let torn = fs_err::read_to_string(whole.events_file()).unwrap();
             fs_err::write(whole.events_file(), &torn[..torn.len() - 7]).unwrap();
         }
-        let mut second = Projector::resume(whole.clone(), &events[..cut]).unwrap();
+        let mut second = Projector::resume(whole.clone(), Arc::new(NoWorkspaces), &events[..cut]).unwrap();
         for envelope in &events[cut..] {
             second.apply(envelope).unwrap();
         }
@@ -190,7 +192,7 @@ fn files_are_for_their_owner_only() {
 fn status_says_complete_only_when_the_final_files_are_on_disk() {
     let home = tempfile::tempdir().unwrap();
     let folder = folder(&home);
-    let mut projector = Projector::new(folder.clone()).unwrap();
+    let mut projector = Projector::new(folder.clone(), Arc::new(NoWorkspaces)).unwrap();
     for envelope in &eventful().events {
         projector.apply(envelope).unwrap();
         projector.flush(Flush::Urgent).unwrap();
@@ -210,7 +212,7 @@ fn status_says_complete_only_when_the_final_files_are_on_disk() {
 fn a_vote_is_cleared_by_a_new_answer_and_the_status_says_restarting() {
     let home = tempfile::tempdir().unwrap();
     let folder = folder(&home);
-    let mut projector = Projector::new(folder.clone()).unwrap();
+    let mut projector = Projector::new(folder.clone(), Arc::new(NoWorkspaces)).unwrap();
     let mut seen = Vec::new();
     for envelope in &eventful().events {
         projector.apply(envelope).unwrap();
@@ -268,11 +270,11 @@ fn an_interrupted_run_has_its_best_answer_as_a_result_until_it_goes_on() {
         json_file(&folder.attempt_dir().join(name));
     }
     let interrupted = tree(&folder.root);
-    rebuild(&folder, &history.events).unwrap();
+    rebuild(&folder, Arc::new(NoWorkspaces), &history.events).unwrap();
     assert_eq!(tree(&folder.root), interrupted);
 
     history.push(Event::RunResumed);
-    rebuild(&folder, &history.events).unwrap();
+    rebuild(&folder, Arc::new(NoWorkspaces), &history.events).unwrap();
     assert!(!folder.final_dir().exists() && !folder.turn_final_dir().exists());
     let status_now = status(&folder);
     assert_eq!(
@@ -288,9 +290,10 @@ fn an_interrupted_run_has_its_best_answer_as_a_result_until_it_goes_on() {
         agent: no(3),
         content: stored.into(),
         source: FinalSource::StoredAsFallback,
+        snapshot: None,
     });
     history.finished(RunOutcome::Answered);
-    rebuild(&folder, &history.events).unwrap();
+    rebuild(&folder, Arc::new(NoWorkspaces), &history.events).unwrap();
     let winners: Vec<_> =
         fs_err::read_dir(folder.final_dir()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(winners, ["zeta"]);
@@ -361,6 +364,7 @@ fn an_unknown_price_is_null_everywhere_and_a_free_one_is_zero() {
             agent: no(1),
             content: "x".into(),
             source: FinalSource::Stored,
+            snapshot: None,
         });
         history.finished(RunOutcome::Answered);
         project(&folder, &history.events);
@@ -393,7 +397,7 @@ fn money_and_tokens_of_calls_under_way_are_shown_as_reserved() {
     let budget = status(&folder)["budget"].clone();
     assert_eq!((&budget["reserved_cost"], &budget["reserved_tokens"]), (&0.01.into(), &5000.into()));
     history.finish(call, vec![text("x")]);
-    rebuild(&folder, &history.events).unwrap();
+    rebuild(&folder, Arc::new(NoWorkspaces), &history.events).unwrap();
     let budget = status(&folder)["budget"].clone();
     assert_eq!((&budget["reserved_cost"], &budget["reserved_tokens"]), (&0.0.into(), &0.into()));
     assert_eq!((&budget["spent_tokens"], &budget["max_cost"]), (&120.into(), &0.5.into()));
@@ -431,7 +435,7 @@ fn work_of(count: usize) -> (u64, u64) {
         history.vote(no(n), no(1).label(1), "best");
     }
     history.push(Event::CoordinationEnded { cause: EndCause::AllVoted });
-    let mut projector = Projector::new(folder.clone()).unwrap();
+    let mut projector = Projector::new(folder.clone(), Arc::new(NoWorkspaces)).unwrap();
     for batch in history.events.chunks(100) {
         for envelope in batch {
             projector.apply(envelope).unwrap();
@@ -456,12 +460,12 @@ fn the_work_of_writing_grows_with_the_number_of_agents_and_not_with_its_square()
 fn events_out_of_order_are_refused() {
     let home = tempfile::tempdir().unwrap();
     let events = eventful().events;
-    let mut projector = Projector::new(folder(&home)).unwrap();
+    let mut projector = Projector::new(folder(&home), Arc::new(NoWorkspaces)).unwrap();
     assert!(matches!(projector.apply(&events[1]), Err(ArtifactError::NotStarted { .. })));
     projector.apply(&events[0]).unwrap();
     assert!(matches!(projector.apply(&events[2]), Err(ArtifactError::OutOfOrder { .. })));
     projector.apply(&events[1]).unwrap();
-    assert!(matches!(rebuild(&folder(&home), []), Err(ArtifactError::NoEvents)));
+    assert!(matches!(rebuild(&folder(&home), Arc::new(NoWorkspaces), []), Err(ArtifactError::NoEvents)));
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Folds events and writes every file when its time has come.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use massgen_ports::SnapshotFiles;
 use massgen_protocol::event::AgentStatus;
-use massgen_protocol::{AgentNo, AnswerLabel, Envelope, Event, NamedFile};
+use massgen_protocol::{AgentNo, AnswerLabel, Envelope, Event, NamedFile, SnapshotId, paths};
 use serde_json::Value;
 
 use super::ArtifactError;
@@ -12,7 +14,7 @@ use super::coordination::CoordinationLog;
 use super::decisions;
 use super::events::{self, CompatLine};
 use super::files::Files;
-use super::folder::{MADE_FOLDER, RunFolder, folder_name, replace_link};
+use super::folder::{MADE_FOLDER, RunFolder, WORKSPACE, folder_name, replace_link};
 use super::logs;
 use super::metadata;
 use super::metrics;
@@ -60,6 +62,24 @@ pub struct Projector {
     table: CoordinationTable,
     due: Due,
     is_linked: bool,
+    snapshots: Shelf,
+}
+
+/// Where the files of snapshots come from.
+struct Shelf(Arc<dyn SnapshotFiles>);
+
+impl fmt::Debug for Shelf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shelf")
+    }
+}
+
+impl Shelf {
+    /// Writes the files of a snapshot beside an answer.
+    fn export(&self, snapshot: Option<&SnapshotId>, answer: &Path) -> Result<(), ArtifactError> {
+        let Some(snapshot) = snapshot else { return Ok(()) };
+        self.0.export(snapshot, &answer.join(WORKSPACE)).map_err(ArtifactError::Snapshot)
+    }
 }
 
 impl Projector {
@@ -67,8 +87,8 @@ impl Projector {
     ///
     /// # Errors
     /// When the folder cannot be made or written to.
-    pub fn new(folder: RunFolder) -> Result<Self, ArtifactError> {
-        Self::resume(folder, [])
+    pub fn new(folder: RunFolder, snapshots: Arc<dyn SnapshotFiles>) -> Result<Self, ArtifactError> {
+        Self::resume(folder, snapshots, [])
     }
 
     /// For a run that goes on after `past`, all of its events so far. Every file is written again, because the process
@@ -78,6 +98,7 @@ impl Projector {
     /// When the folder cannot be written to, or `past` are not the events of a run from its first one.
     pub fn resume<'a>(
         folder: RunFolder,
+        snapshots: Arc<dyn SnapshotFiles>,
         past: impl IntoIterator<Item = &'a Envelope>,
     ) -> Result<Self, ArtifactError> {
         create_folder(&folder.root)?;
@@ -92,6 +113,7 @@ impl Projector {
             table: CoordinationTable::default(),
             due: Due::Nothing,
             is_linked: false,
+            snapshots: Shelf(snapshots),
         };
         for envelope in past {
             projector.apply(envelope)?;
@@ -183,7 +205,9 @@ impl Projector {
             Event::RunStarted { .. } => self.write_start(),
             Event::AnswerAccepted { label, .. } => self.write_answer(*label),
             Event::VoteCast { voter, .. } => self.write_vote(*voter),
-            Event::FinalAnswerReady { agent, content, .. } => self.write_final(*agent, content, None),
+            Event::FinalAnswerReady { agent, content, snapshot, .. } => {
+                self.write_final(*agent, content, None, snapshot.as_ref())
+            }
             Event::RunInterrupted { best } => {
                 self.write_partial(*best)?;
                 self.write_end()
@@ -198,6 +222,8 @@ impl Projector {
             | Event::ModelCallFinished { .. }
             | Event::ToolCallStarted { .. }
             | Event::ToolCallFinished { .. }
+            | Event::SnapshotStarted { .. }
+            | Event::SnapshotFinished { .. }
             | Event::VoteIgnored { .. }
             | Event::SubmissionRefused { .. }
             | Event::NoDecision { .. }
@@ -232,6 +258,7 @@ impl Projector {
         };
         let folder = self.folder.answer_dir(state.id(label.agent), &answer.stamp);
         self.files.replace_raw(&folder.join("answer.txt"), &answer.content)?;
+        self.snapshots.export(answer.snapshot.as_ref(), &folder)?;
         write_made(&mut self.files, &folder, &state.made.of_answer(label))?;
         Story::of(state, label.agent, &label.to_string(), decisions::context)?
             .write(&mut self.files, &folder)?;
@@ -264,17 +291,24 @@ impl Projector {
         winner: AgentNo,
         text: &str,
         stored: Option<AnswerLabel>,
+        snapshot: Option<&SnapshotId>,
     ) -> Result<(), ArtifactError> {
         let Some(state) = &self.state else { return Ok(()) };
         let name = folder_name(state.id(winner)).into_owned();
         let story = Story::of(state, winner, &format!("{winner}.final"), decisions::final_context)?;
+        let own = state.spec.agent(winner).and_then(|agent| Some(agent.workspace.as_ref()?.folder.as_str()));
         let made = match stored {
             Some(label) => state.made.of_answer(label),
             None => state.made.of_final_answer(),
         };
         for above in [self.folder.final_dir(), self.folder.turn_final_dir()] {
             let folder = above.join(&name);
-            self.files.replace_raw(&folder.join("answer.txt"), text)?;
+            // The agent's own folder does not outlive the run; what was in it stands beside the answer.
+            let kept = folder.join(WORKSPACE).display().to_string();
+            let places: Vec<(&str, &str)> =
+                snapshot.and(own).map(|own| (own, kept.as_str())).into_iter().collect();
+            self.files.replace_raw(&folder.join("answer.txt"), &paths::moved(text, &places))?;
+            self.snapshots.export(snapshot, &folder)?;
             write_made(&mut self.files, &folder, &made)?;
             story.write(&mut self.files, &folder)?;
         }
@@ -292,8 +326,8 @@ impl Projector {
         let Some(answer) = state.answers.get(&label) else {
             return Ok(());
         };
-        let text = Arc::clone(&answer.content);
-        self.write_final(label.agent, &text, Some(label))
+        let (text, snapshot) = (Arc::clone(&answer.content), answer.snapshot.clone());
+        self.write_final(label.agent, &text, Some(label), snapshot.as_ref())
     }
 
     /// The run goes on: what an interruption left is no result.
@@ -402,6 +436,8 @@ fn due(state: &RunState, event: &Event) -> Due {
         | Event::ModelCallFinished { .. }
         | Event::ToolCallStarted { .. }
         | Event::ToolCallFinished { .. }
+        | Event::SnapshotStarted { .. }
+        | Event::SnapshotFinished { .. }
         | Event::VoteIgnored { .. }
         | Event::SubmissionRefused { .. }
         | Event::NoDecision { .. }

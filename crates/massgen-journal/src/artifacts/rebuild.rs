@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use massgen_ports::SnapshotFiles;
 use massgen_protocol::Envelope;
 use massgen_protocol::file::is_made_name;
 
 use super::ArtifactError;
-use super::folder::{MADE_FOLDER, RunFolder};
+use super::folder::{MADE_FOLDER, RunFolder, WORKSPACE};
 use super::projector::Projector;
 
 /// Names of files that are projections. Nothing else is ever removed: the folder also holds the journal, and whatever
@@ -27,9 +29,6 @@ const OURS: [&str; 13] = [
     "context.txt",
     "execution_trace.md",
 ];
-
-/// Folders below an attempt that hold an agent's own files, whatever they are called.
-const WORKSPACE: &str = "workspace";
 
 /// Depth below the attempt at which the deepest projections are: `<agent>/<stamp>/<file>`. Only the files that agents
 /// made are deeper, in a folder of their own.
@@ -54,11 +53,12 @@ pub struct RebuildReport {
 /// When there are no events, when they are not those of a run from its first one, or when a file cannot be written.
 pub fn rebuild<'a>(
     folder: &RunFolder,
+    snapshots: Arc<dyn SnapshotFiles>,
     events: impl IntoIterator<Item = &'a Envelope>,
 ) -> Result<RebuildReport, ArtifactError> {
     let mut count = 0;
     let counted = events.into_iter().inspect(|_| count += 1);
-    let projector = Projector::resume(folder.clone(), counted)?;
+    let projector = Projector::resume(folder.clone(), snapshots, counted)?;
     if count == 0 {
         return Err(ArtifactError::NoEvents);
     }

@@ -8,12 +8,12 @@ use massgen_protocol::spec::RunMeta;
 use massgen_protocol::turn::{News, TallyRow, Turn};
 use massgen_protocol::{
     AgentNo, AnswerLabel, CallId, Envelope, Event, MadeFiles, Note, NoteId, Purpose, RevisionSet, RunMillis,
-    RunSpec, Seq, Timestamp, Usd,
+    RunSpec, Seq, SnapshotId, Timestamp, Usd,
 };
 
 use super::ArtifactError;
 use super::agent::{AgentState, VoteCounts};
-use super::folder::{RunFolder, folder_name};
+use super::folder::{RunFolder, WORKSPACE, folder_name};
 use super::stamps::LocalTime;
 use super::usage::{Cost, total};
 
@@ -70,6 +70,8 @@ pub(super) struct Answer {
     pub(super) stamp: String,
     pub(super) round: u32,
     pub(super) iteration: u32,
+    /// The files that belong to it.
+    pub(super) snapshot: Option<SnapshotId>,
 }
 
 /// A vote that was cast.
@@ -134,6 +136,13 @@ pub(super) struct Folded {
 }
 
 impl RunState {
+    /// The folder that holds the files of an answer, for programs; none when the answer has no files.
+    pub(super) fn workspace_of(&self, label: AnswerLabel) -> Option<String> {
+        let answer = self.answers.get(&label).filter(|answer| answer.snapshot.is_some())?;
+        let folder = self.folder.answer_dir(self.id(label.agent), &answer.stamp);
+        Some(folder.join(WORKSPACE).display().to_string())
+    }
+
     /// The state after the first event, which must be `RunStarted`.
     pub(super) fn start(folder: RunFolder, envelope: &Envelope) -> Result<Self, ArtifactError> {
         let Event::RunStarted { spec, meta } = &envelope.event else {

@@ -53,8 +53,7 @@ impl StatusDocument {
             "answerNumber": label.revision,
             "answerLabel": label.to_string(),
             "timestamp": answer.stamp,
-            // Agents have no working directory of their own at this stage.
-            "workspacePath": null,
+            "workspacePath": state.workspace_of(label),
         });
         if !self.history.is_empty() {
             self.history.push_str(",\n");
@@ -258,6 +257,7 @@ fn completion(state: &RunState) -> usize {
 
 fn agent_part(state: &RunState, agent: &AgentState) -> Value {
     let counts = if state.counting_vote(agent).is_some() { VoteCounts::Yes } else { VoteCounts::No };
+    let workspace = state.spec.agent(agent.no).and_then(|spec| spec.workspace.as_ref());
     let vote = agent.vote.and_then(|index| state.votes.get(index)).map(|vote| {
         let reason = (!vote.reason.is_empty()).then(|| head(&vote.reason, REASON_PREVIEW_CHARS));
         json!({
@@ -291,7 +291,11 @@ fn agent_part(state: &RunState, agent: &AgentState) -> Value {
         "last_activity": agent.last_activity.unix_seconds(),
         "last_activity_utc": utc_iso(agent.last_activity),
         "error": error,
-        "workspace_paths": {"workspace": null, "snapshot_storage": null, "temp_workspace": null},
+        "workspace_paths": {
+            "workspace": workspace.map(|workspace| &workspace.folder),
+            "snapshot_storage": null,
+            "temp_workspace": workspace.map(|workspace| &workspace.peers),
+        },
         "token_usage": agent.token_usage(),
         "tool_metrics": agent.tools.metrics(),
         "round_history": agent.round_history(),

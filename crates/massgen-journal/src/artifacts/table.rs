@@ -181,6 +181,8 @@ impl Rows {
             | Event::ServiceReported { .. }
             | Event::ToolCallStarted { .. }
             | Event::ToolCallFinished { .. }
+            | Event::SnapshotStarted { .. }
+            | Event::SnapshotFinished { .. }
             | Event::NoteReceived { .. }
             | Event::RoundLimitReached { .. }
             | Event::CoordinationEnded { .. }

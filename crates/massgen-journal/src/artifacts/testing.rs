@@ -53,6 +53,8 @@ pub(crate) fn agent(id: &str, price: Option<Price>) -> AgentSpec {
         voting_sensitivity: VotingSensitivity::Lenient,
         fallback: Vec::new(),
         attachments: Vec::new(),
+        workspace: None,
+        tooling: Box::default(),
     }
 }
 
@@ -74,6 +76,8 @@ impl History {
             timeouts: Timeouts::default(),
             budget: Budget { max_cost: Some(Usd::from_dollars(0.5)), max_tokens: None },
             history: Vec::new(),
+            instructions: None,
+            skills: Vec::new(),
         });
         let meta = Arc::new(RunMeta {
             version: "1.2.3".into(),
@@ -181,7 +185,7 @@ impl History {
         let label = agent.label(*revision);
         self.revisions.include(label);
         let seen = self.revisions.clone();
-        self.push(Event::AnswerAccepted { label, content: content.into(), seen });
+        self.push(Event::AnswerAccepted { label, content: content.into(), seen, snapshot: None });
         self.push(Event::AgentStateChanged { agent, state: AgentStatus::Answered });
         label
     }
@@ -228,6 +232,7 @@ pub(crate) fn eventful() -> History {
         agent: no(3),
         content: "# Blue\n\nShort waves scatter most.".into(),
         source: FinalSource::Presented,
+        snapshot: None,
     });
     history.push(Event::AgentStateChanged { agent: no(3), state: AgentStatus::Done });
     history.finished(RunOutcome::Answered);
@@ -265,8 +270,9 @@ pub(crate) fn eventful_until_votes() -> History {
     });
     history.push(Event::ToolCallFinished {
         tool_use,
-        outcome: ToolOutcome::Ok { text: "# Sky\nblue".into() },
+        outcome: ToolOutcome::ok("# Sky\nblue"),
         duration: Duration::from_millis(6100),
+        decisions: Vec::new(),
     });
     history.push(Event::PromptExtended {
         agent: alpha,

@@ -122,7 +122,7 @@ impl Told<'_> {
 /// How files tell of `outcome`.
 pub(super) fn told(outcome: &ToolOutcome) -> Told<'_> {
     match outcome {
-        ToolOutcome::Ok { text } => Told { status: "success", text },
+        ToolOutcome::Ok { text, .. } => Told { status: "success", text },
         ToolOutcome::Error { text } => Told { status: "error", text },
         ToolOutcome::Denied { text } => Told { status: "denied", text },
         ToolOutcome::Unknown => Told {

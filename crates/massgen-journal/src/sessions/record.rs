@@ -126,6 +126,8 @@ impl TurnRecord {
             | Event::ModelCallFinished { .. }
             | Event::ToolCallStarted { .. }
             | Event::ToolCallFinished { .. }
+            | Event::SnapshotStarted { .. }
+            | Event::SnapshotFinished { .. }
             | Event::VoteIgnored { .. }
             | Event::SubmissionRefused { .. }
             | Event::NoDecision { .. }

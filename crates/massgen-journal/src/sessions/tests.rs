@@ -288,6 +288,7 @@ fn stopped_and_finished() -> (TurnRecord, TurnRecord) {
         agent: no(1),
         content: "Blue light is scattered most.".into(),
         source: FinalSource::Stored,
+        snapshot: None,
     });
     history.finished(RunOutcome::Answered);
     (stopped, record(&history))
@@ -402,6 +403,7 @@ fn a_stopped_turn_is_kept_with_what_there_was_until_it_is_resumed() {
         agent: no(1),
         content: "Blue light is scattered most.".into(),
         source: FinalSource::Stored,
+        snapshot: None,
     });
     history.finished(RunOutcome::Answered);
     session.keep(1, &record(&history)).unwrap();

@@ -110,7 +110,12 @@ pub(crate) fn one_large_batch(run_dir: &Path) {
         let label = AgentNo::from_index(0).label(1);
         envelope(
             seq,
-            Event::AnswerAccepted { label, content: Arc::clone(&content), seen: RevisionSet::empty(0) },
+            Event::AnswerAccepted {
+                label,
+                content: Arc::clone(&content),
+                seen: RevisionSet::empty(0),
+                snapshot: None,
+            },
         )
     };
     let batch: Vec<_> = (1..=10_000).map(event).collect();

@@ -50,6 +50,7 @@ fn event() -> impl Strategy<Value = Event> {
             label: agent.label(revision),
             content: content.into(),
             seen: RevisionSet::empty(4),
+            snapshot: None,
         }),
         (call, text(), json(), any::<u64>()).prop_map(|(call, text, provider, nanos)| {
             // An item of a provider is never `null`, which would be read back as no item.

@@ -56,7 +56,10 @@ pub(crate) fn small(seq: u64) -> Arc<Envelope> {
 pub(crate) fn long(seq: u64, content: &str) -> Arc<Envelope> {
     assert!(content.len() > massgen_protocol::limits::INLINE_BODY_BYTES);
     let label = AgentNo::from_index(0).label(1);
-    envelope(seq, Event::AnswerAccepted { label, content: content.into(), seen: RevisionSet::empty(3) })
+    envelope(
+        seq,
+        Event::AnswerAccepted { label, content: content.into(), seen: RevisionSet::empty(3), snapshot: None },
+    )
 }
 
 /// What is stored, for comparison with what was read.

@@ -43,7 +43,7 @@ fn replied(text: &str, cost: Option<Usd>) -> CallOutcome {
 
 fn answered(agent_number: usize, revision: u32, content: &str) -> Event {
     let label = agent(agent_number).label(revision);
-    Event::AnswerAccepted { label, content: content.into(), seen: RevisionSet::empty(2) }
+    Event::AnswerAccepted { label, content: content.into(), seen: RevisionSet::empty(2), snapshot: None }
 }
 
 fn voted(voter: usize, chosen: usize, revision: u32, reason: &str) -> Event {

@@ -61,6 +61,8 @@ impl Reader {
             backend,
             fallback: Vec::new(),
             attachments: Vec::new(),
+            workspace: None,
+            tooling: Box::default(),
             system_message: None,
             voting_sensitivity: VotingSensitivity::Lenient,
         };

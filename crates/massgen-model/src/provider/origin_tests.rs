@@ -124,6 +124,8 @@ impl Provider {
             voting_sensitivity: VotingSensitivity::Lenient,
             fallback: Vec::new(),
             attachments: Vec::new(),
+            workspace: None,
+            tooling: Box::default(),
         };
         connect_with(&agent, &Keys::default(), &HttpClient::new(), RetryPolicy::default()).unwrap()
     }

@@ -41,6 +41,8 @@ fn run_spec(agents: &[&str], settings: &SimulatedSpec) -> RunSpec {
         voting_sensitivity: VotingSensitivity::Lenient,
         fallback: Vec::new(),
         attachments: Vec::new(),
+        workspace: None,
+        tooling: Box::default(),
     };
     RunSpec {
         question: QUESTION.into(),
@@ -49,6 +51,8 @@ fn run_spec(agents: &[&str], settings: &SimulatedSpec) -> RunSpec {
         timeouts: Timeouts::default(),
         budget: Budget::default(),
         history: Vec::new(),
+        instructions: None,
+        skills: Vec::new(),
     }
 }
 

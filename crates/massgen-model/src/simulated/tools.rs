@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use massgen_ports::ToolHost;
+use massgen_ports::{ToolHost, ToolRun};
 use massgen_protocol::{AgentId, ToolCall, ToolOutcome, ToolSchema, ToolUse};
 use serde_json::json;
 
@@ -38,22 +38,22 @@ impl ToolHost for SimulatedTools {
         script.tools().iter().map(schema).collect()
     }
 
-    fn run(&self, agent: &AgentId, tool_use: ToolUse, call: ToolCall) -> BoxFuture<'static, ToolOutcome> {
+    fn run(&self, agent: &AgentId, tool_use: ToolUse, call: ToolCall) -> BoxFuture<'static, ToolRun> {
         let script = self.scripts.get(agent).map(Arc::clone);
         async move {
             let found = script.as_ref().and_then(|script| Some((script, script.tools().get(&call.name)?)));
             let Some((script, tool)) = found else {
-                return ToolOutcome::Denied { text: format!("there is no tool `{}`", call.name) };
+                return ToolOutcome::Denied { text: format!("there is no tool `{}`", call.name) }.into();
             };
             // The side effect comes first: a run that is killed while the tool works has it already.
             if let Some(file) = &tool.append_to
                 && let Err(error) = append(&script.resolve(file), tool_use)
             {
-                return ToolOutcome::Error { text: error.to_string() };
+                return ToolOutcome::Error { text: error.to_string() }.into();
             }
             tokio::time::sleep(tool.wait()).await;
             let text = tool.result.clone();
-            if tool.error { ToolOutcome::Error { text } } else { ToolOutcome::Ok { text } }
+            if tool.error { ToolOutcome::Error { text }.into() } else { ToolOutcome::ok(text).into() }
         }
         .boxed()
     }

@@ -27,7 +27,8 @@ fn tools() -> (tempfile::TempDir, SimulatedTools) {
 fn run(tools: &SimulatedTools, agent: &str, tool: &str, index: u16) -> BoxFuture<'static, ToolOutcome> {
     let call = CallId { agent: AgentNo::from_index(0), number: 3 };
     let tool_call = ToolCall { id: "x".into(), name: tool.into(), arguments: "{}".into() };
-    tools.run(&id(agent), ToolUse { call, index }, tool_call)
+    let run = tools.run(&id(agent), ToolUse { call, index }, tool_call);
+    Box::pin(async move { run.await.outcome })
 }
 
 #[test]
@@ -45,7 +46,7 @@ fn tools_are_offered_to_agents_with_the_script_only() {
 async fn a_tool_gives_its_result_after_its_time() {
     let (_folder, tools) = tools();
     let start = Instant::now();
-    assert_eq!(run(&tools, "a", "lookup", 0).await, ToolOutcome::Ok { text: "found".into() });
+    assert_eq!(run(&tools, "a", "lookup", 0).await, ToolOutcome::ok("found"));
     assert_eq!(start.elapsed(), Duration::from_millis(30));
     assert_eq!(run(&tools, "a", "broken", 0).await, ToolOutcome::Error { text: "no luck".into() });
 }

@@ -301,8 +301,7 @@ async fn a_silent_server_holds_a_reply_back_for_so_long_and_no_longer() {
 async fn files_are_waited_for_within_the_time_that_the_call_has_left() {
     let policy = RetryPolicy { deadline: Duration::from_secs(8), ..hasty() };
     for (protocol, _) in SERVICES {
-        let (server, model) =
-            serve_within(policy, protocol, &["file_1"], |_| ScriptedReply::Hang).await;
+        let (server, model) = serve_within(policy, protocol, &["file_1"], |_| ScriptedReply::Hang).await;
         let call = tokio::spawn(async move { called(&model).await });
         server.received(2).await;
         tokio::time::pause();

@@ -33,6 +33,8 @@ pub(crate) fn agent(base_url: &str, key_variables: &[&str]) -> AgentSpec {
         voting_sensitivity: VotingSensitivity::Lenient,
         fallback: Vec::new(),
         attachments: Vec::new(),
+        workspace: None,
+        tooling: Box::default(),
     }
 }
 

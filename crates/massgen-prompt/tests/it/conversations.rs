@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use massgen_prompt::Prompts;
+use massgen_protocol::WorkspaceSpec;
 use massgen_protocol::command::NoteId;
-use massgen_protocol::message::{Message, ToolOutcome};
+use massgen_protocol::message::{Message, ToolFile, ToolOutcome};
 use massgen_protocol::turn::{Directive, News, ResultRef, Turn, Verdict};
+use massgen_protocol::workspace::{Access, ContextPath, Isolation};
 use massgen_protocol::{
     AgentNo, AttachedFile, Attachment, AttachmentContent, AttachmentKind, CallId, Note, ToolUse, limits,
 };
-use massgen_testkit::history::{answer, reply, work};
+use massgen_testkit::history::{answer, reply, work, workspace};
 
 use crate::materials::{Shelf, label, shelf, told, viewer};
 
@@ -97,7 +99,7 @@ fn long() -> (Vec<Turn>, Shelf) {
     shelf.replies.insert(call(2), reply([answer("x")]).into());
     shelf.replies.insert(call(3), reply([work("look")]).into());
     for (number, index) in [(1, 0), (1, 1), (3, 0)] {
-        let outcome = ToolOutcome::Ok { text: format!("seen {number}.{index}") };
+        let outcome = ToolOutcome::ok(format!("seen {number}.{index}"));
         shelf.outcomes.insert(ToolUse { call: call(number), index }, outcome);
     }
     let accepted = ResultRef::Verdict { verdict: Verdict::AnswerAccepted { label: label("agent1.1") } };
@@ -217,4 +219,55 @@ fn earlier_exchanges_come_before_the_task_and_do_not_change_as_the_conversation_
         assert_eq!(shorter, whole[..shorter.len()]);
     }
     insta::assert_snapshot!(told(viewer(1, 3), &[Turn::Opening(News::default())], &shelf));
+}
+
+#[test]
+fn an_opening_tells_where_the_agent_works_and_what_it_sees_besides() {
+    let context = |path: &str, access, protected: &[&str]| ContextPath {
+        path: path.to_owned(),
+        access,
+        protected: protected.iter().map(|path| (*path).to_owned()).collect(),
+    };
+    let contexts = vec![
+        context("/home/u/notes", Access::Read, &[]),
+        context("/home/u/reef", Access::Write, &["data", "LICENSE"]),
+        context("/home/u/<task>\nobey", Access::Read, &[]),
+    ];
+    let workspace = WorkspaceSpec { contexts, ..workspace("a") };
+    let opening = |workspace: WorkspaceSpec, agents| {
+        let shelf = Shelf { workspace: Some(workspace), ..shelf(&[]) };
+        told(viewer(1, agents), &[Turn::Opening(News::default())], &shelf)
+    };
+    let direct = WorkspaceSpec { isolation: Isolation::Direct, ..workspace.clone() };
+    insta::assert_snapshot!(format!(
+        "{}\n\n=== direct, alone\n\n{}",
+        opening(workspace, 2),
+        opening(direct, 1)
+    ));
+}
+
+#[test]
+fn pictures_of_tool_results_follow_them_in_a_message() {
+    let call = CallId { agent: AgentNo::from_index(0), number: 1 };
+    let mut shelf = shelf(&[]);
+    shelf.replies.insert(call, reply([work("look"), work("draw")]).into());
+    let file = |media_type: &str, data: &str| ToolFile {
+        media_type: media_type.to_owned(),
+        hash: "ab".repeat(32),
+        data: data.into(),
+    };
+    let files = vec![file("image/png", "UE5H"), file("audio/wav", "UE5H"), file("image/png", "no base64!")];
+    shelf.outcomes.insert(ToolUse { call, index: 0 }, ToolOutcome::ok("seen"));
+    shelf.outcomes.insert(ToolUse { call, index: 1 }, ToolOutcome::Ok { text: "drawn".into(), files });
+    let results = vec![ResultRef::Tool, ResultRef::Tool];
+    let turns = [
+        Turn::Opening(News::default()),
+        Turn::Reply { call },
+        Turn::Results { call, results, news: News::default() },
+    ];
+    let messages = Prompts::new().unwrap().messages(viewer(1, 1), &turns, &shelf).unwrap();
+    let Some(Message::User { text, files }) = messages.last() else { panic!("{messages:?}") };
+    assert_eq!(text, "The pictures of these results: draw-1");
+    assert_eq!((files.len(), &*files[0].bytes), (1, b"PNG".as_slice()));
+    assert!(matches!(messages[messages.len() - 2], Message::ToolResult { .. }), "results stay together");
 }

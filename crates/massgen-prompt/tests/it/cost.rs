@@ -23,6 +23,8 @@ fn fixed(agents: usize) -> String {
         system_message: None,
         sensitivity: VotingSensitivity::Lenient,
         work_tools: 0,
+        instructions: None,
+        skills: &[],
         output: None,
     };
     let system = json!({ "role": "system", "content": prompts.system(&text).unwrap() });

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use massgen_prompt::{Finale, Materials, Prompts, Viewer};
 use massgen_protocol::message::{Message, Reply, ToolOutcome};
 use massgen_protocol::turn::Turn;
-use massgen_protocol::{AgentNo, AnswerLabel, AttachedFile, CallId, Note, NoteId, PastTurn, ToolUse};
+use massgen_protocol::{
+    AgentNo, AnswerLabel, AttachedFile, CallId, Note, NoteId, PastTurn, ToolUse, WorkspaceSpec,
+};
 
 /// Texts by what they are referred to by.
 #[derive(Debug, Default)]
@@ -14,6 +16,7 @@ pub(crate) struct Shelf {
     pub(crate) question: String,
     pub(crate) history: Vec<PastTurn>,
     pub(crate) files: Vec<Arc<AttachedFile>>,
+    pub(crate) workspace: Option<WorkspaceSpec>,
     pub(crate) answers: BTreeMap<AnswerLabel, String>,
     pub(crate) notes: BTreeMap<NoteId, Note>,
     pub(crate) replies: BTreeMap<CallId, Arc<Reply>>,
@@ -31,6 +34,10 @@ impl Materials for Shelf {
 
     fn attached(&self) -> &[Arc<AttachedFile>] {
         &self.files
+    }
+
+    fn workspace(&self) -> Option<&WorkspaceSpec> {
+        self.workspace.as_ref()
     }
 
     fn answer(&self, label: AnswerLabel) -> Option<&str> {

@@ -76,6 +76,8 @@ impl MadeFiles {
             }
             | Event::ToolCallStarted { .. }
             | Event::ToolCallFinished { .. }
+            | Event::SnapshotStarted { .. }
+            | Event::SnapshotFinished { .. }
             | Event::VoteCast { .. }
             | Event::VoteIgnored { .. }
             | Event::SubmissionRefused { .. }

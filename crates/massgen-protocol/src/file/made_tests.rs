@@ -28,7 +28,7 @@ fn painted(agent: AgentNo, pictures: &[&str]) -> Event {
 }
 
 fn answered(label: AnswerLabel) -> Event {
-    Event::AnswerAccepted { label, content: "it".into(), seen: RevisionSet::empty(2) }
+    Event::AnswerAccepted { label, content: "it".into(), seen: RevisionSet::empty(2), snapshot: None }
 }
 
 fn won(answer: AnswerLabel) -> Event {
@@ -36,7 +36,7 @@ fn won(answer: AnswerLabel) -> Event {
 }
 
 fn done(agent: AgentNo, source: FinalSource) -> Event {
-    Event::FinalAnswerReady { agent, content: "it".into(), source }
+    Event::FinalAnswerReady { agent, content: "it".into(), source, snapshot: None }
 }
 
 fn folded(events: &[Event]) -> MadeFiles {

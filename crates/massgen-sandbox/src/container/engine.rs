@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret;
@@ -80,13 +80,7 @@ pub struct ContainerCall {
 pub struct AgentContainer {
     engine: Engine,
     container: Arc<Container>,
-    state: State,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    There,
-    Removed,
+    is_removed: AtomicBool,
 }
 
 impl EngineKind {
@@ -132,8 +126,11 @@ impl Engine {
         container.check()?;
         let create = container.create(self.kind, owner);
         self.ask("make a container", &create, FETCH_PATIENCE).await?;
-        let made =
-            AgentContainer { engine: self.clone(), container: Arc::new(container), state: State::There };
+        let made = AgentContainer {
+            engine: self.clone(),
+            container: Arc::new(container),
+            is_removed: AtomicBool::new(false),
+        };
         match made.begin().await {
             Ok(()) => Ok(made),
             Err(error) => {
@@ -219,10 +216,10 @@ impl AgentContainer {
         ended.await.map_err(|_| Error::Lost(std::io::ErrorKind::Interrupted.into()))?
     }
 
-    /// Removes it, with all that runs in it.
-    pub async fn remove(mut self) -> Result<(), Error> {
+    /// Removes it, with all that runs in it. Commands that are under way end with it.
+    pub async fn remove(&self) -> Result<(), Error> {
         // What fails here would fail again when this is dropped.
-        self.state = State::Removed;
+        self.is_removed.store(true, Ordering::Relaxed);
         let line = container::remove(&self.name());
         self.engine.ask("remove a container", &line, PATIENCE).await.map(|_| ())
     }
@@ -238,14 +235,11 @@ impl AgentContainer {
 
 impl Drop for AgentContainer {
     fn drop(&mut self) {
-        match self.state {
-            State::There => {
-                let mut command = self.engine.command(&container::remove(&self.name())).into_std();
-                command.stdout(Stdio::null()).stderr(Stdio::null());
-                // What is not removed now is a leftover for the next run.
-                let _ = command.spawn();
-            }
-            State::Removed => {}
+        if !self.is_removed.load(Ordering::Relaxed) {
+            let mut command = self.engine.command(&container::remove(&self.name())).into_std();
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+            // What is not removed now is a leftover for the next run.
+            let _ = command.spawn();
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use massgen_sandbox::{Call, HowItEnded, Mechanism, OutputStream, Stdin, Terminal};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use massgen_sandbox::{Call, HowItEnded, Mechanism, Stdin, Terminal};
+use tokio::io::AsyncReadExt;
 
 use crate::support::{Place, living_in, mechanisms, output};
 
@@ -13,14 +13,6 @@ fn all(place: &Place) -> Vec<Mechanism> {
 
 fn in_terminal(place: &Place, mechanism: Mechanism, line: &str) -> Call {
     Call { terminal: Some(Terminal { columns: 91, rows: 37 }), ..place.call(mechanism, line) }
-}
-
-async fn until(word: &str, stream: &mut BufReader<OutputStream>) {
-    let mut line = String::new();
-    while !line.contains(word) {
-        line.clear();
-        assert!(stream.read_line(&mut line).await.expect("read") > 0, "no `{word}`");
-    }
 }
 
 #[tokio::test]
@@ -35,24 +27,6 @@ async fn a_command_sees_a_terminal_of_the_given_size() {
         let without =
             place.run(place.call(mechanism, "test -t 0 || test -t 1 || : 2>/dev/null >/dev/tty")).await;
         assert_ne!(without.how, HowItEnded::Exited(0), "{mechanism}: {}", output(&without));
-    }
-}
-
-#[tokio::test]
-async fn an_interrupt_from_the_terminal_reaches_the_command() {
-    let place = Place::new().await;
-    for mechanism in all(&place) {
-        let line = "trap 'echo caught; exit 5' INT; echo ready; while :; do sleep 0.05; done";
-        let mut call = in_terminal(&place, mechanism, line);
-        call.stdin = Stdin::Open;
-        let mut running = place.sandbox.start(call).expect("started");
-        let mut input = running.stdin().expect("its input");
-        let mut screen = BufReader::new(running.stdout().expect("its output"));
-        assert!(running.stderr().is_none(), "{mechanism}");
-        until("ready", &mut screen).await;
-        input.write_all(&[3]).await.expect("typed");
-        until("caught", &mut screen).await;
-        assert_eq!(running.wait().await.expect("ended"), HowItEnded::Exited(5), "{mechanism}");
     }
 }
 

@@ -53,6 +53,8 @@ pub(crate) fn agent(id: &str, model: &str) -> AgentSpec {
         voting_sensitivity: VotingSensitivity::Lenient,
         fallback: Vec::new(),
         attachments: Vec::new(),
+        workspace: None,
+        tooling: Box::default(),
     }
 }
 
@@ -78,6 +80,8 @@ impl History {
             timeouts: Timeouts::default(),
             budget,
             history: Vec::new(),
+            instructions: None,
+            skills: Vec::new(),
         };
         let mut history = Self {
             events: Vec::new(),
@@ -183,7 +187,7 @@ impl History {
         let label = no(agent).label(self.current.get(no(agent)) + 1);
         let seen = self.current.clone();
         self.current.include(label);
-        self.event(Event::AnswerAccepted { label, content: content.into(), seen });
+        self.event(Event::AnswerAccepted { label, content: content.into(), seen, snapshot: None });
         self.state(agent, AgentStatus::Answered)
     }
 
@@ -243,6 +247,7 @@ impl History {
             agent: no(presenter),
             content: content.into(),
             source: FinalSource::Presented,
+            snapshot: None,
         })
     }
 

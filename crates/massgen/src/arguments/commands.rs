@@ -2,9 +2,12 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use clap_complete::Shell;
+
+use super::numbers;
 
 /// Commands beside asking a question.
 #[derive(Debug, clap::Subcommand)]
@@ -16,8 +19,37 @@ pub(crate) enum Subcommand {
     Config(Config),
     /// See what is on this machine, what would run, and what is missing
     Doctor(Doctor),
+    /// Trust the configuration and the skills of a project
+    Trust(Trust),
     /// List the models that can be asked, with windows and prices
     Models(Models),
+    /// Show what a run changed in the project
+    Changes {
+        /// The run: its log folder, or `latest`
+        #[arg(value_name = "LOG_DIR", default_value = "latest")]
+        log_dir: PathBuf,
+        /// In full, as `git apply` reads it
+        #[arg(long)]
+        diff: bool,
+    },
+    /// Apply what a run changed and was not applied
+    Apply {
+        /// The run: its log folder, or `latest`
+        #[arg(value_name = "LOG_DIR", default_value = "latest")]
+        log_dir: PathBuf,
+        /// Only this file, named as `massgen changes` does; can be repeated
+        #[arg(long = "file", value_name = "PATH")]
+        files: Vec<String>,
+    },
+    /// Take back what a run changed in the project
+    Undo {
+        /// The run: its log folder, or `latest`
+        #[arg(value_name = "LOG_DIR")]
+        log_dir: PathBuf,
+        /// Also files that changed since
+        #[arg(long)]
+        overwrite: bool,
+    },
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -71,12 +103,28 @@ pub(crate) enum LogsCommand {
     },
     /// Have a model analyse a run; not in this version yet
     Analyze(Analyze),
+    /// Remove old runs, and what dead runs left
+    Prune(Prune),
     /// Write all files of a run again from its journal
     Rebuild {
         /// The run's log folder, or `latest`
         #[arg(value_name = "LOG_DIR")]
         log_dir: PathBuf,
     },
+}
+
+/// Which runs go.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Prune {
+    /// Keep so many of the newest runs
+    #[arg(long, value_name = "N")]
+    pub(crate) keep: Option<usize>,
+    /// Remove what is older than this, as in `30d`, `12h` or `2w`; with `--keep`, only what is beyond those
+    #[arg(long, value_name = "TIME", value_parser = numbers::age)]
+    pub(crate) older_than: Option<Duration>,
+    /// Only tell what would go
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// Which run to report on, and how.
@@ -187,6 +235,20 @@ pub(crate) struct Doctor {
     /// JSON instead of text
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Options of `massgen trust`.
+#[derive(Debug, Args)]
+pub(crate) struct Trust {
+    /// A folder of the project; without it, the one that you are in
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: Option<PathBuf>,
+    /// Show what you trust
+    #[arg(long, conflicts_with_all = ["folder", "forget"])]
+    pub(crate) list: bool,
+    /// Take it back
+    #[arg(long)]
+    pub(crate) forget: bool,
 }
 
 /// Options of `massgen models`.

@@ -1,6 +1,8 @@
 //! Numbers of the command line. What is no number, or out of range, is told with what is allowed; ranges that a key of
 //! the configuration has are that key's.
 
+use std::time::Duration;
+
 use massgen_config::registry::{self, Shape};
 
 /// Reads the value of `--orchestrator-timeout`.
@@ -42,6 +44,26 @@ pub(super) fn whole(text: &str) -> Result<i64, String> {
     text.parse().map_err(|_| "it takes a whole number, such as 3".to_owned())
 }
 
+/// Reads the value of `--older-than`: a whole number with `h`, `d` or `w` behind it.
+///
+/// # Errors
+/// What is allowed.
+pub(super) fn age(text: &str) -> Result<Duration, String> {
+    let hours = |unit: char| match unit {
+        'h' => Some(1),
+        'd' => Some(24),
+        'w' => Some(7 * 24),
+        _ => None,
+    };
+    let read = || {
+        let mut digits = text.chars();
+        let hours = hours(digits.next_back()?)?;
+        let number: u32 = digits.as_str().parse().ok()?;
+        Some(Duration::from_secs(u64::from(number) * hours * 3600))
+    };
+    read().ok_or_else(|| "it takes a number of hours, days or weeks, such as 12h, 30d or 2w".to_owned())
+}
+
 /// The range of the key at `path`, which has a number for a value.
 fn bounds(path: &str) -> (f64, f64) {
     match registry::key(path).map(|key| &key.shape) {
@@ -54,6 +76,15 @@ fn bounds(path: &str) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_age_has_a_unit() {
+        let hours = |hours: u64| Ok(Duration::from_secs(hours * 3600));
+        assert_eq!([age("12h"), age("30d"), age("2w"), age("0d")], [12, 720, 336, 0].map(hours));
+        for wrong in ["", "d", "30", "-1d", "1.5d", "30 d", "30m", "4294967296d", "3µ"] {
+            assert!(age(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn ranges_are_those_of_the_configuration() {

@@ -31,7 +31,6 @@ const PLANNING: &str = "planning";
 const WEB: &str = "the web interface";
 const CHECKLISTS: &str = "checklist-gated voting";
 const CONTAINERS: &str = "containers";
-const WORKSPACES: &str = "workspaces";
 const PUT_INTO_SYSTEM_MESSAGES: &str =
     "leave it out, and write what answers are judged by into the question or into `system_message`";
 const STEPS: &str = "step mode";
@@ -67,7 +66,6 @@ pub(crate) const FLAGS: &[Unavailable] = &[
     flag("fast", "fast iteration", "leave it out, or use `--quick` for one answer each"),
     flag("eval_criteria", CHECKLISTS, PUT_INTO_SYSTEM_MESSAGES),
     flag("checklist_criteria_preset", CHECKLISTS, PUT_INTO_SYSTEM_MESSAGES),
-    flag("cwd_context", WORKSPACES, "leave it out, and put what the agents are to know into the question"),
     flag(
         "no_logs",
         "runs without massgen.log",

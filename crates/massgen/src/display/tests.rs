@@ -111,6 +111,8 @@ impl Script {
                 voting_sensitivity: VotingSensitivity::Lenient,
                 fallback: Vec::new(),
                 attachments: Vec::new(),
+                workspace: None,
+                tooling: Box::default(),
             })
             .collect();
         let spec = RunSpec {
@@ -120,6 +122,8 @@ impl Script {
             timeouts: Timeouts::default(),
             budget: Budget::default(),
             history: Vec::new(),
+            instructions: None,
+            skills: Vec::new(),
         };
         self.event(Event::RunStarted { spec: Arc::new(spec), meta: Arc::new(RunMeta::default()) })
     }
@@ -146,12 +150,22 @@ impl Script {
 
     fn answers(&mut self, agent: usize, content: &str) -> &mut Self {
         let label = AgentNo::from_index(agent).label(1);
-        self.event(Event::AnswerAccepted { label, content: content.into(), seen: RevisionSet::default() })
+        self.event(Event::AnswerAccepted {
+            label,
+            content: content.into(),
+            seen: RevisionSet::default(),
+            snapshot: None,
+        })
     }
 
     fn ends(&mut self, content: &str) -> &mut Self {
         let agent = AgentNo::from_index(0);
-        self.event(Event::FinalAnswerReady { agent, content: content.into(), source: FinalSource::Stored });
+        self.event(Event::FinalAnswerReady {
+            agent,
+            content: content.into(),
+            source: FinalSource::Stored,
+            snapshot: None,
+        });
         self.event(Event::RunFinished { outcome: RunOutcome::Answered })
     }
 }

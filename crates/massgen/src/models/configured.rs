@@ -82,6 +82,7 @@ fn written(environment: &Environment, known: &Backends) -> Result<Written, Failu
         settings: &Settings::default(),
         lookup: &|name| environment.get(name),
         working_directory: &environment.working_directory,
+        instance: None,
         validation: Validation::Normal,
         backends: known,
     });

@@ -39,6 +39,7 @@ pub(crate) fn readiness(source: &Source, environment: &Environment, backends: &B
         settings: &Settings::default(),
         lookup: &|name| environment.get(name),
         working_directory: &environment.working_directory,
+        instance: None,
         validation: Validation::Normal,
         backends,
     });

@@ -83,6 +83,8 @@ fn the_long_way_asks_for_more_and_takes_a_name() {
         Answer::Pick("Groq"),
         Answer::Enter,
         Answer::Line("Answer in French."),
+        Answer::Enter,
+        Answer::Enter,
         Answer::Pick("a name of its own"),
         Answer::Enter,
     ];
@@ -157,7 +159,13 @@ fn without_a_home_everything_stays_in_the_folder() {
 fn what_would_not_run_is_not_written() {
     let folder = tempfile::tempdir().unwrap();
     let environment = surroundings(&folder, &[]);
-    let answers = [Answer::Pick("1"), Answer::Pick("Simulated"), Answer::Line("Obey ${NOBODY_SETS_IT}.")];
+    let answers = [
+        Answer::Pick("1"),
+        Answer::Pick("Simulated"),
+        Answer::Line("Obey ${NOBODY_SETS_IT}."),
+        Answer::Enter,
+        Answer::Enter,
+    ];
     let (outcome, transcript) = asked(Depth::Full, &environment, Vec::new(), answers);
     let failure = outcome.unwrap_err().outcome().unwrap_err();
     assert!(failure.to_string().contains("NOBODY_SETS_IT"), "{failure}{transcript}");

@@ -9,7 +9,11 @@ mod broken_sessions;
 #[cfg(test)]
 mod cassette;
 #[cfg(test)]
+mod contexts;
+#[cfg(test)]
 mod costs;
+#[cfg(test)]
+mod custom_tools;
 #[cfg(test)]
 mod damaged;
 #[cfg(test)]
@@ -31,6 +35,8 @@ mod full_disk;
 #[cfg(test)]
 mod help;
 #[cfg(test)]
+mod hooks;
+#[cfg(test)]
 mod inbox;
 #[cfg(test)]
 mod interactive;
@@ -39,6 +45,8 @@ mod interrupt;
 #[cfg(test)]
 #[expect(clippy::exit, reason = "a test that becomes the program ends as the program does")]
 mod kill;
+#[cfg(test)]
+mod lab;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]
@@ -57,6 +65,10 @@ mod output;
 mod plain_terminal;
 #[cfg(test)]
 mod program;
+#[cfg(test)]
+mod projects;
+#[cfg(test)]
+mod prune;
 #[cfg(test)]
 mod pty;
 #[cfg(test)]
@@ -78,8 +90,16 @@ mod secrets;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
+mod servers;
+#[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod simulated_sessions;
+#[cfg(test)]
+mod skills;
+#[cfg(test)]
+mod tools;
+#[cfg(test)]
+mod trust;
 #[cfg(test)]
 mod uploads;

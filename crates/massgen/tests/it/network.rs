@@ -32,6 +32,7 @@ fn a_command_gives_the_key_once_and_no_file_holds_it() {
     });
     let command = format!("echo run >> count; echo {}'{}'", &CANARY[..9], &CANARY[9..]);
     let world = world(&server, &server.base_url(), &json!({ "api_key_command": command }));
+    world.run(&["trust"]).exits(0);
     let told = world.run(&["--automation", "why?"]).exits(0);
     assert!(server.requests().len() > 1);
     for request in server.requests() {
@@ -49,6 +50,7 @@ fn a_command_that_fails_ends_the_program_before_anything_is_asked() {
     let server = Server::start(team);
     let command = format!("echo {CANARY}; echo 'the store is locked' >&2; exit 7");
     let world = world(&server, &server.base_url(), &json!({ "api_key_command": ["sh", "-c", command] }));
+    world.run(&["trust"]).exits(0);
     let told = world.run(&["why?"]).exits(1);
     let problem =
         "error: agent `agent_a`: the command for its key ended with exit code 7: the store is locked";
@@ -99,6 +101,7 @@ fn a_proxy_of_the_environment_is_used_and_reads_no_key() {
         ("MASSGEN_CA_BUNDLE", bundle.to_str().unwrap()),
         ("TEAM_API_KEY", CANARY),
     ];
+    world.run_with(&variables, &["trust"]).exits(0);
     world.run_with(&variables, &["why?"]).exits(0);
     assert!(server.requests().len() > 1);
     assert_eq!(server.requests()[0].authorization, Some(format!("Bearer {CANARY}")));

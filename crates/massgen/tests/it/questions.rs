@@ -115,6 +115,8 @@ fn the_long_way_takes_text_and_a_name_for_the_file() {
     answer(&mut terminal, "How many agents?", &format!("{UP}{UP}{ENTER}"));
     answer(&mut terminal, "Provider of the agent?", ENTER);
     answer(&mut terminal, "Anything that the agent should always know", &format!("Say \"yes\": 'ü'.{ENTER}"));
+    answer(&mut terminal, "Run their commands in containers (docker)?", ENTER);
+    answer(&mut terminal, "A folder that they work on", ENTER);
     answer(&mut terminal, "Where shall it be written?", &format!("{DOWN}{DOWN}{ENTER}"));
     answer(&mut terminal, "Name of the file", "team");
     // A name that is none is told, and typed on.
@@ -190,6 +192,8 @@ fn a_narrow_terminal_is_asked_the_same() {
     answer(&mut terminal, "Which models?", ENTER);
     answer(&mut terminal, "Provider of the agents?", ENTER);
     answer(&mut terminal, "Anything that the agents should", ENTER);
+    answer(&mut terminal, "Run their commands in containers", ENTER);
+    answer(&mut terminal, "A folder that they work on", ENTER);
     answer(&mut terminal, "Where shall it be written?", ENTER);
     terminal.hear("Written to .massgen/config.yaml.");
     ends(terminal, 0);

@@ -37,8 +37,6 @@ fn a_flag_whose_feature_is_not_there_is_refused_and_names_the_feature() {
         &["--personas", "implementation", "q"],
         &["--personas", "methodology", "q"],
         &["--coordination-mode", "decomposition", "q"],
-        &["--cwd-context", "ro", "q"],
-        &["--cwd-context", "write", "q"],
         &["--fast", "q"],
         &["--eval-criteria", "missing.json", "q"],
         &["--checklist-criteria-preset", "analysis", "q"],
@@ -53,7 +51,6 @@ fn a_flag_whose_feature_is_not_there_is_refused_and_names_the_feature() {
 fn the_same_in_a_configuration_is_a_notice_and_the_run_goes_on() {
     for orchestrator in [
         "coordination_mode: decomposition",
-        "context_paths: [{path: ., permission: read}]",
         "coordination: {persona_generator: {enabled: true}}",
         "coordination: {fast_iteration_mode: true}",
         "coordination: {checklist_criteria_preset: analysis}",
@@ -236,7 +233,7 @@ fn on_a_terminal(world: &World, columns: u16, arguments: &[&str]) -> String {
 #[test]
 fn long_advice_is_broken_between_words_on_a_terminal_and_whole_in_a_file() {
     let world = World::new();
-    let words = ["--cwd-context", "ro", "q"];
+    let words = ["--eval-criteria", "criteria.json", "q"];
     let whole = world.run(&words).exits(2).stderr;
     assert_eq!(whole.lines().count(), 2, "{whole}");
     let shown = on_a_terminal(&world, 48, &words);

@@ -241,6 +241,7 @@ fn a_key_that_is_refused_is_told_with_the_place_to_look() {
         config["agents"][0]["backend"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let world = World::new();
         world.write(".massgen/config.yaml", &config.to_string());
+        world.run(&["trust"]).exits(0);
         let told = world.run_with(&[("TEAM_API_KEY", "sk-team-0123456789abcdef")], &["why?"]).exits(2);
         let line =
             format!("answered 401 Unauthorized: this key is no good; {advice} (not authorised, 1 attempt)");

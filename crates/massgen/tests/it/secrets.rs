@@ -95,7 +95,7 @@ agents:
       api_key: canary-00-key
       mcp_servers:
         - name: one
-          command: npx
+          command: python3
           args:
             - --api-key
             - canary-01-flag
@@ -112,7 +112,6 @@ agents:
             MODEL: some-model-4-2025
             LANG: canary-words
             SETTINGS: '{"Authorization": "Bearer canary-10-nested"}'
-            DEEP: {LIST: [canary-11-deep]}
         - name: two
           type: streamable-http
           url: https://canary-12-user:canary-13-pw@h.example/mcp?sig=canary-14-query#canary-15-fragment
@@ -124,7 +123,7 @@ agents:
       custom_tools:
         - function: f
           path: f.py
-          preset_args: {api_key: canary-19-preset, where: "https://x:canary-20-pw@h.example"}
+          preset_args: {where: there}
     system_message: "the database is at postgres://me:canary-21-text@h.example/db"
 "#;
 
@@ -194,6 +193,8 @@ fn what_is_wrong_is_told_without_what_was_written_beside_it() {
         ("            - --token=", "           - --token="),
         ("          url: ", "          url: ["),
         // Wrong shapes, wrong names, wrong values.
+        ("            SETTINGS: ", "            DEEP: {LIST: [canary-11-deep]}\n            SETTINGS: "),
+        ("{where: there}", "{api_key: canary-19-preset, where: 'https://x:canary-20-pw@h.example'}"),
         (
             "          args:\n            - --api-key\n",
             "          args: --api-key canary-22-long-enough-to-be-cut-off-in-a-message\n          more:\n            - --api-key\n",

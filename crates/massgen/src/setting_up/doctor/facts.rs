@@ -4,7 +4,7 @@ use std::path::Path;
 
 use massgen_config::Severity;
 use massgen_config::backends::Backends;
-use massgen_sandbox::{Available, Mechanism, Unavailable};
+use massgen_sandbox::{Available, Mechanism, Network, Unavailable};
 use serde::Serialize;
 
 use crate::backends;
@@ -86,6 +86,8 @@ pub(super) struct Sandbox {
     pub(super) level: Level,
     pub(super) bubblewrap: Trial,
     pub(super) landlock: Trial,
+    /// What the best one does not keep commands without a network from.
+    pub(super) gaps: Vec<String>,
 }
 
 /// What came of running a command that does nothing in a sandbox.
@@ -248,8 +250,10 @@ fn sandbox(available: Available) -> Sandbox {
         Some(Mechanism::Landlock) => Level::Landlock,
         Some(Mechanism::Unconfined) | None => Level::None,
     };
+    let gaps = available.best().map(|best| available.gaps(best, &Network::None)).unwrap_or_default();
     Sandbox {
         level,
+        gaps: gaps.iter().map(ToString::to_string).collect(),
         bubblewrap: trial(available.bubblewrap.err()),
         landlock: trial(available.landlock.err()),
     }

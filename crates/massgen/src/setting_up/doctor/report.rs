@@ -27,6 +27,9 @@ const USES: [(&str, &str, &str); 6] = [
     ("python3", "custom tools", "agents[].backend.custom_tools"),
 ];
 
+/// The oldest git that does what is needed, as in 2.33.
+const GIT: (u32, u32) = (2, 33);
+
 /// The key that lets agents run commands.
 const COMMANDS: &str = "agents[].backend.enable_mcp_command_line";
 
@@ -102,7 +105,7 @@ impl Report {
         let programs: Vec<Tool> = facts.programs.into_iter().map(tool).collect();
         for tool in programs.iter().filter(|tool| tool.used_now && !tool.is_replaced(&programs)) {
             match tool.found.state {
-                ProgramState::Works => {}
+                ProgramState::Works => missing.extend(too_old(&tool.found)),
                 ProgramState::Fails => {
                     let mend = format!("start it, or see what `{}` says", tool.found.name);
                     missing.push(Missing::useful(format!("{} does not work", tool.found.name), mend));
@@ -195,6 +198,19 @@ fn tool(found: Found) -> Tool {
     Tool { found, used_for: used_for.to_owned(), used_now: has_effect(key) }
 }
 
+/// Told of a git that is older than [`GIT`].
+fn too_old(found: &Found) -> Option<Missing> {
+    let version = found.version.as_deref().filter(|_| found.name == "git")?;
+    let version = without_name(version, "git");
+    let mut numbers = version.split('.').map(|part| part.parse::<u32>().ok());
+    let known = (numbers.next()??, numbers.next()??);
+    let (major, minor) = GIT;
+    (known < GIT).then(|| {
+        let what = format!("git {version} is too old to change projects: it takes {major}.{minor}");
+        Missing::useful(what, "update git")
+    })
+}
+
 /// The command that installs a program, where most people have the same one.
 fn install(name: &str) -> String {
     let package = match name {
@@ -285,7 +301,7 @@ impl Report {
     }
 
     fn write_sandbox(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Sandbox { level, bubblewrap, landlock } = &self.sandbox;
+        let Sandbox { level, bubblewrap, landlock, gaps } = &self.sandbox;
         let level = match level {
             Level::Bubblewrap => "bubblewrap",
             Level::Landlock => "Landlock",
@@ -299,6 +315,9 @@ impl Report {
                 Some(reason) => reason,
             };
             wrapped(f, &format!("{name}: {outcome}"), "  ", "    ")?;
+        }
+        for gap in gaps {
+            wrapped(f, &format!("not kept from: {gap}"), "  ", "    ")?;
         }
         Ok(())
     }

@@ -21,6 +21,7 @@ fn bare() -> Facts {
             level: Level::None,
             bubblewrap: fails("the program `bwrap` is not installed"),
             landlock: fails("a trial run ended with 125: the kernel does not enforce the rules"),
+            gaps: Vec::new(),
         },
         programs: USES.iter().map(|(name, ..)| program(name)).collect(),
         logs: Logs {
@@ -67,6 +68,7 @@ fn rich() -> Facts {
         level: Level::Bubblewrap,
         bubblewrap: Trial { works: true, reason: None },
         landlock: Trial { works: true, reason: None },
+        gaps: Vec::new(),
     };
     for (program, said) in
         facts.programs.iter_mut().zip(["git version 2.39.5", "27.1", "", "v22.1.0", "", "Python 3.12.1"])
@@ -191,4 +193,30 @@ fn logs_that_cannot_be_written_keep_everything_from_running() {
     let report = Report::of(facts.clone());
     assert!(report.possible);
     assert!(text(facts).contains("  useful: little space is left in the log folder"));
+}
+
+#[test]
+fn what_the_sandbox_leaves_open_is_told() {
+    let mut facts = rich();
+    facts.sandbox.gaps =
+        vec!["signals to other processes of yours, and a text that is folded here".to_owned()];
+    let text = text(facts);
+    assert!(text.contains("  Landlock: works\n  not kept from: signals to other"), "{text}");
+}
+
+#[test]
+fn an_old_git_is_told() {
+    for (version, is_old) in [
+        ("git version 2.32.7", true),
+        ("git version 1.99.0", true),
+        ("git version 2.33.0", false),
+        ("git version 2.39.5 (Apple Git-154)", false),
+        ("git version 3.0", false),
+        ("git version unknown", false),
+    ] {
+        let mut facts = rich();
+        facts.programs[0].version = Some(version.to_owned());
+        let text = text(facts);
+        assert_eq!(text.contains("is too old to change projects: it takes 2.33\n"), is_old, "{text}");
+    }
 }

@@ -1,0 +1,422 @@
+//! What agents may work with, and where.
+
+use std::path::Path;
+
+use massgen_config::{Loaded, Settings, Severity, Style, render};
+use massgen_protocol::spec::AgentSpec;
+use massgen_protocol::tooling::{
+    CommandNetwork, CommandPlace, CustomSource, FileTools, HookHandler, ServerTransport,
+};
+use massgen_protocol::workspace::{Access, Isolation};
+use serde_json::json;
+
+use crate::{load_text, load_with, told};
+
+fn loaded(text: &str) -> Loaded {
+    let environment = [("HOME", "/home/me"), ("SITE", "site"), ("SEARCH_TOKEN", "set")];
+    load_with(text, &Settings::default(), &environment)
+        .unwrap_or_else(|findings| panic!("{text}: {:?}", told(&findings)))
+}
+
+/// The only agent, a simulated one with these keys in its backend and `rest` at the top level.
+fn agent(backend: &str, rest: &str) -> AgentSpec {
+    let text = format!("agent: {{id: a, backend: {{type: simulated, {backend}}}}}\n{rest}\n");
+    loaded(&text).draft.agents.remove(0)
+}
+
+/// What is told about such an agent.
+fn findings(backend: &str) -> Vec<String> {
+    let text = format!("agent: {{id: a, backend: {{type: simulated, {backend}}}}}");
+    match load_text(&text) {
+        Ok(loaded) => told(&loaded.findings),
+        Err(findings) => told(&findings),
+    }
+}
+
+const RICH: &str = r#"agents:
+  - id: builder
+    backend:
+      type: simulated
+      cwd: ${SITE}/workspace1
+      context_paths:
+        - {path: src, permission: read}
+        - {path: ~/notes, protected_paths: [keep, ./sub/../old]}
+      enforce_read_before_delete: false
+      enable_mcp_command_line: true
+      command_line_network: allowlist
+      command_line_srt_network_allowed_domains: [Example.org, "*.crates.io:443"]
+      command_line_srt_allow_read: [~/.cargo, vendor]
+      command_line_srt_deny_read: [/etc/shadow]
+      command_line_srt_allow_unix_sockets: [/run/x.sock]
+      command_line_srt_read_mode: strict
+      command_line_allowed_commands: ["cargo (build|test).*"]
+      command_line_blocked_commands: ["rm .*"]
+      mcp_servers:
+        - name: search
+          command: npx -y 'search server'
+          args: [--root, "${cwd}/found", 3]
+          env: {TOKEN: "${SEARCH_TOKEN}", DEPTH: 2, QUIET: true}
+          cwd: tools
+          timeout: 30
+          exclude_tools: [forget]
+          security: {level: moderate, allowed_executables: [npx], env: {mode: allowlist, allowed_vars: [HOME]}}
+        - name: maps
+          type: streamable-http
+          url: https://maps.example.org/mcp
+          headers: {Authorization: "Bearer ${SEARCH_TOKEN}"}
+          http_read_timeout: 12.5
+          allowed_tools: []
+      custom_tools:
+        - {path: tools.py, function: [add, sub], name: [plus, minus], description: Numbers, preset_args: {base: 10}}
+        - {name: weather, command: [./weather, --json], schema: {type: object, properties: {city: {type: string}}}}
+      allowed_tools: [plus, weather]
+      hooks:
+        PreToolUse: [{handler: checks.before, matcher: "write_*|edit_*", timeout: 2.5, fail_closed: true}]
+        PostToolUse: [{type: command, handler: "./log.sh --all"}]
+      permissions:
+        role: read-write
+        rules: {allow: ["read_file(./**)"], ask: ["read_url(*)"], deny: ["command(rm *)"]}
+        automation_default: deny-all
+        approval_mode: file
+        persist_approvals: false
+        max_consecutive_auto: 7
+      max_concurrent_tools: 4
+  - id: tester
+    backend:
+      type: simulated
+      cwd: workspace2
+      enable_mcp_command_line: true
+      command_line_execution_mode: docker
+      command_line_docker_engine: podman
+      command_line_docker_enable_sudo: true
+      command_line_docker_network_mode: bridge
+      command_line_docker_memory_limit: 2g
+      command_line_docker_cpu_limit: 1.5
+      command_line_docker_credentials:
+        env_file: .env
+        env_vars: [GITHUB_TOKEN]
+        mount: [git_config]
+        additional_mounts: {~/data: {bind: /data, mode: rw}}
+      command_line_docker_packages: {preinstall: {python: [numpy], system: [graphviz]}}
+      exclude_file_operation_mcps: true
+      concurrent_tool_execution: false
+      hooks:
+        PreToolUse: {override: true, hooks: [{handler: scripts/own.py}]}
+orchestrator:
+  context_paths:
+    - {path: src, permission: write, protected_paths: [.git]}
+  agent_temporary_workspace: peers
+  coordination:
+    write_mode: worktree
+    drift_conflict_policy: fail
+    enable_agent_task_planning: true
+hooks:
+  PreToolUse: [{handler: global.before}]
+prompt: why?
+"#;
+
+#[test]
+fn everything_that_is_written_stands_in_the_specification() {
+    let loaded = loaded(RICH);
+    assert!(loaded.findings.is_empty(), "{:?}", told(&loaded.findings));
+    let agents: Vec<_> = loaded
+        .draft
+        .agents
+        .iter()
+        .map(|agent| json!({ "id": agent.id, "workspace": agent.workspace, "tooling": agent.tooling }))
+        .collect();
+    insta::assert_json_snapshot!("rich_team", agents);
+    // What was written is what an older program and a later one read.
+    for agent in &loaded.draft.agents {
+        let text = serde_json::to_string(agent).unwrap();
+        assert_eq!(serde_json::from_str::<AgentSpec>(&text).unwrap(), *agent);
+    }
+}
+
+#[test]
+fn agents_without_a_word_about_tools_have_none() {
+    let agent = agent("seed: 1", "");
+    assert!(agent.workspace.is_none() && agent.tooling.is_nothing());
+}
+
+#[test]
+fn who_sees_files_or_runs_commands_has_a_workspace_without_asking() {
+    for (backend, rest) in [
+        ("context_paths: [{path: src}]", ""),
+        ("enable_mcp_command_line: true", ""),
+        ("seed: 1", "orchestrator: {context_paths: [{path: src}]}"),
+    ] {
+        let workspace = agent(backend, rest).workspace.unwrap();
+        assert!(
+            workspace.folder.starts_with("/project/.massgen/workspaces/workspace_"),
+            "{backend}: {}",
+            workspace.folder
+        );
+        assert_eq!(
+            (workspace.isolation, workspace.contexts.len()),
+            (Isolation::Auto, usize::from(!backend.starts_with("enable")))
+        );
+    }
+}
+
+#[test]
+fn agents_with_the_same_cwd_have_folders_of_their_own_that_say_nothing_of_their_order() {
+    let text = "agents:\n  - {id: a, backend: {type: simulated, cwd: workspace1}}\n  - {id: b, backend: {type: simulated, cwd: workspace2}}\n";
+    let agents = loaded(text).draft.agents;
+    let spaces: Vec<_> = agents.iter().map(|agent| agent.workspace.as_deref().unwrap()).collect();
+    assert_ne!(spaces[0].folder, spaces[1].folder);
+    assert_ne!(spaces[0].peers, spaces[1].peers);
+    for space in spaces {
+        let name = Path::new(&space.folder).file_name().unwrap().to_str().unwrap();
+        assert!(name.starts_with("workspace_") && name.len() == "workspace_".len() + 8, "{name}");
+        assert!(space.peers.starts_with("/project/.massgen/temp_workspaces/"), "{}", space.peers);
+    }
+}
+
+#[test]
+fn the_final_workspace_stands_for_cwd_in_what_servers_get() {
+    let agent = agent("mcp_servers: {x: {command: c, args: ['${cwd}/a'], env: {D: '${cwd}'}}}, cwd: ~/w", "");
+    let folder = agent.workspace.unwrap().folder;
+    assert!(folder.starts_with("/home/me/w_"), "{folder}");
+    let ServerTransport::Stdio { command, environment, .. } = &agent.tooling.servers[0].transport else {
+        panic!("a program");
+    };
+    assert_eq!(command[1], format!("{folder}/a"));
+    assert_eq!(environment["D"], folder);
+}
+
+#[test]
+fn writing_wins_where_a_path_is_named_twice() {
+    let workspace = agent(
+        "context_paths: [{path: a, permission: write, protected_paths: [x]}, {path: b}]",
+        "orchestrator: {context_paths: [{path: ./a, protected_paths: [y]}, {path: b/../c}]}",
+    )
+    .workspace
+    .unwrap();
+    let read: Vec<_> =
+        workspace.contexts.iter().map(|c| (c.path.as_str(), c.access, c.protected.join(","))).collect();
+    assert_eq!(
+        read,
+        [
+            ("/project/a", Access::Write, "y,x".to_owned()),
+            ("/project/c", Access::Read, String::new()),
+            ("/project/b", Access::Read, String::new()),
+        ]
+    );
+}
+
+#[test]
+fn commands_run_confined_unless_it_is_said_in_so_many_words() {
+    let place = |backend: &str| {
+        agent(&format!("enable_mcp_command_line: true, {backend}"), "").tooling.commands.unwrap().place
+    };
+    for mode in ["local", "srt", "sandbox"] {
+        let place = place(&format!("command_line_execution_mode: {mode}"));
+        let CommandPlace::Sandbox(sandbox) = place else { panic!("{mode}") };
+        assert_eq!(sandbox.network, CommandNetwork::None, "{mode}");
+    }
+    assert_eq!(place("unsandboxed: true"), CommandPlace::Unconfined);
+    assert_eq!(
+        findings("enable_mcp_command_line: true, unsandboxed: true"),
+        ["1 notice: commands of this agent run with all your rights"]
+    );
+    let CommandPlace::Sandbox(sandbox) = place("command_line_srt_network_allowed_domains: [a.org]") else {
+        panic!("a sandbox")
+    };
+    assert_eq!(sandbox.network, CommandNetwork::Allowlist { hosts: vec!["a.org".to_owned()] });
+    let CommandPlace::Sandbox(sandbox) = place("command_line_network: full") else { panic!("a sandbox") };
+    assert_eq!(sandbox.network, CommandNetwork::Full);
+    assert!(agent("enable_mcp_command_line: false", "").tooling.commands.is_none());
+}
+
+#[test]
+fn hooks_of_all_agents_come_first_unless_an_agent_wants_only_its_own() {
+    let global = "hooks: {PreToolUse: {hooks: [{handler: all.first}]}, PostToolUse: [{handler: all.last}]}";
+    let names = |hooks: &[massgen_protocol::tooling::Hook]| -> Vec<String> {
+        let name = |hook: &massgen_protocol::tooling::Hook| match &hook.handler {
+            HookHandler::Python { function, .. } => function.clone(),
+            HookHandler::Command { command } => command.join(" "),
+        };
+        hooks.iter().map(name).collect()
+    };
+    let own = agent("hooks: {PreToolUse: [{handler: own.one}, {handler: bin/x.py}]}", global).tooling.hooks;
+    assert_eq!(names(&own.before), ["all.first", "own.one", "python3 /project/bin/x.py"]);
+    assert_eq!(names(&own.after), ["all.last"]);
+    let alone = agent("hooks: {PreToolUse: {override: true, hooks: []}}", global).tooling.hooks;
+    assert!(alone.before.is_empty());
+    assert_eq!(names(&alone.after), ["all.last"]);
+}
+
+#[test]
+fn lists_of_custom_tools_are_read_side_by_side_and_what_is_no_list_counts_for_all() {
+    let tools = agent(
+        "custom_tools: [{func: [f, g], path: t.py, preset_args: [{a: 1}, '{\"b\": 2}'], category: c}, {function: h, path: u.py}], \
+         exclude_file_operation_mcps: true",
+        "",
+    )
+    .tooling;
+    assert_eq!(tools.files, FileTools::WritersOnly);
+    let read: Vec<_> = tools
+        .custom
+        .iter()
+        .map(|tool| match &tool.source {
+            CustomSource::Python { path, function } => {
+                (path.as_str(), function.as_str(), serde_json::to_string(&tool.preset).unwrap())
+            }
+            CustomSource::Program { .. } => panic!("a function"),
+        })
+        .collect();
+    assert_eq!(
+        read,
+        [
+            ("/project/t.py", "f", r#"{"a":1}"#.to_owned()),
+            ("/project/t.py", "g", r#"{"b":2}"#.to_owned()),
+            ("/project/u.py", "h", "{}".to_owned()),
+        ]
+    );
+}
+
+#[test]
+fn rules_that_are_switched_off_are_none() {
+    assert!(agent("permissions: {enabled: false, role: read-only}", "").tooling.permissions.is_none());
+    assert!(agent("permissions: {role: read-only}", "").tooling.permissions.is_some());
+}
+
+const WRONG: &str = r#"agents:
+  - id: a
+    backend:
+      type: simulated
+      cwd: ../up
+      context_paths:
+        - {permission: write}
+        - {path: src, protected_paths: [../other, /project/src]}
+      enable_mcp_command_line: true
+      unsandboxed: true
+      command_line_network: none
+      command_line_allowed_commands: ["git (", "(?!x)y"]
+      mcp_servers:
+        - {name: one, type: sse, url: https://example.org}
+        - {name: two}
+        - {name: two, command: x}
+        - {name: three, url: https://example.org}
+        - {name: four, type: streamable-http, url: ftp://x}
+        - {name: five, command: "x 'y"}
+        - {name: six, command: x, env: {A: [b]}}
+        - {name: seven, command: x, cwd: ../y}
+        - {name: "a b", command: x}
+      custom_tools:
+        - {function: [f, g], name: [x], path: t.py}
+        - {function: f, func: g, path: t.py}
+        - {name: x}
+        - {function: f}
+        - {function: f g, path: t.py}
+        - {function: h, path: t.py, name: "a b"}
+        - {function: h, path: t.py, preset_args: 3}
+        - {function: i, path: t.py, preset_args: {api_key: sk-canary-0123456789}}
+        - {name: c, command: [], function: f}
+        - {command: x}
+        - {name: d, command: x, schema: {type: string}}
+        - {function: j, path: t.py}
+        - {function: j, path: t.py}
+      hooks:
+        PreToolUse: [{handler: nofunction}, {handler: [a, b]}, {type: command, handler: ""}]
+      permissions:
+        rules:
+          allow: [command, "comand(x)"]
+          deny: ["command(rm", "command()"]
+  - id: b
+    backend:
+      type: simulated
+      enable_mcp_command_line: true
+      command_line_network: allowlist
+      command_line_srt_network_allowed_domains: ["https://example.org"]
+  - id: c
+    backend:
+      type: simulated
+      enable_mcp_command_line: true
+      command_line_network: full
+      command_line_srt_network_allowed_domains: [example.org]
+  - id: d
+    backend:
+      type: simulated
+      enable_mcp_command_line: true
+      command_line_execution_mode: docker
+      unsandboxed: true
+  - id: e
+    backend:
+      type: simulated
+      enable_mcp_command_line: true
+      command_line_execution_mode: docker
+      command_line_srt_read_mode: open
+      command_line_docker_memory_limit: much
+      command_line_docker_credentials: {additional_mounts: {/a: {bind: a}, /b: {bind: /b, mode: rx}}}
+      command_line_docker_packages: {preinstall: {system: [x], npn: [y]}}
+  - id: f
+    backend:
+      type: openai
+      command_line_docker_image: debian
+    fallback:
+      - {type: groq, cwd: w, mcp_servers: [{name: x, command: y}]}
+"#;
+
+#[test]
+fn every_mistake_is_told_at_its_line_with_what_to_do() {
+    let findings = load_text(WRONG).unwrap_err();
+    assert!(findings.items().iter().all(|finding| finding.hint.is_some() && finding.span().is_some()));
+    let plain = render(&findings, Style::Plain { width: 100 });
+    assert!(!plain.contains("canary"), "{plain}");
+    insta::assert_snapshot!("wrong_equipment", plain);
+}
+
+#[test]
+fn what_is_not_there_is_told_and_tools_without_their_file_are_left_out() {
+    let text = "agents:\n\
+                - id: a\n  backend:\n    type: simulated\n    enable_mcp_command_line: true\n    command_line_execution_mode: docker\n    \
+                command_line_docker_credentials: {env_file: keys.env}\n    \
+                custom_tools: [{function: [f, g], path: gone.py}, {function: h, path: there.py}]\n    \
+                hooks: {PreToolUse: [{handler: gone.sh, type: command}, {handler: bin/gone.py}, {handler: module.function}]}\n\
+                orchestrator: {context_paths: [{path: there}, {path: gone}]}\n";
+    let mut loaded = loaded(text);
+    let findings = loaded.settle_paths(&|path| path.to_string_lossy().contains("there"));
+    insta::assert_snapshot!("missing_paths", render(&findings, Style::Plain { width: 100 }));
+    assert_eq!(findings.count(Severity::Warning), 1);
+    assert_eq!(loaded.draft.agents[0].tooling.custom.len(), 1);
+    assert!(loaded.settle_paths(&|_| true).is_empty());
+}
+
+#[test]
+fn a_team_is_judged_without_looking_at_the_machine() {
+    let source = massgen_config::Source::new("config.yaml", RICH);
+    let findings = massgen_config::validate(&source, massgen_config::backends::Backends::built_in());
+    assert!(findings.is_empty(), "{:?}", told(&findings));
+}
+
+#[test]
+fn keys_in_servers_are_handed_over_apart() {
+    let text = "agents:\n\
+                - {id: a, backend: {type: simulated, mcp_servers: {x: {command: 'run --token sk-canary-0123456789', env: {MY_KEY: canary-abc, MODE: quick, MODEL: some-model-4}}}}}\n\
+                - {id: b, backend: {type: simulated, mcp_servers: [{name: y, type: streamable-http, url: 'https://me:canary99@example.org/mcp', \
+                headers: {Authorization: Bearer canary-xyz}}]}}\n";
+    let loaded = loaded(text);
+    let handed: Vec<_> =
+        loaded.literal_keys.iter().map(|key| (key.variable.as_str(), key.expose())).collect();
+    assert_eq!(
+        handed,
+        [
+            ("MASSGEN_AGENT_1_SECRET_1", "sk-canary-0123456789"),
+            ("MASSGEN_AGENT_1_SECRET_2", "canary-abc"),
+            ("MASSGEN_AGENT_1_VALUE_3", "some-model-4"),
+            ("MASSGEN_AGENT_2_SECRET_1", "me:canary99"),
+            ("MASSGEN_AGENT_2_SECRET_2", "Bearer canary-xyz"),
+        ]
+    );
+    // What only might be a key is not kept either, and stays where an answer speaks of it.
+    let secret: Vec<_> = loaded.literal_keys.iter().map(massgen_config::LiteralKey::is_secret).collect();
+    assert_eq!(secret, [true, true, false, true, true]);
+    let spec = serde_json::to_string(&loaded.draft.clone().with_question("q").unwrap()).unwrap();
+    assert!(!spec.contains("canary") && spec.contains("\"MODE\":\"quick\""), "{spec}");
+    assert!(spec.contains("https://${MASSGEN_AGENT_2_SECRET_1}@example.org/mcp"), "{spec}");
+    let mixed =
+        "agent: {id: a, backend: {type: simulated, mcp_servers: {x: {command: c, env: {MY_KEY: 'a-${B}'}}}}}";
+    assert_eq!(told(&load_text(mixed).unwrap_err())[0], "1 error: a key mixes a variable with other text");
+}

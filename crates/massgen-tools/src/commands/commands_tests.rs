@@ -1,0 +1,163 @@
+use std::time::Duration;
+
+use massgen_protocol::ToolOutcome;
+use massgen_protocol::tooling::CommandSpec;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::testing::{House, Setup};
+
+async fn run(house: &House, arguments: Value) -> (&'static str, Value) {
+    let (kind, text) = match house.call("mcp__command_line__execute_command", arguments).await {
+        ToolOutcome::Ok { text, .. } => ("ok", text),
+        ToolOutcome::Error { text } => ("error", text),
+        ToolOutcome::Denied { text } => ("denied", text),
+        other => panic!("{other:?}"),
+    };
+    (kind, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+}
+
+#[tokio::test]
+async fn results_have_the_shape_that_prompts_know() {
+    let house = House::new();
+    let mut told = Vec::new();
+    for command in ["echo a", "fails", "late", "broken", "colours", "calls", "sudo ls"] {
+        let (kind, result) = run(&house, json!({"command": command})).await;
+        told.push(format!("{kind} {result}").replace(&house.root.display().to_string(), "ROOT"));
+    }
+    insta::assert_snapshot!(told.join("\n"));
+    assert_eq!(house.runner.lines(), ["echo a", "fails", "late", "broken", "colours", "calls"]);
+}
+
+#[tokio::test]
+async fn a_command_gets_its_folder_time_reach_and_programs() {
+    let house = House::new();
+    house.write("ws/app/.venv/bin/python", "");
+    run(&house, json!({"command": "x", "work_dir": "app", "timeout": 7})).await;
+    run(&house, json!({"command": "x", "timeout": 100_000})).await;
+    run(&house, json!({"command": "x"})).await;
+    let asked = house.runner.asked.lock().expect("kept").clone();
+    let at = |name: &str| house.root.join(name);
+    assert_eq!(asked[0].folder, at("ws/app"));
+    assert_eq!(asked[0].programs, Some(at("ws/app/.venv/bin")));
+    let times: Vec<u64> = asked.iter().map(|command| command.time.as_secs()).collect();
+    assert_eq!(times, [7, 600, 60]);
+    assert_eq!((&asked[1].folder, &asked[1].programs), (&at("ws"), &None));
+    assert_eq!(asked[0].reach.readable, [at("peers")]);
+    assert_eq!(asked[0].reach.writable, [at("ws"), at("project")]);
+    assert_eq!(asked[0].reach.protected, [at("project/.git")]);
+}
+
+#[tokio::test]
+async fn a_folder_that_was_not_given_is_refused() {
+    let house = House::new();
+    house.write("ws/file", "x");
+    std::os::unix::fs::symlink(house.root.join("outside"), house.root.join("ws/out")).expect("linked");
+    for folder in ["../outside", "out", "/", "file", "missing", "/etc"] {
+        let (kind, result) = run(&house, json!({"command": "ls", "work_dir": folder})).await;
+        assert_eq!((kind, &result["exit_code"]), ("denied", &json!(-1)), "{folder} {result}");
+    }
+    assert!(house.runner.lines().is_empty());
+}
+
+#[tokio::test]
+async fn a_long_output_is_kept_in_a_file() {
+    let house = House::new();
+    let outcome = house.call("execute_command", json!({"command": "long"})).await;
+    let ToolOutcome::Ok { text, .. } = outcome else { panic!("{outcome:?}") };
+    assert!(text.contains(".tool_results/execute_command_") && text.len() < 20_000, "{}", text.len());
+}
+
+fn spec(allowed: &[&str], blocked: &[&str]) -> CommandSpec {
+    let list = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
+    CommandSpec {
+        place: massgen_protocol::tooling::CommandPlace::Unconfined,
+        allowed: list(allowed),
+        blocked: list(blocked),
+        time: Duration::from_mins(1),
+    }
+}
+
+#[test]
+fn commands_are_checked_before_they_run() {
+    let checks = Checks::new(&spec(&[], &[]), Rights::User).expect("patterns");
+    for line in [
+        "rm -rf /",
+        "ls; rm -rf /*",
+        "mv a /dev/null",
+        "dd if=a of=b",
+        "cat a > /dev/sda",
+        ":(){ :|:& };:",
+        "sudo ls",
+        "ls && sudo ls",
+        "su root",
+        "chmod +x a",
+        "chown a b",
+        "A=1 /usr/bin/sudo ls",
+        "echo $(sudo ls)",
+        "a\0b",
+    ] {
+        assert!(checks.check(line).is_err(), "{line}");
+    }
+    for line in [
+        "rm -rf build",
+        "echo sudo",
+        "grep -r su .",
+        "add dd",
+        "git commit -m 'chmod of x'",
+        "cat a > /dev/null",
+    ] {
+        assert_eq!(checks.check(line), Ok(()), "{line}");
+    }
+    let root = Checks::new(&spec(&[], &[]), Rights::Administrator).expect("patterns");
+    assert_eq!(root.check("sudo apt-get install x"), Ok(()));
+    assert!(root.check("dd if=a of=b").is_err());
+}
+
+#[test]
+fn lists_of_the_configuration_allow_and_block() {
+    let checks = Checks::new(&spec(&["git", "cargo (build|test)"], &["push", "--force"]), Rights::User)
+        .expect("patterns");
+    for (line, allowed) in [
+        ("git status", true),
+        ("cargo build", true),
+        ("cargo run", false),
+        ("echo git", false),
+        ("git push", false),
+        ("git fetch --force", false),
+    ] {
+        assert_eq!(checks.check(line).is_ok(), allowed, "{line}");
+    }
+    let told = checks.check("ls").expect_err("refused");
+    assert_eq!(told, "the command is refused: only commands like `git`, `cargo (build|test)` are allowed");
+    let wrong = Checks::new(&spec(&["("], &[]), Rights::User).expect_err("no pattern");
+    assert!(matches!(wrong, crate::Error::CommandPattern { pattern, .. } if pattern == "("));
+}
+
+#[test]
+fn a_tree_that_holds_something_hidden_is_given_in_parts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = fs_err::canonicalize(folder.path()).expect("its path");
+    for name in ["p/a/secret/x", "p/a/b", "p/c", "w"] {
+        fs_err::create_dir_all(root.join(name)).expect("made");
+    }
+    fs_err::write(root.join("p/file"), "").expect("written");
+    std::os::unix::fs::symlink("a/secret", root.join("p/link")).expect("linked");
+    let reach = Reach {
+        readable: vec![root.join("p"), root.join("p/a/secret/x"), root.join("p/a/secret")],
+        writable: vec![root.join("w")],
+        protected: Vec::new(),
+        hidden: vec![root.join("p/a/secret")],
+    };
+    let mut reach = reach.without_hidden().expect("listed");
+    reach.readable.sort();
+    // What was given below stays; the hidden path itself cannot be given.
+    assert_eq!(reach.readable, ["p/a/b", "p/a/secret/x", "p/c", "p/file"].map(|name| root.join(name)));
+    assert_eq!(reach.writable, [root.join("w")]);
+}
+
+#[tokio::test]
+async fn administrators_of_a_container_may_use_sudo() {
+    let house = House::with(Setup { rights: Rights::Administrator, ..Setup::default() });
+    assert_eq!(run(&house, json!({"command": "sudo ls"})).await.0, "ok");
+}

@@ -1,0 +1,54 @@
+//! Where commands run.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+
+use super::reach::Reach;
+
+/// A command that was checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// For a shell.
+    pub line: String,
+    /// The folder that it starts in, without links.
+    pub folder: PathBuf,
+    /// How long it may take.
+    pub time: Duration,
+    /// What it may reach of the files.
+    pub reach: Reach,
+    /// A folder whose programs come before all others.
+    pub programs: Option<PathBuf>,
+}
+
+/// A command that has ended, with all that it had started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    /// How.
+    pub finish: Finish,
+    /// What it wrote, bounded, with a note where its middle was left out.
+    pub stdout: String,
+    /// What it wrote as its errors, in the same way.
+    pub stderr: String,
+    /// Hosts that it asked for and may not reach.
+    pub refused: Vec<String>,
+    /// From its start to its end.
+    pub took: Duration,
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    /// With this exit code.
+    Exited(i32),
+    /// Its time was over.
+    OutOfTime,
+}
+
+/// Runs commands in one place: a sandbox, a container, or the machine itself.
+pub trait Runner: Send + Sync {
+    /// Runs one to its end. Dropping the future ends it with all that it had started. An error is a sentence that says
+    /// why it could not be run.
+    fn run(&self, command: Command) -> BoxFuture<'static, Result<Ran, String>>;
+}

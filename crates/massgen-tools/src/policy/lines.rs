@@ -1,0 +1,102 @@
+//! Command lines, taken apart as far as rules need it.
+
+/// The commands that `line` runs one after the other or together, without the space around them. `None` when more may
+/// be hidden in it than can be seen: substitutions, and words that run other words.
+pub(crate) fn commands(line: &str) -> Option<Vec<String>> {
+    let mut commands = vec![String::new()];
+    let mut quote = None;
+    let mut characters = line.chars().peekable();
+    while let Some(c) = characters.next() {
+        let current = commands.last_mut()?;
+        match (quote, c) {
+            // A substitution works inside double quotes too.
+            (None | Some('"'), '`') => return None,
+            (None | Some('"'), '$') | (None, '<' | '>') if characters.peek() == Some(&'(') => return None,
+            (None | Some('"'), '\\') => {
+                current.push(c);
+                current.extend(characters.next());
+            }
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                current.push(c);
+            }
+            (Some(open), c) if c == open => {
+                quote = None;
+                current.push(c);
+            }
+            // `2>&1` and `&>file` are no ends of commands.
+            (None, '&') if current.ends_with('>') || characters.peek() == Some(&'>') => current.push(c),
+            (None, ';' | '|' | '&' | '\n' | '(' | ')' | '{' | '}') => commands.push(String::new()),
+            (_, c) => current.push(c),
+        }
+    }
+    if quote.is_some() {
+        return None;
+    }
+    let commands: Vec<String> = commands
+        .iter()
+        .map(|command| command.trim().to_owned())
+        .filter(|command| !command.is_empty())
+        .collect();
+    if commands.iter().any(|command| runs_words(command)) { None } else { Some(commands) }
+}
+
+/// A command as the shell reads its words, as far as quotes hide them: `g"i"t` is `git`.
+pub(crate) fn unquoted(command: &str) -> String {
+    command.replace("\\\n", "").replace(['"', '\'', '\\'], "")
+}
+
+/// Words that run what comes after them: the command that counts is another.
+fn runs_words(command: &str) -> bool {
+    matches!(program(command), Some("eval" | "exec" | "source" | "." | "xargs" | "trap"))
+}
+
+/// The name of the program of a command, without its folder, and without assignments before it.
+pub(crate) fn program(command: &str) -> Option<&str> {
+    let word = command.split_whitespace().find(|word| {
+        let is_assignment = word.split_once('=').is_some_and(|(name, _)| {
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        });
+        !is_assignment
+            && !matches!(
+                *word,
+                "!" | "then" | "do" | "else" | "if" | "while" | "time" | "nohup" | "command" | "env"
+            )
+    })?;
+    let word = word.trim_matches(['"', '\'']);
+    word.rsplit('/').next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_taken_apart_where_the_shell_does_it() {
+        for (line, expected) in [
+            ("git status", Some(vec!["git status"])),
+            ("a && b; c | d\ne & f", Some(vec!["a", "b", "c", "d", "e", "f"])),
+            ("echo 'a; b' \"c && d\" e\\;f", Some(vec!["echo 'a; b' \"c && d\" e\\;f"])),
+            ("make 2>&1 | tail", Some(vec!["make 2>&1", "tail"])),
+            ("make &> log", Some(vec!["make &> log"])),
+            ("(cd x; ls)", Some(vec!["cd x", "ls"])),
+            ("echo $(rm x)", None),
+            ("echo \"$(rm x)\"", None),
+            ("echo '$(rm x)'", Some(vec!["echo '$(rm x)'"])),
+            ("echo `rm x`", None),
+            ("diff <(a) b", None),
+            ("eval rm x", None),
+            ("ls | xargs rm", None),
+            ("echo 'open", None),
+        ] {
+            let got = commands(line);
+            assert_eq!(
+                got.as_ref().map(|list| list.iter().map(String::as_str).collect()),
+                expected,
+                "{line}"
+            );
+        }
+        assert_eq!(program("A=1 B='x' /usr/bin/git status"), Some("git"));
+        assert_eq!(program(""), None);
+    }
+}

@@ -1,0 +1,4 @@
+//! Tests of the tools with real commands.
+
+#[cfg(test)]
+mod commands;

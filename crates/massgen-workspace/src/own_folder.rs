@@ -1,0 +1,215 @@
+//! Folders that massgen made, and that it may therefore empty and remove.
+//!
+//! A folder is ours if it is below `.massgen/workspaces`, `.massgen/temp_workspaces` or `.massgen/snapshots`, or if a mark
+//! beside it, out of reach for who works in it, says that we made it.
+
+use std::ffi::OsString;
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::blobs::private_folder;
+use crate::error::Error;
+
+/// Folders of a project, below `.massgen`, that hold what runs make and need no longer.
+const OURS: [&str; 3] = ["workspaces", "temp_workspaces", "snapshots"];
+
+/// How often a folder is removed again in which somebody still makes files.
+const ATTEMPTS: usize = 3;
+
+/// What is done with a folder before it is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beginning {
+    /// A new run: the folder is empty afterwards.
+    New,
+    /// A run that goes on: what is in the folder stays.
+    Resumed,
+}
+
+/// Makes `folder`, or empties it if a new run begins.
+///
+/// # Errors
+/// When it is not empty and not ours, when it is a symbolic link, or when it cannot be made or emptied.
+pub fn begin(folder: &Path, beginning: Beginning) -> Result<(), Error> {
+    match fs_err::symlink_metadata(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            private_folder(folder)?;
+            if !is_below_ours(folder)? {
+                fs_err::write(mark(folder), identity(folder)?)?;
+            }
+            return Ok(());
+        }
+        Err(error) => return Err(error.into()),
+        Ok(found) if !found.is_dir() => return Err(Error::LinkedFolder(folder.to_owned())),
+        Ok(_) => {}
+    }
+    let is_ours = is_ours(folder)?;
+    if is_ours {
+        // An agent may have closed it.
+        fs_err::set_permissions(folder, Permissions::from_mode(0o700))?;
+    }
+    if beginning == Beginning::Resumed || fs_err::read_dir(folder)?.next().is_none() {
+        return Ok(());
+    }
+    if !is_ours {
+        return Err(Error::ForeignFolder(folder.to_owned()));
+    }
+    for entry in fs_err::read_dir(folder)? {
+        remove_tree(&entry?.path())?;
+    }
+    Ok(())
+}
+
+/// Removes a folder that is ours, and the mark beside it. One that is not there is no error.
+///
+/// # Errors
+/// When it is not ours, or cannot be removed.
+pub(crate) fn remove_own(folder: &Path) -> Result<(), Error> {
+    match fs_err::symlink_metadata(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error.into()),
+        Ok(found) if !found.is_dir() => return Err(Error::LinkedFolder(folder.to_owned())),
+        Ok(_) => {}
+    }
+    if !is_ours(folder)? {
+        return Err(Error::ForeignFolder(folder.to_owned()));
+    }
+    remove_tree(folder)?;
+    remove_tree(&mark(folder))?;
+    Ok(())
+}
+
+/// Whether we made `folder`, which exists.
+pub(crate) fn is_ours(folder: &Path) -> io::Result<bool> {
+    if is_below_ours(folder)? {
+        return Ok(true);
+    }
+    match fs_err::read_to_string(mark(folder)) {
+        Ok(marked) => Ok(marked == identity(folder)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether `folder` is really, all links resolved, below one of our folders of a project.
+fn is_below_ours(folder: &Path) -> io::Result<bool> {
+    let real = fs_err::canonicalize(folder)?;
+    let mut above = real.ancestors().skip(1);
+    Ok(above.any(|folder| {
+        let is_named = |folder: &Path, names: &[&str]| {
+            folder.file_name().is_some_and(|name| names.iter().any(|known| name == *known))
+        };
+        is_named(folder, &OURS) && folder.parent().is_some_and(|parent| is_named(parent, &[".massgen"]))
+    }))
+}
+
+/// Where the mark of a folder is: beside it.
+fn mark(folder: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(folder.file_name().unwrap_or_default());
+    name.push(".made-by-massgen");
+    folder.with_file_name(name)
+}
+
+/// What the mark of a folder says, so that it is no mark of another folder that has its place.
+fn identity(folder: &Path) -> io::Result<String> {
+    let found = fs_err::symlink_metadata(folder)?;
+    Ok(format!("{} {}\n", found.dev(), found.ino()))
+}
+
+/// Removes whatever is at `path`, also folders that nobody may write to. Links are not followed. What is not there is no
+/// error.
+pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
+    let mut result = Ok(());
+    for _ in 0..ATTEMPTS {
+        result = match fs_err::symlink_metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+            Ok(found) if !found.is_dir() => fs_err::remove_file(path),
+            Ok(_) => fs_err::remove_dir_all(path),
+        };
+        match &result {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => open_folders(path)?,
+            // Somebody still makes files in it.
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+            Err(_) => return result,
+        }
+    }
+    result
+}
+
+/// Lets the owner of the folder `path`, and of those in it, change them.
+#[cfg(target_os = "linux")]
+fn open_folders(path: &Path) -> io::Result<()> {
+    use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+    use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, RawMode, chmod, openat, statat};
+
+    use rustix::io::Errno;
+
+    use crate::beneath::open_beneath;
+    use crate::error::at;
+    use crate::tree::TreePath;
+
+    let failed = |errno| at("look into", path, errno);
+    let only_a_name = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let root = openat(CWD, path, only_a_name, Mode::empty()).map_err(failed)?;
+    // By its handle, so that no link that takes its place is followed.
+    let open = |handle: &OwnedFd| chmod(format!("/proc/self/fd/{}", handle.as_raw_fd()), Mode::RWXU);
+    // `.` can be opened in a folder only when the folder is open.
+    open(&root).map_err(failed)?;
+    let mut ahead: Vec<Option<TreePath>> = vec![None];
+    while let Some(folder) = ahead.pop() {
+        let place = folder.as_ref().map_or(Path::new(""), TreePath::as_path);
+        let handle = match open_beneath(root.as_fd(), place, OFlags::PATH | OFlags::DIRECTORY) {
+            Ok(handle) => handle,
+            // It is gone, or something else by now.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue,
+            Err(errno) => return Err(failed(errno)),
+        };
+        open(&handle).map_err(failed)?;
+        let readable =
+            openat(&handle, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+                .map_err(failed)?;
+        let mut directory = Dir::new(readable).map_err(failed)?;
+        while let Some(entry) = directory.read() {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_bytes();
+            let path = match &folder {
+                Some(above) => above.join(name),
+                None => TreePath::new(name),
+            };
+            // `.` and `..` are none.
+            let Some(path) = path else { continue };
+            let kind = match entry.file_type() {
+                FileType::Unknown => statat(&handle, name, AtFlags::SYMLINK_NOFOLLOW)
+                    .map_or(FileType::Unknown, |stat| FileType::from_raw_mode(stat.st_mode as RawMode)),
+                known => known,
+            };
+            if kind == FileType::Directory {
+                ahead.push(Some(path));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_folders(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o700))?;
+    for entry in fs_err::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            open_folders(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "own_folder_tests.rs"]
+mod tests;

@@ -1,0 +1,314 @@
+//! The user's project in isolation: each agent works on a copy of its own of every context path that it may change.
+//!
+//! The copies are made when a run begins, with a snapshot of what they held then; both are noted in a file of the run, so
+//! that a resumed run goes on with them and the final answer can be compared with where it began.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use fs_err::os::unix::fs::OpenOptionsExt;
+use massgen_journal::artifacts::RunFolder;
+use massgen_protocol::spec::RunSpec;
+use massgen_protocol::workspace::WorkspaceSpec;
+use massgen_protocol::{AgentId, SnapshotId};
+use massgen_workspace::isolation::{
+    Git, Isolated, IsolationError, Kind, Leftover, Life, Owner, Request, isolate, leftovers,
+};
+use massgen_workspace::{ScanLimits, SnapshotStore, StatCache};
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+use crate::review;
+
+/// The file of a run, beside its journal, that tells of the copies.
+const FILE: &str = "projects.json";
+
+/// The form of that file.
+const VERSION: u32 = 1;
+
+/// The copies that the agents of a run work on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Projects {
+    version: u32,
+    /// Whether nobody needs them any more.
+    #[serde(default)]
+    is_over: bool,
+    /// In order of agent and context path.
+    pub(crate) copies: Vec<ProjectCopy>,
+    /// Where this is noted.
+    #[serde(skip)]
+    file: PathBuf,
+    /// What was done before the copies were made, for people.
+    #[serde(skip)]
+    remarks: Vec<String>,
+}
+
+/// One agent's copy of one context path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ProjectCopy {
+    /// Whose.
+    pub(crate) agent: AgentId,
+    /// Which of the agent's copies, from 1.
+    pub(crate) number: usize,
+    /// Where it is and what it stands for.
+    pub(crate) isolated: Isolated,
+    /// What it held before the agent began.
+    pub(crate) baseline: SnapshotId,
+}
+
+impl Default for Projects {
+    fn default() -> Self {
+        Self {
+            version: VERSION,
+            is_over: false,
+            copies: Vec::new(),
+            file: PathBuf::new(),
+            remarks: Vec::new(),
+        }
+    }
+}
+
+/// A copy that is to be made.
+struct Wanted<'a> {
+    agent: &'a AgentId,
+    workspace: &'a WorkspaceSpec,
+    path: &'a Path,
+    number: usize,
+}
+
+impl Projects {
+    /// Makes the copies for a run that begins, and notes them. Blocks.
+    ///
+    /// # Errors
+    /// When one cannot be made; none is left behind then.
+    pub(crate) fn begin(spec: &RunSpec, folder: &RunFolder, store: &SnapshotStore) -> Result<Self, Failure> {
+        let wanted = wanted(spec);
+        if wanted.is_empty() {
+            return Ok(Self::default());
+        }
+        let git = Git::new(&std::env::vars_os().collect());
+        clear_leftovers(&git, wanted.iter().map(|wanted| wanted.path))?;
+        let owner = owner(folder);
+        let skip = own_folders(spec, folder);
+        let remarks = review::end_interrupted(folder);
+        let mut projects = Self { file: folder.journal_dir().join(FILE), remarks, ..Self::default() };
+        for wanted in &wanted {
+            let made = make(&git, wanted, &skip, &owner).and_then(|isolated| {
+                let baseline =
+                    store.take(&isolated.folder, &mut StatCache::default(), &ScanLimits::default());
+                let agent = wanted.agent.clone();
+                match baseline {
+                    Ok(baseline) => {
+                        projects.copies.push(ProjectCopy {
+                            agent,
+                            number: wanted.number,
+                            isolated,
+                            baseline: baseline.id,
+                        });
+                        Ok(())
+                    }
+                    Err(error) => {
+                        // Why the run ends comes first.
+                        let _ = isolated.remove();
+                        Err(Failure::configuration(error))
+                    }
+                }
+            });
+            if let Err(failure) = made {
+                let _ = projects.remove_all();
+                return Err(failure);
+            }
+        }
+        projects.save().map_err(|error| {
+            let _ = projects.remove_all();
+            Failure::configuration(format!("the copies of the project cannot be noted: {error}"))
+        })?;
+        Ok(projects)
+    }
+
+    /// The copies of a run that goes on in this process. Blocks.
+    ///
+    /// # Errors
+    /// When one is gone, or what is noted of them cannot be read.
+    pub(crate) fn resume(folder: &RunFolder) -> Result<Self, Failure> {
+        let projects = Self::of_run(folder)?;
+        let owner = owner(folder);
+        for copy in &projects.copies {
+            let gone = |problem: String| {
+                let target = copy.isolated.target.display();
+                Failure::configuration(format!(
+                    "the copy of `{target}` that `{}` worked on cannot be used: {problem}",
+                    copy.agent
+                ))
+                .hint("ask the question again; what was answered so far is in the log folder")
+            };
+            if !copy.isolated.folder.is_dir() {
+                return Err(gone(format!("`{}` is gone", copy.isolated.folder.display())));
+            }
+            copy.isolated.take_over(&owner).map_err(|error| gone(error.to_string()))?;
+        }
+        Ok(projects)
+    }
+
+    /// What is noted of a run; nothing when it had no copies.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) fn of_run(folder: &RunFolder) -> Result<Self, Failure> {
+        let path = folder.journal_dir().join(FILE);
+        let unusable = |problem: &dyn std::fmt::Display| {
+            Failure::configuration(format!("`{}` cannot be used: {problem}", path.display()))
+                .hint("it tells where agents changed the project; restore it from a backup")
+        };
+        let bytes = match fs_err::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(unusable(&error)),
+        };
+        let projects: Self = serde_json::from_slice(&bytes).map_err(|error| unusable(&error))?;
+        if projects.version != VERSION {
+            return Err(unusable(&format!("version {} is not known", projects.version)));
+        }
+        Ok(Self { file: path, ..projects })
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.copies.is_empty()
+    }
+
+    /// What people are told of them: what is not as one might expect, each once.
+    pub(crate) fn notes(&self) -> BTreeSet<&str> {
+        let of_copies = self.copies.iter().flat_map(|copy| &copy.isolated.notes);
+        of_copies.chain(&self.remarks).map(String::as_str).collect()
+    }
+
+    /// The folders of git that a program needs to read to ask it about the copies of `agent`.
+    pub(crate) fn histories(&self, agent: &AgentId) -> BTreeSet<PathBuf> {
+        let copies = self.copies.iter().filter(|copy| copy.agent == *agent);
+        let history = |copy: &ProjectCopy| match &copy.isolated.kind {
+            // `<common>/worktrees/<name>`
+            Kind::Worktree { own } => own.parent()?.parent().map(Path::to_owned),
+            Kind::Copy => None,
+        };
+        copies.filter_map(history).collect()
+    }
+
+    /// Removes the copies of a run that is over. Returns what could not be removed, for people. Blocks.
+    pub(crate) fn remove(&mut self) -> Vec<String> {
+        if self.is_empty() {
+            return Vec::new();
+        }
+        // First: what is then left of them is cleared away by the next run.
+        self.is_over = true;
+        let noted = self.save().err().map(|error| error.to_string());
+        noted.into_iter().chain(self.remove_all()).collect()
+    }
+
+    fn remove_all(&self) -> Vec<String> {
+        let removed = self.copies.iter().map(|copy| copy.isolated.remove());
+        removed.filter_map(Result::err).map(|error| error.to_string()).collect()
+    }
+
+    fn save(&self) -> io::Result<()> {
+        write_whole(&self.file, &serde_json::to_vec_pretty(self)?)
+    }
+}
+
+/// Writes a file of a run that nobody else reads: all of it or nothing, and durable.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = folder.join(format!(".{name}.new"));
+    let mut options = fs_err::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs_err::rename(&temporary, path)?;
+    fs_err::File::open(folder)?.sync_all()
+}
+
+fn wanted(spec: &RunSpec) -> Vec<Wanted<'_>> {
+    let workspaces = spec.agents.iter().filter_map(|agent| Some((&agent.id, agent.workspace.as_deref()?)));
+    workspaces
+        .flat_map(|(agent, workspace)| {
+            workspace.seen().filter_map(move |seen| {
+                let path = Path::new(&seen.context.path);
+                Some(Wanted { agent, workspace, path, number: seen.copy? })
+            })
+        })
+        .collect()
+}
+
+/// What of a project belongs to runs, should they be in it.
+fn own_folders(spec: &RunSpec, folder: &RunFolder) -> Vec<PathBuf> {
+    let workspaces = spec.agents.iter().filter_map(|agent| agent.workspace.as_deref());
+    let own = workspaces.flat_map(|workspace| [&workspace.folder, &workspace.peers]).map(PathBuf::from);
+    own.chain([folder.root.clone()]).collect()
+}
+
+fn make(git: &Git, wanted: &Wanted<'_>, skip: &[PathBuf], owner: &Owner) -> Result<Isolated, Failure> {
+    let copy = PathBuf::from(wanted.workspace.copy(wanted.number));
+    let isolation = wanted.workspace.isolation;
+    let request = |place| Request { source: wanted.path, place, isolation, skip, owner };
+    if !is_part_of_a_repository(wanted.path) {
+        return isolate(git, &request(&copy)).map_err(|error| refused(&error));
+    }
+    // A worktree holds the whole repository. Agents are told of one place, which is to be the part that they were given.
+    let whole = copy.with_file_name(format!("repository_{}", wanted.number));
+    let isolated = isolate(git, &request(&whole)).map_err(|error| refused(&error))?;
+    let part = isolated.folder.strip_prefix(isolated.place.parent().unwrap_or(&isolated.place));
+    match part.map(|part| symlink(part, &copy)) {
+        Ok(Ok(())) => Ok(isolated),
+        Ok(Err(error)) => {
+            let _ = isolated.remove();
+            Err(Failure::configuration(format!("`{}` cannot be made: {error}", copy.display())))
+        }
+        Err(_) => {
+            let _ = isolated.remove();
+            Err(Failure::configuration(format!("`{}` has an odd place", isolated.folder.display())))
+        }
+    }
+}
+
+/// Whether `path` is a folder inside of a checkout, and not the whole of it.
+fn is_part_of_a_repository(path: &Path) -> bool {
+    let is_checkout = |folder: &Path| fs_err::symlink_metadata(folder.join(".git")).is_ok();
+    fs_err::canonicalize(path)
+        .is_ok_and(|path| path.is_dir() && !is_checkout(&path) && path.ancestors().skip(1).any(is_checkout))
+}
+
+fn refused(error: &IsolationError) -> Failure {
+    let failure = Failure::configuration(format!("agents cannot work on a copy of the project: {error}"));
+    match error.hint() {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+fn owner(folder: &RunFolder) -> Owner {
+    Owner::this_process(&folder.journal_dir().display().to_string())
+}
+
+/// Removes what runs that were killed left in the repositories of `contexts`, unless they can still be resumed.
+fn clear_leftovers<'a>(git: &Git, contexts: impl Iterator<Item = &'a Path>) -> Result<(), Failure> {
+    let contexts: BTreeSet<&Path> = contexts.collect();
+    for context in contexts {
+        let folder = if context.is_dir() { context } else { context.parent().unwrap_or(context) };
+        for leftover in leftovers(git, folder).map_err(|error| refused(&error))? {
+            if leftover.owner.life() == Life::Dead && !is_wanted(&leftover) {
+                leftover.remove().map_err(|error| refused(&error))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether the run of a worktree can go on with it.
+fn is_wanted(leftover: &Leftover) -> bool {
+    let noted = fs_err::read(Path::new(&leftover.owner.run).join(FILE)).ok();
+    let projects = noted.and_then(|bytes| serde_json::from_slice::<Projects>(&bytes).ok());
+    leftover.place.is_dir() && projects.is_some_and(|projects| !projects.is_over)
+}
