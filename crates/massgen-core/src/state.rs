@@ -318,7 +318,8 @@ impl State {
         self.now
     }
 
-    pub(crate) fn agent_spec(&self, no: AgentNo) -> Option<&AgentSpec> {
+    /// What the run was begun with for agent `no`. Cheaper than [`RunSpec::agent`], which numbers all agents anew.
+    pub fn agent_spec(&self, no: AgentNo) -> Option<&AgentSpec> {
         let position = self.registration.iter().position(|other| *other == no)?;
         self.spec.agents.get(position)
     }

@@ -35,7 +35,7 @@ impl PromptMaterials {
         let mut materials = Self {
             spec: Arc::clone(state.spec()),
             attached,
-            workspace: state.spec().agent(agent.no()).and_then(|spec| spec.workspace.clone()),
+            workspace: state.agent_spec(agent.no()).and_then(|spec| spec.workspace.clone()),
             conversation: agent.conversation().to_vec(),
             answers: HashMap::new(),
             files: HashMap::new(),
@@ -95,7 +95,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn of(state: &'a State, agent: &Agent) -> Self {
-        let workspace = |no: AgentNo| state.spec().agent(no)?.workspace.as_deref();
+        let workspace = |no: AgentNo| state.agent_spec(no)?.workspace.as_deref();
         let own = workspace(agent.no());
         // Its own folder stays what it is: the agent goes on working there.
         let peers = state.agents().iter().map(Agent::no).filter(|no| *no != agent.no());

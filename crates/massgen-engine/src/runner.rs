@@ -294,8 +294,7 @@ impl Runner {
         else {
             return;
         };
-        let output =
-            self.state.spec().agent(call.agent).and_then(|agent| agent.backend.output_schema.as_ref());
+        let output = self.state.agent_spec(call.agent).and_then(|agent| agent.backend.output_schema.as_ref());
         let turn = ModelTurn {
             model: Arc::clone(model),
             prompts: Arc::clone(&self.prompts),

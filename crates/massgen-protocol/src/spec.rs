@@ -75,7 +75,7 @@ impl RunSpec {
         self.agent(no)?.fallback.get(index)
     }
 
-    /// The agent with number `no`.
+    /// The agent with number `no`. All agents are numbered for it: whoever asks for many keeps [`Self::agent_nos`].
     pub fn agent(&self, no: AgentNo) -> Option<&AgentSpec> {
         let position = self.agent_nos().iter().position(|other| *other == no)?;
         self.agents.get(position)

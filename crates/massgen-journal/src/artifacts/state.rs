@@ -7,8 +7,8 @@ use massgen_protocol::event::{EndCause, RunOutcome, WinnerBasis};
 use massgen_protocol::spec::RunMeta;
 use massgen_protocol::turn::{News, TallyRow, Turn};
 use massgen_protocol::{
-    AgentNo, AnswerLabel, CallId, Envelope, Event, MadeFiles, Note, NoteId, Purpose, RevisionSet, RunMillis,
-    RunSpec, Seq, SnapshotId, Timestamp, Usd,
+    AgentNo, AgentSpec, AnswerLabel, CallId, Envelope, Event, MadeFiles, Note, NoteId, Purpose, RevisionSet,
+    RunMillis, RunSpec, Seq, SnapshotId, Timestamp, Usd,
 };
 
 use super::ArtifactError;
@@ -197,6 +197,12 @@ impl RunState {
     /// The model that `entry` of the fallback list of agent `no` names.
     pub(super) fn fallback_model(&self, no: AgentNo, entry: u32) -> &str {
         self.spec.fallback(no, entry).map_or("another model", |backend| &backend.model)
+    }
+
+    /// What the run was begun with for agent `no`.
+    pub(super) fn agent_spec(&self, no: AgentNo) -> Option<&AgentSpec> {
+        let position = self.registration.iter().position(|other| *other == no)?;
+        self.spec.agents.get(position)
     }
 
     /// Agents in registration order.

@@ -257,7 +257,7 @@ fn completion(state: &RunState) -> usize {
 
 fn agent_part(state: &RunState, agent: &AgentState) -> Value {
     let counts = if state.counting_vote(agent).is_some() { VoteCounts::Yes } else { VoteCounts::No };
-    let workspace = state.spec.agent(agent.no).and_then(|spec| spec.workspace.as_ref());
+    let workspace = state.agent_spec(agent.no).and_then(|spec| spec.workspace.as_ref());
     let vote = agent.vote.and_then(|index| state.votes.get(index)).map(|vote| {
         let reason = (!vote.reason.is_empty()).then(|| head(&vote.reason, REASON_PREVIEW_CHARS));
         json!({

@@ -110,9 +110,18 @@ pub(crate) fn estimated_tokens(bytes: usize) -> u64 {
 /// Bytes of a request as far as they are text: a file in it, which is one unbroken run of base64, counts as
 /// [`limits::FILE_IN_PROMPT_BYTES`].
 pub(crate) fn text_bytes(body: &[u8]) -> usize {
-    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_=".contains(byte);
-    let runs = body.chunk_by(|one, other| is_base64(one) && is_base64(other));
-    runs.map(|run| run.len().min(limits::FILE_IN_PROMPT_BYTES)).sum()
+    let ends = body.iter().enumerate().filter(|(_, byte)| !is_base64(**byte)).map(|(at, _)| at);
+    let (mut begin, mut beyond) = (0, 0);
+    for end in ends.chain([body.len()]) {
+        beyond += (end - begin).saturating_sub(limits::FILE_IN_PROMPT_BYTES);
+        begin = end + 1;
+    }
+    body.len() - beyond
+}
+
+/// Whether a text in base64, of either alphabet, may hold `byte`.
+fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=')
 }
 
 /// A count that some servers write as `12.0`.
