@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: the figures that the design promises, measured on a release build in one go. It prints a table
 //! and writes `target/bench.json`. `bench/README.md` tells how each figure is made.
 
+mod application;
 mod decoders;
 mod log;
 pub(crate) mod measure;
@@ -35,6 +36,7 @@ const PARTS: &[Part] = &[
     ("teams", teams::figures),
     ("the decoders", |_| decoders::figures()),
     ("snapshots", |_| snapshots::figures()),
+    ("an application of changes", |_| application::figures()),
     ("a long stream", stream::figures),
     ("a killed run", resume::figures),
     ("the file", startup::file_figures),

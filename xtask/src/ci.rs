@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use massgen_testkit::mechanisms::MECHANISMS;
 
 use crate::out::say;
 use crate::programs::{build, cargo, debug_program, run as run_program};
@@ -63,7 +64,11 @@ const STEPS: &[Step] = &[
         Ok(())
     }),
     ("gen", "generated files are current", |made| generate::run(made.program()?, generate::Mode::Check)),
-    ("tests", "cargo test --workspace", |_| run_program(cargo().args(["test", "--workspace"]))),
+    ("tests", "cargo test --workspace", |_| {
+        let mechanisms = needs::mechanisms();
+        say(&format!("mechanisms of the sandbox that must work: {mechanisms}"));
+        run_program(cargo().args(["test", "--workspace"]).env(MECHANISMS, mechanisms))
+    }),
     ("peers", "contract tests against aimock", |made| peers::run(made.program()?, SEED)),
     ("servers", "tool servers of others", |_| servers::run()),
     ("published", "configurations of the published package", |made| published::run(made.program()?)),
@@ -92,6 +97,9 @@ pub(crate) fn run(extent: Extent) -> Result<()> {
     }
     times.row(["all".to_owned(), shown(begin.elapsed())]);
     say(&format!("\n{}\n\nci: all steps passed", times.render()));
+    if !needs::mechanisms().contains("bubblewrap") {
+        say(&format!("ci: but {}", needs::NO_BUBBLEWRAP));
+    }
     Ok(())
 }
 

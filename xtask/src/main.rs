@@ -81,7 +81,7 @@ enum Task {
         #[arg(long)]
         program: Option<PathBuf>,
     },
-    /// Run our client of tool servers against servers of others; left out where they cannot be had.
+    /// Run our client of tool servers against servers of others; it fails where they cannot be had.
     Servers,
     /// Measure the release program and print the figures beside what was hoped for.
     Bench {

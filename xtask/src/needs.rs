@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use massgen_testkit::mechanisms::MECHANISMS;
 
 use crate::out::say;
 use crate::places;
@@ -30,8 +31,23 @@ pub(crate) fn c_compiler() -> Result<()> {
 const STARTED: [(&str, &str); 4] =
     [("git", "git"), ("python3", "python3"), ("curl", "curl"), ("openssl", "openssl")];
 
-/// Makes sure that the programs are there which tests start, and bubblewrap if it can be had: its half of the tests of the
-/// sandbox says so where it is missing.
+/// What to say where there is no bubblewrap.
+pub(crate) const NO_BUBBLEWRAP: &str =
+    "bubblewrap (`bwrap`) is missing: its half of the tests of the sandbox is NOT tried";
+
+/// The mechanisms of the sandbox that tests must not go without here, as
+/// [`MECHANISMS`](massgen_testkit::mechanisms::MECHANISMS) names them: what a person says with that variable, else
+/// Landlock on every Linux, and bubblewrap where it is installed.
+pub(crate) fn mechanisms() -> String {
+    if let Ok(said) = std::env::var(MECHANISMS) {
+        return said;
+    }
+    let bubblewrap = on_path("bwrap").map(|_| "bubblewrap");
+    let landlock = cfg!(target_os = "linux").then_some("landlock");
+    bubblewrap.into_iter().chain(landlock).collect::<Vec<_>>().join(",")
+}
+
+/// Makes sure that the programs are there which tests start, and bubblewrap if it can be had.
 pub(crate) fn programs_of_tests() -> Result<()> {
     let missing: Vec<(&str, &str)> =
         STARTED.into_iter().filter(|(name, _)| on_path(name).is_none()).collect();
@@ -45,7 +61,7 @@ pub(crate) fn programs_of_tests() -> Result<()> {
         _ if packages.is_empty() => Ok(()),
         Some(installer) => installer.install(&packages),
         None if missing.is_empty() => {
-            say("bubblewrap (`bwrap`) is missing: tests of the sandbox run under Landlock only");
+            say(NO_BUBBLEWRAP);
             Ok(())
         }
         None => {

@@ -1,14 +1,16 @@
-//! `cargo xtask servers`: our client of tool servers against servers that others wrote, pinned in tests/peers/servers: two of
-//! npm, over their streams and over HTTP, and one of Python. The tests stand in `massgen-mcp`; without the servers they are
-//! left out.
+//! `cargo xtask servers`: tool servers that others wrote, pinned in tests/peers/servers: two of npm and one of Python. The
+//! tests of our client, over streams and over HTTP, stand in `massgen-mcp`; whole runs, with the servers in the sandbox, in
+//! `massgen`. `cargo test` alone leaves both out.
 //!
-//! The servers come from the network once. Where they cannot be had, that is said, and is no failure.
+//! The servers come from the network once. Where one cannot be had, the rest is tested and then the task fails: a test
+//! that was not run has not passed.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use massgen_testkit::mechanisms::MECHANISMS;
 
-use crate::out::say;
 use crate::programs::{cargo, run as run_program};
 use crate::python::{self, Wanted};
 use crate::{needs, places};
@@ -16,31 +18,37 @@ use crate::{needs, places};
 /// The oldest Python that `mcp-server-git` runs on, as its minor version.
 const OLDEST_PYTHON: u32 = 10;
 
-/// Installs the servers that can be had, and runs the tests that need them.
+/// Installs the servers, and runs the tests that need them.
+///
+/// # Errors
+/// When a test fails, or a server cannot be had.
 pub(crate) fn run() -> Result<()> {
-    let mut test = cargo();
-    test.args(["test", "--package", "massgen-mcp", "--test", "it", "real::"]);
-    let mut found = 0;
+    let (mut found, mut missing): (Vec<(&str, OsString)>, Vec<String>) = Default::default();
     match needs::node_with_tool_servers() {
         Ok(node) => {
-            test.env("MASSGEN_TEST_NODE_SERVERS", places::tool_servers());
-            test.env("PATH", path_with(&node)?);
-            found += 1;
+            found.push(("MASSGEN_TEST_NODE_SERVERS", places::tool_servers().into()));
+            found.push(("MASSGEN_TEST_NODE", node.clone().into()));
+            found.push(("PATH", path_with(&node)?));
         }
-        Err(reason) => say(&format!("left out, the servers of npm cannot be had: {reason:#}")),
+        Err(reason) => missing.push(format!("the servers of npm cannot be had: {reason:#}")),
     }
     match python_servers() {
-        Ok(folder) => {
-            test.env("MASSGEN_TEST_PYTHON_SERVERS", folder);
-            found += 1;
-        }
-        Err(reason) => say(&format!("left out, the server of Python cannot be had: {reason:#}")),
+        Ok(folder) => found.push(("MASSGEN_TEST_PYTHON_SERVERS", folder.into())),
+        Err(reason) => missing.push(format!("the server of Python cannot be had: {reason:#}")),
     }
-    if found == 0 { Ok(()) } else { run_program(&mut test) }
+    if !found.is_empty() {
+        for (package, tests) in [("massgen-mcp", "real::"), ("massgen", "real_servers::")] {
+            let mut test = cargo();
+            test.args(["test", "--package", package, "--test", "it", tests]);
+            run_program(test.env(MECHANISMS, needs::mechanisms()).envs(found.iter().cloned()))?;
+        }
+    }
+    ensure!(missing.is_empty(), "{}", missing.join("\n"));
+    Ok(())
 }
 
 /// The search path with the folder of `node` before the others.
-fn path_with(node: &std::path::Path) -> Result<std::ffi::OsString> {
+fn path_with(node: &std::path::Path) -> Result<OsString> {
     let folder = node.parent().context("node is in no folder")?.to_owned();
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::iter::once(folder).chain(std::env::split_paths(&path));

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use massgen_protocol::Memory;
 use massgen_protocol::spec::{AgentSpec, Budget, Orchestration, RunSpec, Timeouts};
 
 use crate::backends::Backends;
@@ -85,6 +86,8 @@ pub struct RunDraft {
     pub timeouts: Timeouts,
     /// What the run may spend.
     pub budget: Budget,
+    /// Memory files, which are not known yet; `None` when agents keep none.
+    pub memories: Option<Vec<Memory>>,
 }
 
 impl RunDraft {
@@ -109,7 +112,7 @@ impl RunDraft {
     pub fn with_question(self, question: impl Into<String>) -> Result<RunSpec, ConfigError> {
         let question = question.into();
         lower::check_question(&question)?;
-        let Self { question: _, agents, orchestration, timeouts, budget } = self;
+        let Self { question: _, agents, orchestration, timeouts, budget, memories } = self;
         Ok(RunSpec {
             question,
             agents,
@@ -119,6 +122,7 @@ impl RunDraft {
             history: Vec::new(),
             instructions: None,
             skills: Vec::new(),
+            memories,
         })
     }
 }
@@ -238,6 +242,7 @@ pub fn load(request: LoadRequest<'_>) -> Result<Loaded, Findings> {
             orchestration: lowered.orchestration,
             timeouts: lowered.timeouts,
             budget: lowered.budget,
+            memories: lowered.memories,
         },
         ui: lowered.ui,
         skills: lowered.skills,

@@ -9,6 +9,7 @@ mod container;
 mod custom;
 mod form;
 mod hooks;
+mod memory;
 mod openrouter;
 mod orchestration;
 mod parameters;
@@ -19,6 +20,7 @@ mod tooling;
 mod uploads;
 mod workspace;
 
+use massgen_protocol::Memory;
 use massgen_protocol::spec::{AgentSpec, Budget, Orchestration, Timeouts};
 
 use crate::check::{Checking, Purpose};
@@ -40,6 +42,7 @@ pub(crate) struct Lowered {
     pub(crate) budget: Budget,
     pub(crate) ui: UiSettings,
     pub(crate) skills: SkillSettings,
+    pub(crate) memories: Option<Vec<Memory>>,
     pub(crate) retention: Retention,
     pub(crate) literal_keys: Vec<LiteralKey>,
     pub(crate) uploads: Vec<Upload>,
@@ -119,8 +122,10 @@ pub(crate) fn lower(root: &Node, lower: &mut Lower<'_>) -> Lowered {
     let team = lower.team(root);
     let none = Node::new(crate::node::Value::Null, Origin::BuiltIn);
     let orchestrator = root.get("orchestrator").unwrap_or(&none);
+    let coordination = orchestrator.get("coordination").unwrap_or(&none);
     Lowered {
         question: lower.question(root),
+        memories: lower.memories(coordination, &team.agents),
         agents: team.agents,
         agent_origins: team.origins,
         literal_keys: team.literal_keys,
@@ -131,7 +136,7 @@ pub(crate) fn lower(root: &Node, lower: &mut Lower<'_>) -> Lowered {
         budget: orchestration::budget(orchestrator.get("budget").unwrap_or(&none)),
         ui: ui(root.get("ui").unwrap_or(&none)),
         retention: root.get("logs").map(retention_of).unwrap_or_default(),
-        skills: lower.skills(orchestrator.get("coordination").unwrap_or(&none)),
+        skills: lower.skills(coordination),
     }
 }
 

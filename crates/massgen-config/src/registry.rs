@@ -186,7 +186,7 @@ pub(crate) mod feature {
     pub(crate) const LASTING_CONTAINERS: Effect = later("containers that stay between questions");
     pub(crate) const LEARNING: Effect = later("notes on what was learnt in a round");
     pub(crate) const MEDIA: Effect = later("images, audio and video");
-    pub(crate) const MEMORY: Effect = later("memory");
+    pub(crate) const MEMORY: Effect = later("memory other than files");
     pub(crate) const NLIP: Effect = later("the NLIP message protocol");
     pub(crate) const PERSONAS: Effect = later("personas");
     pub(crate) const PLANNING: Effect = later("planning");

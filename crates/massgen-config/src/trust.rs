@@ -13,7 +13,7 @@ use std::path::Path;
 use massgen_protocol::AgentId;
 use massgen_protocol::spec::{AgentSpec, KeyCommand, Service, UNNAMED_KEY_PREFIX};
 use massgen_protocol::tooling::{
-    CommandPlace, ContainerCredentials, ContainerNetwork, ContainerSpec, CustomSource, HookHandler,
+    CommandPlace, ContainerCredentials, ContainerNetwork, ContainerSpec, CustomSource, HookHandler, Programs,
     ServerTransport,
 };
 use massgen_protocol::workspace::{Access, Isolation, WorkspaceSpec};
@@ -53,7 +53,7 @@ pub enum DemandKind {
     Tool,
     /// A program is asked before or told after tools.
     Hook,
-    /// Commands run without a sandbox.
+    /// Programs of an agent run without a sandbox.
     Unsandboxed,
     /// Agents or their commands reach more of this machine than the project.
     Reach,
@@ -70,7 +70,7 @@ impl DemandKind {
             Self::Variables => "sends variables of the environment to",
             Self::Tool => "runs as a tool",
             Self::Hook => "runs around tools",
-            Self::Unsandboxed => "runs commands with all your rights",
+            Self::Unsandboxed => "runs programs of agents with all your rights",
             Self::Reach => "lets agents reach",
             Self::DirectWrite => "writes straight to",
         }
@@ -292,9 +292,12 @@ fn of_tools(agent: &AgentSpec, found: &mut Vec<(DemandKind, String)>) {
         HookHandler::Python { function, .. } => (DemandKind::Hook, function.clone()),
         HookHandler::Command { command } => (DemandKind::Hook, command.join(" ")),
     }));
+    match tooling.programs {
+        Programs::Confined => {}
+        Programs::Unconfined => found.push((DemandKind::Unsandboxed, String::new())),
+    }
     match tooling.commands.as_ref().map(|commands| &commands.place) {
-        None => {}
-        Some(CommandPlace::Unconfined) => found.push((DemandKind::Unsandboxed, String::new())),
+        None | Some(CommandPlace::Unconfined) => {}
         Some(CommandPlace::Sandbox(sandbox)) => {
             let further = sandbox.readable.iter().chain(&sandbox.sockets);
             found.extend(further.map(|path| (DemandKind::Reach, path.clone())));

@@ -98,7 +98,7 @@ impl Draft<'_> {
             WorkStep::Failed { failure } => self.give_up_call(no, failure),
             WorkStep::Calling { .. } | WorkStep::Tools { .. } if must_be_cut => self.cut_off(no),
             WorkStep::Ready if must_be_cut => {
-                let news = News { directive: self.due_directive(no), ..News::default() };
+                let news = News { directive: self.state.due_directive(no), ..News::default() };
                 self.tell(no, news, Occasion::Limit);
             }
             WorkStep::Tools { call, open } => return self.start_more_tools(no, call, open.len()),

@@ -44,6 +44,7 @@ impl State {
                 executions: 0,
                 fallback: 0,
                 kept: None,
+                told_left_out: BTreeSet::new(),
                 fresh_starts: 0,
             })
             .collect();
@@ -56,6 +57,7 @@ impl State {
             notes: Vec::new(),
             made: MadeFiles::default(),
             phase: Phase::Coordinating,
+            presenter_replied: false,
             interrupted: false,
             spent: Spent::default(),
             reserved: BTreeMap::new(),
@@ -109,7 +111,10 @@ impl State {
             Event::SnapshotFinished { call, outcome } => {
                 if let Some(agent) = self.agents.get_mut(call.agent.index()) {
                     let snapshot = outcome.kept().map(|snapshot| snapshot.id.clone());
-                    agent.kept = Some(Kept { call: *call, snapshot });
+                    let left_out =
+                        outcome.kept().map(|snapshot| snapshot.left_out.clone()).unwrap_or_default();
+                    agent.told_left_out.extend(left_out.keys().cloned());
+                    agent.kept = Some(Kept { call: *call, snapshot, left_out });
                     if let Some(work) = agent.work_mut() {
                         work.step = WorkStep::Deciding { call: *call };
                     }
@@ -119,10 +124,13 @@ impl State {
                 let order = self.answer_count();
                 self.revisions.include(*label);
                 if let Some(agent) = self.agents.get_mut(label.agent.index()) {
+                    let kept = agent.kept.as_ref().filter(|kept| kept.snapshot == *snapshot);
+                    let left_out = kept.map(|kept| kept.left_out.clone()).unwrap_or_default();
                     agent.answers.push(Answer {
                         content: Arc::clone(content),
                         order,
                         snapshot: snapshot.clone(),
+                        left_out,
                     });
                     agent.seen.include(*label);
                     agent.verdict = Some(Verdict::AnswerAccepted { label: *label });
@@ -274,6 +282,9 @@ impl State {
 
     fn finish_call(&mut self, call: CallId, outcome: &CallOutcome) {
         self.reserved.remove(&call);
+        if matches!(outcome, CallOutcome::Replied { .. }) && self.presenter() == Some(call.agent) {
+            self.presenter_replied = true;
+        }
         let (usage, cost) = match outcome {
             CallOutcome::Replied { reply, cost } => (Some(reply.usage), *cost),
             CallOutcome::Cancelled { usage, cost } => (Some(*usage), *cost),

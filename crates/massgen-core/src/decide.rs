@@ -234,7 +234,7 @@ impl Draft<'_> {
         } else if refusals >= attempts {
             self.park(no, WaitCause::News);
         } else {
-            let directive = self.due_directive(no).or_else(|| vote_only.then_some(Directive::VoteOnly));
+            let directive = self.state.due_directive(no).or_else(|| vote_only.then_some(Directive::VoteOnly));
             let mut news = self.unseen_news(no, directive);
             if !vote_only {
                 // Its own work comes first; who can only vote must know for what.
@@ -252,7 +252,7 @@ impl Draft<'_> {
             return self.drop_out(no, OutCause::NeverActed);
         }
         let attempts_left = max_attempts - attempt;
-        let directive = self.due_directive(no).unwrap_or(Directive::Act { attempts_left, cause });
+        let directive = self.state.due_directive(no).unwrap_or(Directive::Act { attempts_left, cause });
         let news = News { answers: Vec::new(), ..self.unseen_news(no, Some(directive)) };
         self.tell(no, news, Occasion::Retry);
     }
@@ -260,7 +260,31 @@ impl Draft<'_> {
     /// What rides along with tool results: peers' answers where injection is allowed, notes, time limits.
     fn news_at_tool_boundary(&self, no: AgentNo) -> News {
         let answers = self.state.agent(no).map(|agent| injectable(self.state, agent)).unwrap_or_default();
-        News { answers, ..self.unseen_news(no, self.due_directive(no)) }
+        News { answers, ..self.unseen_news(no, self.state.due_directive(no)) }
+    }
+}
+
+impl State {
+    /// Whether `no` is told something new with the results of its tools, once they have ended: peers' answers, steering, or
+    /// a time limit. Tools that only wait need not wait any longer then.
+    pub fn has_news_at_tool_boundary(&self, no: AgentNo) -> bool {
+        self.agent(no).is_some_and(|agent| {
+            !self.undelivered_notes(agent).is_empty()
+                || self.due_directive(no).is_some()
+                || !injectable(self, agent).is_empty()
+        })
+    }
+
+    /// The message of a time limit that was reached and not told yet.
+    pub(crate) fn due_directive(&self, no: AgentNo) -> Option<Directive> {
+        let work = self.agent(no)?.work()?;
+        if work.told >= work.limit {
+            return None;
+        }
+        match work.limit? {
+            RoundLimit::Soft => Some(Directive::WrapUp),
+            RoundLimit::Hard | RoundLimit::Final => Some(Directive::LastCall),
+        }
     }
 }
 

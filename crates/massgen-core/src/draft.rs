@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 
-use massgen_protocol::event::{
-    AgentStatus, CallOutcome, Conversation, Occasion, OutCause, RoundLimit, WaitCause,
-};
+use massgen_protocol::event::{AgentStatus, CallOutcome, Conversation, Occasion, OutCause, WaitCause};
 use massgen_protocol::message::ToolOutcome;
 use massgen_protocol::spec::{BackendSpec, Continuation, PeerUpdates};
 use massgen_protocol::turn::{Directive, News, Refusal, ResultRef, Turn, Verdict};
@@ -155,18 +153,6 @@ impl<'a> Draft<'a> {
             answers: self.state.revisions.newer_than(&agent.seen).collect(),
             notes: self.state.undelivered_notes(agent),
             directive,
-        }
-    }
-
-    /// The message of a time limit that was reached and not told yet.
-    pub(crate) fn due_directive(&self, no: AgentNo) -> Option<Directive> {
-        let work = self.state.agent(no)?.work()?;
-        if work.told >= work.limit {
-            return None;
-        }
-        match work.limit? {
-            RoundLimit::Soft => Some(Directive::WrapUp),
-            RoundLimit::Hard | RoundLimit::Final => Some(Directive::LastCall),
         }
     }
 

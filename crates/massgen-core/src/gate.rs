@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use massgen_protocol::event::{RoundLimit, WaitCause};
 use massgen_protocol::spec::Novelty;
 use massgen_protocol::turn::Refusal;
-use massgen_protocol::{AgentNo, AnswerLabel, CallId, paths};
+use massgen_protocol::{AgentNo, AnswerLabel, CallId, places};
 
 use crate::state::{Agent, AgentState, Answer, State};
 use crate::submission::Ballot;
@@ -56,8 +56,7 @@ pub(crate) fn judge_answer(state: &State, agent: &Agent, call: CallId, content: 
     if has_files_to_keep(state, agent, call) {
         return Ok(());
     }
-    let folders = folders(state);
-    let content = paths::moved(content, &folders);
+    let content = places::compared(&state.spec, agent.no, content);
     let kept = agent.kept_for(call).and_then(|kept| kept.snapshot.as_ref());
     // The same words about other files are another answer.
     let has_same_files = |answer: &Answer| match (&answer.snapshot, kept) {
@@ -66,7 +65,7 @@ pub(crate) fn judge_answer(state: &State, agent: &Agent, call: CallId, content: 
     };
     let known: Vec<(AnswerLabel, Cow<'_, str>)> = known_answers(state, agent)
         .filter(|(_, answer)| has_same_files(answer))
-        .map(|(label, answer)| (label, paths::moved(&answer.content, &folders)))
+        .map(|(label, answer)| (label, places::compared(&state.spec, label.agent, &answer.content)))
         .collect();
     if let Some((of, _)) = known.iter().find(|(_, text)| text.trim() == content.trim()) {
         return Err(Refusal::Duplicate { of: *of });
@@ -89,12 +88,6 @@ pub(crate) fn judge_answer(state: &State, agent: &Agent, call: CallId, content: 
 pub(crate) fn has_files_to_keep(state: &State, agent: &Agent, call: CallId) -> bool {
     let has_workspace = state.agent_spec(agent.no).is_some_and(|spec| spec.workspace.is_some());
     has_workspace && agent.kept_for(call).is_none()
-}
-
-/// The folders of all agents, and the one word that stands for each when answers are compared.
-fn folders(state: &State) -> Vec<(&str, &'static str)> {
-    let workspaces = state.spec.agents.iter().filter_map(|agent| agent.workspace.as_ref());
-    workspaces.map(|workspace| (workspace.folder.as_str(), "/workspace")).collect()
 }
 
 /// The newest answers that `agent` was shown, and its own.

@@ -2,6 +2,7 @@
 
 use massgen_protocol::RunSpec;
 use massgen_protocol::spec::{FinalAnswerStrategy, Presentation, Voting};
+use massgen_protocol::workspace::{Access, WorkspaceSpec};
 
 /// Where the final text comes from, by the specification alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,9 +15,18 @@ pub(crate) enum Plan {
     Synthesize,
 }
 
-/// The rule of the final answer: an explicit strategy wins; leaving the presentation out is allowed without votes or
-/// when the stored answer is wanted anyway.
+/// Where the final answer comes from. Files that nothing keeps apart change only while it is written: somebody writes
+/// it then, whatever is configured.
 pub(crate) fn plan(spec: &RunSpec) -> Plan {
+    match configured(spec) {
+        Plan::Reuse if writes_directly(spec) => Plan::Present,
+        plan => plan,
+    }
+}
+
+/// The rule of the configuration: an explicit strategy wins; leaving the presentation out is allowed without votes or
+/// when the stored answer is wanted anyway.
+pub(crate) fn configured(spec: &RunSpec) -> Plan {
     let options = &spec.orchestration;
     let may_skip = options.presentation == Presentation::Skip;
     match options.final_answer {
@@ -33,4 +43,11 @@ pub(crate) fn plan(spec: &RunSpec) -> Plan {
             }
         }
     }
+}
+
+/// Whether an agent may change files of the user that nothing keeps apart.
+fn writes_directly(spec: &RunSpec) -> bool {
+    let workspaces = spec.agents.iter().filter_map(|agent| agent.workspace.as_deref());
+    let mut seen = workspaces.flat_map(WorkspaceSpec::seen);
+    seen.any(|seen| seen.context.access == Access::Write && seen.copy.is_none())
 }

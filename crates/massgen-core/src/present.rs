@@ -9,7 +9,7 @@ use massgen_protocol::turn::{Directive, TallyRow};
 use massgen_protocol::{AgentNo, AnswerLabel, Event, SnapshotId};
 
 use crate::draft::Draft;
-use crate::plan::{Plan, plan};
+use crate::plan::{Plan, configured, plan};
 use crate::schedule::takes_votes;
 use crate::state::{Phase, WorkStep};
 use crate::tally::{Ending, select};
@@ -72,6 +72,11 @@ impl Draft<'_> {
         let in_time = self.state.now < self.state.run_deadline();
         let able = self.state.agent(presenter).is_some_and(|agent| !agent.is_out());
         if in_time && able {
+            if configured(&self.state.spec) == Plan::Reuse {
+                let message = "the final answer is written anew although the configuration leaves that out: \
+                               with `write_mode: legacy`, files of the user change only then";
+                self.emit(Event::Degraded { message: message.to_owned(), agent: None });
+            }
             self.emit(Event::PresentationStarted { presenter, strategy });
         } else {
             self.finish_with_stored(answer, FinalSource::StoredAsFallback);
@@ -102,11 +107,12 @@ impl Draft<'_> {
             Some(WorkStep::Calling { .. } | WorkStep::Keeping { .. }) => return false,
             None => {
                 let tally = if takes_votes(self.state) && !cause.is_cut_short() { tally } else { Vec::new() };
+                let restored = self.state.files_to_restore(presenter).is_some();
                 let directive = match strategy {
                     FinalAnswerStrategy::WinnerReuse | FinalAnswerStrategy::WinnerPresent => {
-                        Directive::Present { tally }
+                        Directive::Present { tally, restored }
                     }
-                    FinalAnswerStrategy::Synthesize => Directive::Synthesize { tally },
+                    FinalAnswerStrategy::Synthesize => Directive::Synthesize { tally, restored },
                 };
                 self.start_execution(presenter, None, Some(directive), Occasion::Presentation);
             }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use massgen_protocol::event::{CallOutcome, EndCause, FinalSource, RoundLimit};
 use massgen_protocol::message::{FailureKind, ModelFailure, Reply, ToolDecision, ToolOutcome};
+use massgen_protocol::workspace::left_out_words;
 use massgen_protocol::{
     AgentNo, AnswerLabel, CallId, Command, Event, NoteId, Notice, RunMillis, ServiceReport, SnapshotOutcome,
-    ToolUse, limits,
+    TokenUsage, ToolUse, Usd, limits,
 };
 
 use crate::draft::Draft;
@@ -73,11 +74,11 @@ pub enum Input {
         /// What became of it.
         outcome: SnapshotOutcome,
     },
-    /// Something works less well than asked for.
-    Noticed {
-        /// The agent that it concerns, if one.
-        agent: Option<AgentNo>,
-        /// What, for people.
+    /// The files that an agent starts from could not be put into its workspace, so its call was not made.
+    FilesNotRestored {
+        /// The call.
+        call: CallId,
+        /// Why, for people.
         message: String,
     },
     /// A deadline was reached.
@@ -128,9 +129,9 @@ impl Draft<'_> {
                     self.record_snapshot(call, outcome);
                 }
             }
-            Input::Noticed { agent, message } => {
-                if !matches!(self.state.phase, Phase::Finished { .. }) {
-                    self.emit(Event::Degraded { message, agent });
+            Input::FilesNotRestored { call, message } => {
+                if self.is_calling(call) {
+                    self.record_not_restored(call, &message);
                 }
             }
             Input::TimerFired(timer) => self.record_timer(timer),
@@ -248,11 +249,38 @@ impl Draft<'_> {
         }
     }
 
-    /// An answer whose files cannot be kept still counts, and everybody is told that it has none.
-    fn record_snapshot(&mut self, call: CallId, outcome: SnapshotOutcome) {
-        if let SnapshotOutcome::Failed { message } = &outcome {
-            let message = format!("the files of an answer could not be kept: {message}");
+    /// Without the files that were voted for, nothing new can be made of them: the answer stands as it is.
+    fn record_not_restored(&mut self, call: CallId, message: &str) {
+        let outcome = CallOutcome::Cancelled { usage: TokenUsage::default(), cost: Some(Usd::default()) };
+        self.emit(Event::ModelCallFinished { call, outcome });
+        if let Phase::Won { answer, .. } = self.state.phase {
+            let message =
+                format!("the files of {answer} could not be put back, so it stands as it is: {message}");
             self.emit(Event::Degraded { message, agent: Some(call.agent) });
+            self.finish_with_stored(answer, FinalSource::StoredAsFallback);
+        }
+    }
+
+    /// An answer whose files cannot be kept still counts, and everybody is told that it has none, or not all.
+    fn record_snapshot(&mut self, call: CallId, outcome: SnapshotOutcome) {
+        let agent = Some(call.agent);
+        match &outcome {
+            SnapshotOutcome::Failed { message } => {
+                let message = format!("the files of an answer could not be kept: {message}");
+                self.emit(Event::Degraded { message, agent });
+            }
+            SnapshotOutcome::Kept { snapshot } => {
+                let told = self.state.agent(call.agent).map(|agent| &agent.told_left_out);
+                let is_new = |path: &String| told.is_none_or(|told| !told.contains(path));
+                if snapshot.left_out.keys().any(is_new) {
+                    let message = format!(
+                        "some of its files are not kept with its answer, and go when the run ends: {}. \
+                         If you need them, ask for smaller ones",
+                        left_out_words(&snapshot.left_out)
+                    );
+                    self.emit(Event::Degraded { message, agent });
+                }
+            }
         }
         self.emit(Event::SnapshotFinished { call, outcome });
     }

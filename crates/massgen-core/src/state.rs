@@ -26,6 +26,8 @@ pub struct State {
     /// The files that agents made.
     pub(crate) made: MadeFiles,
     pub(crate) phase: Phase,
+    /// Whether who writes the final answer has replied. From then on its folder is its own.
+    pub(crate) presenter_replied: bool,
     pub(crate) interrupted: bool,
     pub(crate) spent: Spent,
     /// Worst cases of the calls that are under way.
@@ -89,6 +91,8 @@ pub struct Agent {
     pub(crate) context: ContextSize,
     /// The files of its last submission.
     pub(crate) kept: Option<Kept>,
+    /// Paths that were not kept with a submission, as far as people were told of them.
+    pub(crate) told_left_out: BTreeSet<String>,
     /// Model calls so far.
     pub(crate) calls: u32,
     /// Executions so far.
@@ -201,6 +205,8 @@ pub struct Answer {
     pub order: u32,
     /// The files that belong to it.
     pub snapshot: Option<SnapshotId>,
+    /// What the workspace held besides and was not kept, with the reason.
+    pub left_out: BTreeMap<String, String>,
 }
 
 /// What became of the files of a submission.
@@ -210,6 +216,8 @@ pub(crate) struct Kept {
     pub(crate) call: CallId,
     /// What was kept; `None` when that failed.
     pub(crate) snapshot: Option<SnapshotId>,
+    /// What was not, with the reason.
+    pub(crate) left_out: BTreeMap<String, String>,
 }
 
 /// A vote.
@@ -285,6 +293,33 @@ impl State {
     /// Where the run is.
     pub fn phase(&self) -> &Phase {
         &self.phase
+    }
+
+    /// Who writes the final answer, once that has begun.
+    pub fn presenter(&self) -> Option<AgentNo> {
+        match &self.phase {
+            Phase::Won { answer, presentation: Some(_), .. } => Some(answer.agent),
+            Phase::Won { presentation: None, .. }
+            | Phase::Coordinating
+            | Phase::Ended { .. }
+            | Phase::Final
+            | Phase::Finished { .. } => None,
+        }
+    }
+
+    /// What the workspace of `agent` must hold before its next call is made: who writes the final answer starts from the
+    /// files that were voted for, whatever it has done to them since.
+    pub fn files_to_restore(&self, agent: AgentNo) -> Option<&SnapshotId> {
+        match &self.phase {
+            Phase::Won { answer, presentation: Some(_), .. } if answer.agent == agent => {
+                self.answer(*answer)?.snapshot.as_ref().filter(|_| !self.presenter_replied)
+            }
+            Phase::Won { .. }
+            | Phase::Coordinating
+            | Phase::Ended { .. }
+            | Phase::Final
+            | Phase::Finished { .. } => None,
+        }
     }
 
     /// Whether the run was interrupted and not resumed.

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use massgen_core::{Agent, State};
 use massgen_prompt::Materials;
 use massgen_protocol::message::{Reply, ToolOutcome};
+use massgen_protocol::paths::Rules;
 use massgen_protocol::turn::Turn;
+use massgen_protocol::workspace::left_out_words;
 use massgen_protocol::{
     AgentNo, AnswerLabel, AttachedFile, CallId, Note, NoteId, PastTurn, RunSpec, SnapshotId, ToolUse,
-    WorkspaceSpec, paths,
+    WorkspaceSpec, places,
 };
 
 /// A conversation with everything it refers to. Texts are shared, not copied.
@@ -22,6 +24,8 @@ pub(crate) struct PromptMaterials {
     pub(crate) conversation: Vec<Turn>,
     answers: HashMap<AnswerLabel, Arc<str>>,
     files: HashMap<AnswerLabel, Vec<String>>,
+    /// Of the agent's own answers.
+    left_out: HashMap<AnswerLabel, String>,
     notes: BTreeMap<NoteId, Note>,
     replies: BTreeMap<CallId, Arc<Reply>>,
     outcomes: BTreeMap<ToolUse, ToolOutcome>,
@@ -39,11 +43,17 @@ impl PromptMaterials {
             conversation: agent.conversation().to_vec(),
             answers: HashMap::new(),
             files: HashMap::new(),
+            left_out: HashMap::new(),
             notes: BTreeMap::new(),
             replies: BTreeMap::new(),
             outcomes: BTreeMap::new(),
             snapshots: Vec::new(),
         };
+        for (answer, revision) in agent.answers().iter().zip(1..) {
+            if !answer.left_out.is_empty() {
+                materials.left_out.insert(agent.no().label(revision), left_out_words(&answer.left_out));
+            }
+        }
         let reader = Reader::of(state, agent);
         if reader.workspace.is_some() {
             let shown = agent.seen().labels();
@@ -61,10 +71,11 @@ impl PromptMaterials {
             };
             for label in &news.answers {
                 let Some(answer) = state.answer(*label) else { continue };
-                materials.answers.insert(*label, reader.reads(&answer.content));
+                materials.answers.insert(*label, reader.reads(label.agent, &answer.content));
                 let mut files: Vec<String> =
                     state.made().of_answer(*label).iter().map(ToString::to_string).collect();
                 files.extend(answer.snapshot.as_ref().and_then(|_| reader.folder_of(*label)));
+                files.extend(materials.left_out.get(label).map(|words| format!("all but {words}")));
                 if !files.is_empty() {
                     materials.files.insert(*label, files);
                 }
@@ -89,24 +100,21 @@ impl PromptMaterials {
 struct Reader<'a> {
     workspace: Option<&'a WorkspaceSpec>,
     agent: AgentNo,
-    /// The folders of peers, and where the reader finds what was in them.
-    places: Vec<(&'a str, String)>,
+    places: Rules,
 }
 
 impl<'a> Reader<'a> {
     fn of(state: &'a State, agent: &Agent) -> Self {
-        let workspace = |no: AgentNo| state.agent_spec(no)?.workspace.as_deref();
-        let own = workspace(agent.no());
-        // Its own folder stays what it is: the agent goes on working there.
-        let peers = state.agents().iter().map(Agent::no).filter(|no| *no != agent.no());
-        let places = peers.filter_map(|no| Some((workspace(no)?.folder.as_str(), place(own, no)))).collect();
-        Self { workspace: own, agent: agent.no(), places }
+        let workspace = state.agent_spec(agent.no()).and_then(|spec| spec.workspace.as_deref());
+        Self { workspace, agent: agent.no(), places: places::for_agent(state.spec(), agent.no()) }
     }
 
-    /// An answer as it reads it.
-    fn reads(&self, content: &Arc<str>) -> Arc<str> {
-        let places: Vec<(&str, &str)> = self.places.iter().map(|(from, to)| (*from, to.as_str())).collect();
-        match paths::moved(content, &places) {
+    /// An answer of `author` as it reads it.
+    fn reads(&self, author: AgentNo, content: &Arc<str>) -> Arc<str> {
+        if author == self.agent {
+            return Arc::clone(content);
+        }
+        match self.places.apply(content) {
             Cow::Borrowed(_) => Arc::clone(content),
             Cow::Owned(moved) => moved.into(),
         }
@@ -114,14 +122,9 @@ impl<'a> Reader<'a> {
 
     /// The folder with the files of an answer, to be told with it. The latest one replaces those before it.
     fn folder_of(&self, label: AnswerLabel) -> Option<String> {
-        let folder = self.workspace.filter(|_| label.agent != self.agent)?;
-        Some(format!("{}/", place(Some(folder), label.agent)))
+        let own = self.workspace.filter(|_| label.agent != self.agent)?;
+        Some(format!("{}/", own.of_peer(label.agent)))
     }
-}
-
-/// Where whoever works in `own` finds the files of `peer`.
-fn place(own: Option<&WorkspaceSpec>, peer: AgentNo) -> String {
-    own.map_or_else(|| peer.to_string(), |own| format!("{}/{peer}", own.peers.trim_end_matches('/')))
 }
 
 impl Materials for PromptMaterials {
@@ -147,6 +150,10 @@ impl Materials for PromptMaterials {
 
     fn files(&self, label: AnswerLabel) -> &[String] {
         self.files.get(&label).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    fn left_out(&self, label: AnswerLabel) -> Option<&str> {
+        self.left_out.get(&label).map(String::as_str)
     }
 
     fn note(&self, id: NoteId) -> Option<&Note> {

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-/// `text` without escape sequences and control characters. Tabs and line ends stay; a line that was written over again
-/// and again (`\r`) keeps its last state.
+/// `text` without escape sequences and control characters. Tabs and line ends stay. A carriage return ends a line as a
+/// line feed does, and with one it is one end: nothing goes that was in a file, and nothing can be hidden by writing over
+/// it. Lines that are empty because of carriage returns are left out.
 pub(crate) fn plain(text: &str) -> Cow<'_, str> {
     let is_unwanted = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
     if !text.contains(is_unwanted) {
@@ -13,9 +14,13 @@ pub(crate) fn plain(text: &str) -> Cow<'_, str> {
     let mut out = String::with_capacity(stripped.len());
     for line in stripped.split_inclusive('\n') {
         let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
-        let line = line.strip_suffix('\r').unwrap_or(line);
-        let last = line.rsplit('\r').find(|state| !state.is_empty()).unwrap_or_default();
-        out.extend(last.chars().filter(|c| !is_unwanted(*c)));
+        let mut parts = line.split('\r').filter(|part| !part.is_empty()).peekable();
+        while let Some(part) = parts.next() {
+            out.extend(part.chars().filter(|c| !is_unwanted(*c)));
+            if parts.peek().is_some() {
+                out.push('\n');
+            }
+        }
         out.push_str(end);
     }
     Cow::Owned(out)
@@ -30,7 +35,9 @@ mod tests {
         for (text, expected) in [
             ("plain\ttext\n", "plain\ttext\n"),
             ("\u{1b}[1;31mred\u{1b}[0m and \u{1b}]0;title\u{7}more", "red and more"),
-            ("10 %\r50 %\r100 %\ndone\r\n", "100 %\ndone\n"),
+            ("10 %\r50 %\r100 %\ndone\r\n", "10 %\n50 %\n100 %\ndone\n"),
+            ("old Mac\rlines\r\r\nend\r\n\r\n", "old Mac\nlines\nend\n\n"),
+            ("hidden\rseen", "hidden\nseen"),
             ("a\u{8}b\u{0}c\u{9b}2Jd", "abc2Jd"),
             ("\u{1b}", ""),
             ("é\u{1b}[2K✓", "é✓"),

@@ -8,10 +8,12 @@ use std::hash::BuildHasher;
 use std::ops::Range;
 use std::sync::Arc;
 
+use massgen_core::Input;
 use massgen_protocol::limits::{TOOL_DECISION_BYTES, TOOL_DECISIONS};
 use massgen_protocol::message::{
     ItemContent, ModelFailure, Reply, ReplyItem, ToolCall, ToolDecision, ToolOutcome,
 };
+use massgen_protocol::{Command, Notice};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
@@ -184,6 +186,28 @@ impl Redactor {
             ItemContent::Opaque => ItemContent::Opaque,
         };
         item.provider = item.provider.take().map(|provider| self.json(provider));
+    }
+
+    /// What the surroundings of a session report, which may hold words of programs and services; notes of people, and what
+    /// was cleaned where it came from, are left as they are.
+    pub(crate) fn input(&self, input: Input) -> Input {
+        match input {
+            Input::Command(Command::Report(Notice { message, agent })) => {
+                Input::Command(Command::Report(Notice { message: self.told(message), agent }))
+            }
+            Input::FilesNotRestored { call, message } => {
+                Input::FilesNotRestored { call, message: self.told(message) }
+            }
+            Input::Command(Command::Interrupt | Command::AnswerNow | Command::Steer(_))
+            | Input::ModelReplied { .. }
+            | Input::ModelFailed { .. }
+            | Input::ModelRetrying { .. }
+            | Input::ServiceReported { .. }
+            | Input::ToolFinished { .. }
+            | Input::SnapshotFinished { .. }
+            | Input::TimerFired(_)
+            | Input::Resumed => input,
+        }
     }
 
     pub(crate) fn failure(&self, failure: ModelFailure) -> ModelFailure {

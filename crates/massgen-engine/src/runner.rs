@@ -1,17 +1,18 @@
 //! The session loop: the one task that owns the state.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use massgen_core::{Effect, Input, Open, Phase, State, Timer, advance, record};
-use massgen_ports::{JournalError, SessionEnd};
+use massgen_ports::{JournalError, SessionEnd, Waiting};
 use massgen_prompt::{Finale, Prompts, Viewer};
 use massgen_protocol::event::ENVELOPE_VERSION;
 use massgen_protocol::message::{CallContext, Purpose};
 use massgen_protocol::{
-    AgentId, CallId, Command, Delta, Envelope, Event, RunMillis, Seq, Timestamp, ToolUse, limits,
+    AgentId, AgentNo, CallId, Command, Delta, Envelope, Event, Notice, RunMillis, Seq, Timestamp, ToolUse,
+    limits,
 };
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::AbortHandle;
@@ -56,6 +57,10 @@ pub(crate) struct Runner {
     calls: HashMap<CallId, AbortHandle>,
     tools: HashMap<ToolUse, AbortHandle>,
     keeping: HashMap<CallId, AbortHandle>,
+    /// Agents whose tools were told that waiting is pointless.
+    called: BTreeSet<AgentNo>,
+    /// Whether this process has let the presenter do what only a presenter may.
+    lets_present: bool,
 }
 
 impl Runner {
@@ -84,6 +89,8 @@ impl Runner {
             calls: HashMap::new(),
             tools: HashMap::new(),
             keeping: HashMap::new(),
+            called: BTreeSet::new(),
+            lets_present: false,
         }
     }
 
@@ -187,6 +194,7 @@ impl Runner {
     async fn take(&mut self, inputs: Vec<Input>) -> Result<(), JournalError> {
         let mut batch = self.batch();
         for input in inputs {
+            let input = self.ports.redactor.input(input);
             self.forget_finished(&input);
             let facts = record(&mut self.state, batch.now, input);
             // The fact is on its way to the disk before anything is made of it.
@@ -238,7 +246,9 @@ impl Runner {
 
     fn forget_finished(&mut self, input: &Input) {
         match input {
-            Input::ModelReplied { call, .. } | Input::ModelFailed { call, .. } => {
+            Input::ModelReplied { call, .. }
+            | Input::ModelFailed { call, .. }
+            | Input::FilesNotRestored { call, .. } => {
                 self.running.calls.remove(call);
                 self.calls.remove(call);
             }
@@ -251,7 +261,6 @@ impl Runner {
                 self.keeping.remove(call);
             }
             Input::ModelRetrying { .. }
-            | Input::Noticed { .. }
             | Input::ServiceReported { .. }
             | Input::TimerFired(_)
             | Input::Command(_)
@@ -259,8 +268,25 @@ impl Runner {
         }
     }
 
+    /// Lets who writes the final answer do what only they may, before anything of it is under way.
+    fn let_present(&mut self) {
+        let Some(agent) = self.state.presenter().and_then(|no| self.state.agent(no)) else { return };
+        if std::mem::replace(&mut self.lets_present, true) {
+            return;
+        }
+        if let Err(message) = self.ports.workspaces.let_present(agent.id()) {
+            let message = format!("the files of the user cannot be changed: {message}");
+            let notice = Input::Command(Command::Report(Notice { message, agent: Some(agent.id().clone()) }));
+            let inputs = self.input_sender.clone();
+            // The loop reads what it is told here: it must not wait for itself.
+            tokio::spawn(async move { inputs.send(notice).await });
+        }
+    }
+
     fn perform_effects(&mut self) {
+        self.let_present();
         let wanted = Open::wanted(&self.state);
+        self.call_off_waiting(&wanted);
         for effect in self.running.effects_towards(&wanted) {
             match effect {
                 Effect::AbortCall { call } => {
@@ -284,6 +310,20 @@ impl Runner {
             }
         }
         self.running = wanted;
+    }
+
+    /// Tells tools that only wait whether there is something that their agents are to hear.
+    fn call_off_waiting(&mut self, wanted: &Open) {
+        let at_work = wanted.tools.iter().map(|tool_use| tool_use.call.agent).collect::<BTreeSet<_>>();
+        let called: BTreeSet<AgentNo> =
+            at_work.into_iter().filter(|no| self.state.has_news_at_tool_boundary(*no)).collect();
+        for no in self.called.symmetric_difference(&called) {
+            if let Some(agent) = self.state.agent(*no) {
+                let waiting = if called.contains(no) { Waiting::Pointless } else { Waiting::Allowed };
+                self.ports.tools.set_waiting(agent.id(), waiting);
+            }
+        }
+        self.called = called;
     }
 
     fn call_model(&mut self, call: CallId, purpose: Purpose) {
@@ -318,6 +358,7 @@ impl Runner {
             output: output.filter(|_| purpose == Purpose::Present).cloned(),
             redactor: self.ports.redactor.clone(),
             workspaces: Arc::clone(&self.ports.workspaces),
+            restore: self.state.files_to_restore(call.agent).cloned(),
         };
         let task = tokio::spawn(turn.perform(self.input_sender.clone(), self.channels.deltas.clone()));
         self.calls.insert(call, task.abort_handle());

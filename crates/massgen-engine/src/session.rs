@@ -178,7 +178,10 @@ fn fixed_prompt(
         sensitivity: agent.voting_sensitivity,
         work_tools: work_tools.len(),
         instructions: spec.instructions.as_ref(),
-        skills: if work_tools.is_empty() { &[] } else { &spec.skills },
+        // Only tools of agents with a workspace read the files of skills.
+        skills: if work_tools.is_empty() || agent.workspace.is_none() { &[] } else { &spec.skills },
+        // They are kept in a workspace, by tools.
+        memories: spec.memories.as_deref().filter(|_| agent.workspace.is_some() && !work_tools.is_empty()),
         output: agent.backend.output_schema.as_deref(),
     })?;
     let mut tools = prompts.workflow_tools(spec.agents.len())?;

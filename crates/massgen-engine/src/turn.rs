@@ -10,8 +10,8 @@ use massgen_ports::{Model, ModelEvent, ToolHost, Workspaces};
 use massgen_prompt::{PromptError, Prompts, Viewer};
 use massgen_protocol::message::{CallContext, FailureKind, ModelFailure, ToolOutcome};
 use massgen_protocol::{
-    AgentId, AttachedFile, CallId, Delta, DeltaKind, ModelRequest, OutputSchema, SnapshotOutcome, ToolCall,
-    ToolSchema, ToolUse,
+    AgentId, AttachedFile, CallId, Command, Delta, DeltaKind, ModelRequest, Notice, OutputSchema, Snapshot,
+    SnapshotId, SnapshotOutcome, ToolCall, ToolSchema, ToolUse,
 };
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::Instant;
@@ -43,6 +43,8 @@ pub(crate) struct ModelTurn {
     pub(crate) output: Option<Arc<OutputSchema>>,
     pub(crate) redactor: Redactor,
     pub(crate) workspaces: Arc<dyn Workspaces>,
+    /// What the agent's workspace must hold before the call.
+    pub(crate) restore: Option<SnapshotId>,
 }
 
 impl ModelTurn {
@@ -58,12 +60,17 @@ impl ModelTurn {
     /// How the call ends. Whatever the model does, there is one end, or the session would wait for it in vain.
     async fn end(self, inputs: &mpsc::Sender<Input>, deltas: broadcast::Sender<Delta>) -> Input {
         let call = self.context.call;
+        if let Some(snapshot) = &self.restore
+            && let Err(message) = self.workspaces.restore(&self.context.agent, snapshot).await
+        {
+            return Input::FilesNotRestored { call, message: self.redactor.owned(message) };
+        }
         // What a prompt speaks of is there before it is read.
         let shown = self.materials.snapshots.clone();
         if let Err(message) = self.workspaces.show(&self.context.agent, shown).await {
             let message = format!("the files of peers cannot be shown: {message}");
-            let message = self.redactor.owned(message);
-            let _ = inputs.send(Input::Noticed { agent: Some(call.agent), message }).await;
+            let notice = Notice { message, agent: Some(self.context.agent.clone()) };
+            let _ = inputs.send(Input::Command(Command::Report(notice))).await;
         }
         let request = self.request();
         // Hundreds of agents may wait for their models: none holds more than it needs meanwhile.
@@ -209,7 +216,11 @@ impl KeepTurn {
         let keep = async { self.workspaces.keep(&self.agent).await };
         let kept = AssertUnwindSafe(keep).catch_unwind().await;
         let outcome = match kept.unwrap_or_else(|_| Err("keeping them broke".to_owned())) {
-            Ok(snapshot) => SnapshotOutcome::Kept { snapshot },
+            Ok(snapshot) => {
+                let clean = |(path, why)| (self.redactor.owned(path), why);
+                let left_out = snapshot.left_out.into_iter().map(clean).collect();
+                SnapshotOutcome::Kept { snapshot: Snapshot { left_out, ..snapshot } }
+            }
             Err(message) => SnapshotOutcome::Failed { message: self.redactor.owned(message) },
         };
         let _ = inputs.send(Input::SnapshotFinished { call, outcome }).await;

@@ -44,7 +44,7 @@ use massgen_protocol::{AgentNo, Seq};
 
 pub use automation::{AutomationLines, AutomationPaths};
 pub use events::CompatLine;
-pub use folder::{Named, RunFolder, link_in_home};
+pub use folder::{Named, RunFolder, WORKSPACE, home_link, link_in_home};
 pub use projector::{Due, Flush, Projector};
 pub use rebuild::{RebuildReport, rebuild};
 

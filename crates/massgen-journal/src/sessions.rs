@@ -9,6 +9,7 @@
 //! Who calls it: the binary, before and after a run.
 
 mod folder;
+mod memories;
 mod record;
 mod registry;
 

@@ -8,7 +8,7 @@ use fs_err::{File, OpenOptions};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
 use crate::limits::{STDERR_BYTES, STDERR_LINE_BYTES};
-use crate::notice::quoted;
+use crate::notice::{quoted, without_codes};
 use crate::variables::Mask;
 
 /// The last line that was worth reading.
@@ -42,7 +42,8 @@ pub(crate) fn open(path: &Path) -> std::io::Result<File> {
 }
 
 /// Takes everything until the stream ends, so that the server never waits. Values of variables are masked; bytes that are no
-/// UTF-8 become replacement characters. What does not fit into the file is dropped.
+/// UTF-8 become replacement characters, and codes that steer terminals are left out. What does not fit into the file is
+/// dropped.
 pub(crate) async fn keep(
     stream: Box<dyn AsyncRead + Send + Unpin>,
     mut file: File,
@@ -70,7 +71,8 @@ pub(crate) async fn keep(
 }
 
 fn write(file: &mut File, room: &mut u64, line: &[u8], mask: &Mask, last: &LastWords) {
-    let text = mask.apply(&String::from_utf8_lossy(line));
+    // People read the file in a terminal. Codes go first: one inside a value would hide it from the mask.
+    let text = mask.apply(&without_codes(&String::from_utf8_lossy(line)));
     last.set(&text);
     let size = u64::try_from(text.len()).unwrap_or(u64::MAX);
     if size > *room {
@@ -100,9 +102,13 @@ mod tests {
     async fn all_of_it_is_kept_over_restarts_and_the_last_line_is_known() {
         let folder = tempfile::tempdir().expect("a folder");
         kept(folder.path(), b"first\n".to_vec(), Mask::default()).await;
-        let (text, last) =
-            kept(folder.path(), b"\xffsecond\n\x1b[31mthird\x1b[0m\n \n".to_vec(), Mask::default()).await;
-        assert_eq!(text, "first\n\u{fffd}second\n\u{1b}[31mthird\u{1b}[0m\n \n");
+        let (text, last) = kept(
+            folder.path(),
+            b"\xffsecond\n\x1b[31mthi\x00rd\x1b[0m\r\n \n\x1b]0;title\x07".to_vec(),
+            Mask::default(),
+        )
+        .await;
+        assert_eq!(text, "first\n\u{fffd}second\nthird\n \n");
         assert_eq!(last.as_deref(), Some("third"));
     }
 

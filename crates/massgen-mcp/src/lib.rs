@@ -41,6 +41,6 @@ pub use launch::{Launch, Launched, Launcher, Unconfined};
 pub use notice::{Notice, NoticeKind};
 pub use offer::{Filter, Hints, ServerTool};
 pub use pool::{AgentServers, Pool, Setup};
-pub use result::{Called, ToolFile};
+pub use result::{Called, SentFile};
 pub use variables::{Lookup, Variable};
 pub use web::Web;

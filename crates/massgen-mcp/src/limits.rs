@@ -66,6 +66,9 @@ pub const CALL_TIME: Duration = Duration::from_secs(400);
 /// Tools whose calls may take any time: they wait for agents.
 pub const TOOLS_WITHOUT_TIME: [&str; 3] = ["spawn_subagents", "get_subagent_status", "cancel_subagents"];
 
+/// Time that a program has to take one message. One that does not read is given up.
+pub const WRITE_TIME: Duration = Duration::from_mins(1);
+
 /// How long an HTTP connection may be silent, when the configuration does not say.
 pub const SILENCE: Duration = Duration::from_mins(5);
 

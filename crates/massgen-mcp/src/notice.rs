@@ -28,6 +28,8 @@ pub enum NoticeKind {
     Missing,
     /// Some of its tools are missing or changed.
     ToolsDiffer,
+    /// Its command names folders that it cannot see.
+    FoldersUnseen,
     /// It does not get some variables that are written for it.
     VariablesHeldBack,
 }
@@ -42,16 +44,29 @@ impl fmt::Display for Notice {
     }
 }
 
-/// `text` as one line without control codes and without characters that turn or hide what stands around them, cut to what
-/// a sentence can hold.
+/// `text` as one line without control codes, cut to what a sentence can hold.
 pub(crate) fn quoted(text: &str) -> String {
     let mut line = String::new();
-    let mut characters = text.chars().peekable();
-    while let Some(character) = characters.next() {
+    for character in without_codes(text).chars() {
         if line.len() >= QUOTED_BYTES {
             line.push('…');
             break;
         }
+        if !character.is_whitespace() {
+            line.push(character);
+        } else if !line.is_empty() && !line.ends_with(' ') {
+            line.push(' ');
+        }
+    }
+    line.trim_end().to_owned()
+}
+
+/// `text` without control codes and without characters that turn or hide what stands around them. Line breaks and tabs
+/// stay, and a carriage return that does not belong to a line break becomes one.
+pub(crate) fn without_codes(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
         match character {
             // The whole of `ESC [ … letter`, of which only the first is a control character.
             '\u{1b}' if characters.peek() == Some(&'[') => {
@@ -61,16 +76,14 @@ pub(crate) fn quoted(text: &str) -> String {
             '\u{1b}' if characters.peek() == Some(&']') => {
                 let _ = characters.find(|&c| matches!(c, '\u{7}' | '\u{9c}' | '\\'));
             }
-            _ if character.is_control() || character.is_whitespace() => {
-                if !line.is_empty() && !line.ends_with(' ') {
-                    line.push(' ');
-                }
-            }
+            '\n' | '\t' => plain.push(character),
+            '\r' if characters.peek() != Some(&'\n') => plain.push('\n'),
+            _ if character.is_control() => {}
             '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => {}
-            _ => line.push(character),
+            _ => plain.push(character),
         }
     }
-    line.trim_end().to_owned()
+    plain
 }
 
 #[cfg(test)]

@@ -77,6 +77,7 @@ pub(crate) fn offer(
     let mut offer = Offer::default();
     let mut bytes = 0;
     let mut over = 0_usize;
+    let mut same = Vec::new();
     let named: BTreeSet<String> = told.iter().flat_map(|tool| both_names(&spec.name, &tool.name)).collect();
     for tool in told {
         let shown = quoted(&tool.name);
@@ -89,7 +90,7 @@ pub(crate) fn offer(
         }
         let name = name_for_models(&spec.name, &tool.name);
         if taken.contains(&name) {
-            offer.notes.push(format!("its tool `{shown}` is left out: another one is called `{name}`"));
+            same.push((format!("`{shown}`"), name));
             continue;
         }
         let (parameters, schema_note) = parameters(tool.schema);
@@ -117,6 +118,17 @@ pub(crate) fn offer(
             name: tool.name,
             hints: tool.hints,
         });
+    }
+    match same.as_slice() {
+        [] => {}
+        [(tool, name)] => {
+            offer.notes.push(format!("its tool {tool} is left out: another one is called `{name}`"));
+        }
+        several => {
+            let tools: Vec<&str> = several.iter().map(|(tool, _)| tool.as_str()).collect();
+            let tools = tools.join(", ");
+            offer.notes.push(format!("its tools {tools} are left out: other tools have their names"));
+        }
     }
     if over > 0 {
         offer.notes.push(format!("{over} of its tools are left out: it tells more than a prompt can hold"));

@@ -14,7 +14,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWrite
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use crate::limits::{CLOSE_TIME, MESSAGE_BYTES, MESSAGE_VALUES, STRAY_LINES};
+use crate::limits::{CLOSE_TIME, MESSAGE_BYTES, MESSAGE_VALUES, STRAY_LINES, WRITE_TIME};
 
 /// Why a connection was given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,8 +203,16 @@ impl Transport<RoleClient> for Pipe {
             line.push(b'\n');
             let mut write = write.lock().await;
             let output = write.as_mut().ok_or(io::ErrorKind::NotConnected)?;
-            output.write_all(&line).await?;
-            output.flush().await
+            let written = async {
+                output.write_all(&line).await?;
+                output.flush().await
+            };
+            let over = timeout(WRITE_TIME, written).await;
+            over.unwrap_or_else(|_| {
+                // What was written of it would be the beginning of the next message.
+                *write = None;
+                Err(io::Error::new(io::ErrorKind::TimedOut, "it does not read what is sent to it"))
+            })
         }
     }
 

@@ -43,6 +43,21 @@ async fn a_message_that_comes_in_pieces_survives_interruptions() {
     pipe.next().await.expect("a message");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_read_is_given_up() {
+    let (ours, _theirs) = duplex(16);
+    let mut pipe = Pipe::new(Box::new(tokio::io::empty()), Box::new(ours));
+    let message = || -> TxJsonRpcMessage<RoleClient> {
+        let written = serde_json::json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+        serde_json::from_value(written).expect("a message")
+    };
+    let told = |sent: io::Result<()>| sent.expect_err("nobody reads").kind();
+    let sent = timeout(WRITE_TIME * 2, pipe.send(message())).await.expect("it ends");
+    assert_eq!(told(sent), io::ErrorKind::TimedOut);
+    // Half a message was written: another one must not follow it.
+    assert_eq!(told(pipe.send(message()).await), io::ErrorKind::NotConnected);
+}
+
 #[tokio::test]
 async fn a_greeting_is_passed_over_but_not_a_flood() {
     let lines = |count: usize| format!("{}{PING}\n", "hello\n".repeat(count));

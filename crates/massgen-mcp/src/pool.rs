@@ -35,6 +35,8 @@ pub struct AgentServers {
     pub servers: Vec<ServerSpec>,
     /// Which of their tools it may call.
     pub filter: Filter,
+    /// Names that its other tools have. A tool of a server with one of them is left out.
+    pub taken: BTreeSet<String>,
     /// The folder that programs are started in unless the configuration names one, absolute.
     pub folder: PathBuf,
     /// The folder for `mcp_<server>_stderr.log`; made when the first program is started.
@@ -108,7 +110,7 @@ impl Pool {
         let mut notices = Vec::new();
         let mut came = came.into_iter().peekable();
         for (place, agent) in agents.iter().enumerate() {
-            let mut taken = BTreeSet::new();
+            let mut taken = agent.taken.clone();
             let connected = pool.agents.entry(agent.agent.clone()).or_default();
             while let Some(one) = came.next_if(|one| one.place == place) {
                 notices.extend(connected.add(agent, one, &mut taken));

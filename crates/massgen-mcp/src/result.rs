@@ -22,23 +22,21 @@ pub struct Called {
     /// For the model. Its text is as the server sent it, with control codes.
     pub outcome: ToolOutcome,
     /// Files that the server sent, in order; the text names each where it stood, as `[file N: …]`, from 1.
-    pub files: Vec<ToolFile>,
+    pub files: Vec<SentFile>,
 }
 
 /// A file that a server sent.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ToolFile {
+pub struct SentFile {
     /// What it is, such as `image/png`.
     pub media_type: String,
     /// Its content, checked to be base64.
     pub base64: String,
-    /// Where the server says it has it from.
-    pub uri: Option<String>,
 }
 
-impl fmt::Debug for ToolFile {
+impl fmt::Debug for SentFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ToolFile({}, {} bytes of base64)", self.media_type, self.base64.len())
+        write!(f, "SentFile({}, {} bytes of base64)", self.media_type, self.base64.len())
     }
 }
 
@@ -87,7 +85,7 @@ struct Read<'a> {
     parts: Vec<String>,
     /// Texts among them, as they came.
     plain: Vec<String>,
-    files: Vec<ToolFile>,
+    files: Vec<SentFile>,
     left_out: usize,
 }
 
@@ -153,10 +151,9 @@ impl Read<'_> {
         };
         let media_type =
             media_type.filter(|named| is_media_type(named)).unwrap_or_else(|| ANY_MEDIA_TYPE.to_owned());
-        let uri = uri.map(|uri| self.mask.apply(&uri));
-        let from = uri.as_ref().map(|uri| format!(" from {uri}")).unwrap_or_default();
+        let from = uri.map(|uri| format!(" from {}", self.mask.apply(&uri))).unwrap_or_default();
         self.parts.push(format!("[file {}: {media_type}, {size} bytes{from}]", self.files.len() + 1));
-        self.files.push(ToolFile { media_type, base64, uri });
+        self.files.push(SentFile { media_type, base64 });
     }
 
     /// Adds what stands in the structured content, unless a text says it already.

@@ -1,8 +1,9 @@
 //! Reading a file at an address, for a model whose service does not read it there itself.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
+use massgen_protocol::AddressKind;
 use reqwest::header::{CONTENT_TYPE, LOCATION};
 use reqwest::{Response, Url};
 use tokio::net::lookup_host;
@@ -156,40 +157,12 @@ async fn addresses(url: &Url) -> Vec<IpAddr> {
     }
 }
 
-/// Whether `address` is not in the public network: this machine, a private network, a single link, several machines at
-/// once, none at all; also where IPv6 carries such an address of IPv4.
+/// Whether `address` is not in the public network.
 fn is_inner(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => is_inner_v4(address),
-        IpAddr::V6(address) => {
-            carried(address).is_some_and(is_inner_v4)
-                || address.is_loopback()
-                || address.is_unspecified()
-                || address.is_multicast()
-                || address.is_unique_local()
-                || address.is_unicast_link_local()
-        }
+    match AddressKind::of(address) {
+        AddressKind::Public => false,
+        AddressKind::ThisMachine | AddressKind::Private | AddressKind::Nobody => true,
     }
-}
-
-fn is_inner_v4(address: Ipv4Addr) -> bool {
-    let [first, second, ..] = address.octets();
-    address.is_loopback()
-        || address.is_private()
-        || address.is_link_local()
-        || address.is_broadcast()
-        || address.is_multicast()
-        // "This network", 0.0.0.0/8 (RFC 1122), and what providers share among customers, 100.64.0.0/10 (RFC 6598).
-        || first == 0
-        || (first == 100 && second & 0b1100_0000 == 64)
-}
-
-/// The address of IPv4 in one of IPv6: mapped or compatible (RFC 4291), or behind the prefix of NAT64 (RFC 6052).
-fn carried(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [prefix @ .., _, _] = address.segments();
-    let [.., w, x, y, z] = address.octets();
-    let is_carried = prefix == [0; 6] || prefix == [0x64, 0xff9b, 0, 0, 0, 0];
-    address.to_ipv4_mapped().or(is_carried.then(|| Ipv4Addr::new(w, x, y, z)))
 }
 
 /// The file that `response` hands over. It has at most `most_bytes`, and that is so while it comes in: what a server

@@ -24,6 +24,16 @@ impl From<ToolOutcome> for ToolRun {
     }
 }
 
+/// Whether a tool may let its agent wait.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Waiting {
+    /// As long as the call asks for.
+    #[default]
+    Allowed,
+    /// Something new is there, which the agent hears with the results of its tools.
+    Pointless,
+}
+
 /// Runs the work tools of all agents of a session.
 pub trait ToolHost: Send + Sync {
     /// The tools that `agent` may call. The same for the whole run.
@@ -31,6 +41,10 @@ pub trait ToolHost: Send + Sync {
 
     /// Runs one call. Dropping the future stops it as far as that is possible.
     fn run(&self, agent: &AgentId, tool_use: ToolUse, call: ToolCall) -> BoxFuture<'static, ToolRun>;
+
+    /// Says whether tools of `agent` may only wait, from now on and until the next word. A tool that does so ends when it
+    /// becomes pointless; others go on. Hosts without such a tool need not listen.
+    fn set_waiting(&self, _agent: &AgentId, _waiting: Waiting) {}
 }
 
 /// A host without any tool.
@@ -83,6 +97,12 @@ impl ToolHost for Several {
         match self.hosts.iter().find(lists).or(self.hosts.last()) {
             Some(host) => host.run(agent, tool_use, call),
             None => NoTools.run(agent, tool_use, call),
+        }
+    }
+
+    fn set_waiting(&self, agent: &AgentId, waiting: Waiting) {
+        for host in &self.hosts {
+            host.set_waiting(agent, waiting);
         }
     }
 }

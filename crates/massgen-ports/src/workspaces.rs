@@ -13,6 +13,20 @@ pub trait Workspaces: Send + Sync {
     /// A sentence for people: why it could not be kept.
     fn keep(&self, agent: &AgentId) -> BoxFuture<'static, Result<Snapshot, String>>;
 
+    /// Lets the workspace of `agent` hold what `snapshot` holds, and nothing that came since. What the snapshot left out
+    /// stays as it is.
+    ///
+    /// # Errors
+    /// A sentence for people: why it cannot. The workspace may hold some files of the snapshot and not others then.
+    fn restore(&self, agent: &AgentId, snapshot: &SnapshotId) -> BoxFuture<'static, Result<(), String>>;
+
+    /// Lets `agent` do what only who writes the final answer may: where nothing is kept apart, change the user's own
+    /// files. Once is enough for a process, and twice does no harm.
+    ///
+    /// # Errors
+    /// A sentence for people: why it may not.
+    fn let_present(&self, agent: &AgentId) -> Result<(), String>;
+
     /// Lets `viewer` see, under the folder of its peers' files, these snapshots and no others: that of the answer
     /// `agent2.1` at `agent2`. They can be read, not changed.
     ///
@@ -43,6 +57,15 @@ impl Workspaces for NoWorkspaces {
     fn keep(&self, agent: &AgentId) -> BoxFuture<'static, Result<Snapshot, String>> {
         let message = format!("agent `{agent}` has no workspace");
         Box::pin(async move { Err(message) })
+    }
+
+    fn restore(&self, agent: &AgentId, _snapshot: &SnapshotId) -> BoxFuture<'static, Result<(), String>> {
+        let message = format!("agent `{agent}` has no workspace");
+        Box::pin(async move { Err(message) })
+    }
+
+    fn let_present(&self, _agent: &AgentId) -> Result<(), String> {
+        Ok(())
     }
 
     fn show(

@@ -35,6 +35,10 @@ pub trait Materials {
     fn files(&self, _label: AnswerLabel) -> &[String] {
         &[]
     }
+    /// What the reader's workspace held besides and was not kept with its answer `label`, with the reasons.
+    fn left_out(&self, _label: AnswerLabel) -> Option<&str> {
+        None
+    }
     /// A steering message.
     fn note(&self, id: NoteId) -> Option<&Note>;
     /// A reply of the reading agent.
@@ -176,7 +180,7 @@ impl Prompts {
             return Ok(String::new());
         };
         let rows = match directive {
-            Directive::Present { tally } | Directive::Synthesize { tally } => tally.as_slice(),
+            Directive::Present { tally, .. } | Directive::Synthesize { tally, .. } => tally.as_slice(),
             Directive::AnswerOrVote
             | Directive::VoteOnly
             | Directive::Act { .. }
@@ -212,7 +216,7 @@ impl Prompts {
                 ResultRef::Dropped => {
                     (self.render("tool_outcome", context! { outcome => "dropped", cause => "" })?, false)
                 }
-                ResultRef::Verdict { verdict } => self.verdict(verdict)?,
+                ResultRef::Verdict { verdict } => self.verdict(verdict, materials)?,
             };
             let (id, name) = (tool_call.id.clone(), tool_call.name.clone());
             messages.push(Message::ToolResult { id, name, text, is_error });
@@ -237,11 +241,13 @@ impl Prompts {
         })
     }
 
-    fn verdict(&self, verdict: &Verdict) -> Result<(String, bool), PromptError> {
+    fn verdict(&self, verdict: &Verdict, materials: &dyn Materials) -> Result<(String, bool), PromptError> {
         Ok(match verdict {
-            Verdict::AnswerAccepted { .. } | Verdict::VoteCast { .. } => {
-                (self.render_tagged("verdict", verdict, context! {})?, false)
+            Verdict::AnswerAccepted { label } => {
+                let left_out = materials.left_out(*label).map(fragment::path);
+                (self.render_tagged("verdict", verdict, context! { left_out })?, false)
             }
+            Verdict::VoteCast { .. } => (self.render_tagged("verdict", verdict, context! {})?, false),
             Verdict::VoteOutdated { .. } | Verdict::Superseded => {
                 (self.render_tagged("verdict", verdict, context! {})?, true)
             }

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use massgen_protocol::{AnswerLabel, limits};
 
 /// Tags that only this crate may write.
-const OUR_TAGS: [&str; 6] = ["answer", "attached", "instructions", "note", "summary", "task"];
+const OUR_TAGS: [&str; 7] = ["answer", "attached", "instructions", "memory", "note", "summary", "task"];
 
 /// Blanks and slashes between a `<` and a name that a reader may still overlook.
 const MOST_FILLERS: usize = 16;
@@ -17,11 +17,8 @@ const SOURCE_CHARS: usize = 40;
 /// Longest name of a file, in characters.
 const NAME_CHARS: usize = 120;
 
-/// Longest name of a skill, in characters.
-const SKILL_NAME_CHARS: usize = 64;
-
-/// Longest description of a skill, in characters.
-const SKILL_DESCRIPTION_CHARS: usize = 400;
+/// Longest description of a memory file, in characters.
+const MEMORY_DESCRIPTION_CHARS: usize = 160;
 
 /// Most files that are named with an answer.
 const FILES_NAMED: usize = 8;
@@ -82,21 +79,39 @@ pub fn path(path: &str) -> String {
     path.chars().map(|c| if c.is_control() || matches!(c, '<' | '>') { '_' } else { c }).collect()
 }
 
-/// What a project tells every agent.
+/// What a project tells every agent. It is as long as it was taken from its file ([`limits::INSTRUCTIONS_BYTES`]).
 pub fn instructions(path: &str, text: &str) -> String {
-    let text = capped(text.trim(), limits::INSTRUCTIONS_BYTES);
-    format!("<instructions from=\"{}\">\n{}\n</instructions>", name(path), harmless(&text))
+    format!("<instructions from=\"{}\">\n{}\n</instructions>", name(path), harmless(text.trim()))
 }
 
-/// A line about a skill.
+/// A line about a skill. Its parts are as long as they were taken from its file ([`limits::SKILL_NAME_BYTES`],
+/// [`limits::SKILL_DESCRIPTION_BYTES`]).
 pub fn skill(name: &str, description: &str, path: &str) -> String {
-    let line = |text: &str, most: usize| {
-        let plain = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let plain: String = plain.chars().filter(|c| !c.is_control()).take(most).collect();
-        harmless(&plain).into_owned()
-    };
-    let (name, description) = (line(name, SKILL_NAME_CHARS), line(description, SKILL_DESCRIPTION_CHARS));
-    format!("- {name}: {description} ({})", self::path(path))
+    format!("- {}: {} ({})", line(name), line(description), self::path(path))
+}
+
+/// Notes that agents made in earlier runs, from the file at `path`.
+pub fn memory(path: &str, text: &str) -> String {
+    format!("<memory file=\"{}\">\n{}\n</memory>", name(path), harmless(text.trim()))
+}
+
+/// What a prompt holds of a memory file with this text.
+pub(crate) fn cut_memory(text: &str) -> Cow<'_, str> {
+    capped(text, limits::MEMORY_IN_PROMPT_BYTES)
+}
+
+/// A line about the memory file at `path`.
+pub fn memory_line(path: &str, description: &str) -> String {
+    let short: String = description.chars().take(MEMORY_DESCRIPTION_CHARS).collect();
+    let (path, description) = (name(path), line(&short));
+    if description.is_empty() { format!("- {path}") } else { format!("- {path}: {description}") }
+}
+
+/// `text` on one line.
+fn line(text: &str) -> String {
+    let plain = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let plain: String = plain.chars().filter(|c| !c.is_control()).collect();
+    harmless(&plain).into_owned()
 }
 
 /// What an agent wrote down of its conversation before that was left out. It may repeat what others have said.

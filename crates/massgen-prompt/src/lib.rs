@@ -17,6 +17,7 @@
 mod conversation;
 pub mod fragment;
 pub mod history;
+pub mod memory;
 mod template;
 mod tools;
 

@@ -1,14 +1,14 @@
 //! The template files and how values get into them.
 
 use massgen_protocol::spec::VotingSensitivity;
-use massgen_protocol::{Instructions, OutputSchema, Skill};
+use massgen_protocol::{Instructions, Memory, OutputSchema, Skill};
 use minijinja::{Environment, Value, context};
 use serde::Serialize;
 
 use crate::fragment;
 
 /// Every template: name and text.
-const TEMPLATES: [(&str, &str); 16] = [
+const TEMPLATES: [(&str, &str); 17] = [
     ("system", include_str!("../templates/system.md")),
     ("policy/lenient", include_str!("../templates/policy/lenient.md")),
     ("policy/balanced", include_str!("../templates/policy/balanced.md")),
@@ -21,6 +21,7 @@ const TEMPLATES: [(&str, &str); 16] = [
     ("refusal", include_str!("../templates/refusal.md")),
     ("tool_outcome", include_str!("../templates/tool_outcome.md")),
     ("workspace", include_str!("../templates/workspace.md")),
+    ("memory", include_str!("../templates/memory.md")),
     ("tool_files", include_str!("../templates/tool_files.md")),
     ("new_answer", include_str!("../templates/new_answer.md")),
     ("vote", include_str!("../templates/vote.md")),
@@ -63,6 +64,8 @@ pub struct SystemText<'a> {
     pub instructions: Option<&'a Instructions>,
     /// What it can read when it needs it.
     pub skills: &'a [Skill],
+    /// Notes from earlier questions; `None` when it keeps none.
+    pub memories: Option<&'a [Memory]>,
     /// The form of its answers.
     pub output: Option<&'a OutputSchema>,
 }
@@ -106,6 +109,7 @@ impl Prompts {
                 work_tools => text.work_tools > 0,
                 instructions => text.instructions.map(|told| fragment::instructions(&told.path, &told.text)),
                 skills => skills.join("\n"),
+                memory => text.memories.map(|memories| self.memory(memories, text.agents)).transpose()?,
                 schema => text.output.map(|output| output.to_value().to_string()),
                 policy,
             },

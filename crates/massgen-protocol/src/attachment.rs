@@ -9,6 +9,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::size::size;
 use crate::spec::Protocol;
 
 /// What an image is counted with, in tokens: about what the largest one costs that providers do not make smaller.
@@ -164,30 +165,6 @@ impl Attachment {
                 format!("{} ({}, {})", self.name, self.media_type, size(*bytes))
             }
         }
-    }
-}
-
-/// A number of bytes as people say it, rounded up: `340 B`, `34 KB`, `3 MB`. A KB has 1024 bytes here, as in the limits.
-pub fn size(bytes: u64) -> String {
-    const KB: u64 = 1024;
-    const MB: u64 = KB * KB;
-    match bytes {
-        0..KB => format!("{bytes} B"),
-        KB..MB => format!("{} KB", bytes.div_ceil(KB)),
-        MB.. => format!("{} MB", bytes.div_ceil(MB)),
-    }
-}
-
-/// A bound in bytes as people say it, exactly: `5 MB`, `3840 KB`, `22000000 bytes`.
-pub fn bound(bytes: u64) -> String {
-    const KB: u64 = 1024;
-    const MB: u64 = KB * KB;
-    if bytes >= MB && bytes.is_multiple_of(MB) {
-        format!("{} MB", bytes / MB)
-    } else if bytes >= KB && bytes.is_multiple_of(KB) {
-        format!("{} KB", bytes / KB)
-    } else {
-        format!("{bytes} bytes")
     }
 }
 
@@ -429,18 +406,6 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_is_told_as_it_is_and_a_size_roughly() {
-        for (bytes, told, roughly) in [
-            (7, "7 bytes", "7 B"),
-            (3_932_160, "3840 KB", "4 MB"),
-            (5 * 1024 * 1024, "5 MB", "5 MB"),
-            (22_000_000, "22000000 bytes", "21 MB"),
-        ] {
-            assert_eq!((bound(bytes).as_str(), size(bytes).as_str()), (told, roughly));
-        }
-    }
-
-    #[test]
     fn only_text_has_a_text() {
         assert_eq!(file("a.md", AttachmentKind::Document, b"# x").text(), Some("# x"));
         assert_eq!(file("a.md", AttachmentKind::Document, &[0xff]).text(), None);
@@ -455,12 +420,6 @@ mod tests {
         assert_eq!(cost("a.txt", AttachmentKind::Document, 4_000), 1_000);
         assert_eq!(cost("a.pdf", AttachmentKind::Document, 65_537), 6_000);
         assert_eq!(cost("a.mp3", AttachmentKind::Audio, 160_000), 314);
-    }
-
-    #[test]
-    fn sizes_are_told_in_the_units_of_the_limits() {
-        let told = [1023, 1024, 34_000, 1024 * 1024, 1024 * 1024 + 1].map(size);
-        assert_eq!(told, ["1023 B", "1 KB", "34 KB", "1 MB", "2 MB"]);
     }
 
     #[test]

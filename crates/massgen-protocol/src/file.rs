@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 pub use self::made::{MadeFiles, NamedFile};
 use crate::limits;
 use crate::message::{ItemContent, Reply, ReplyItem, ToolFile};
+use crate::size::size;
 
 /// What a file is that does not say it.
 const UNKNOWN_TYPE: &str = "application/octet-stream";
@@ -108,7 +109,7 @@ impl ToolFile {
 
 impl fmt::Display for ReplyFile<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {}", self.media_type, size_in_words(self.size()))
+        write!(f, "{}, {}", self.media_type, size(u64::try_from(self.size()).unwrap_or(u64::MAX)))
     }
 }
 
@@ -174,15 +175,6 @@ impl FileNames {
         let number = self.made.iter().filter(|made| **made == kind).count();
         let known = EXTENSIONS.iter().find(|(known, _)| *known == media_type);
         format!("{kind}-{number}.{}", known.map_or("bin", |(_, extension)| extension))
-    }
-}
-
-/// A size as a person reads it: bytes up to a kilobyte, else kilobytes or megabytes of 1,000.
-pub fn size_in_words(bytes: usize) -> String {
-    match bytes {
-        0..1_000 => format!("{bytes} bytes"),
-        1_000..1_000_000 => format!("{} KB", bytes.div_ceil(1_000).min(999)),
-        _ => format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
     }
 }
 

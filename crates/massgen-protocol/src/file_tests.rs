@@ -136,8 +136,8 @@ fn a_file_is_shown_by_type_and_size() {
         ReplyItem::with_file(item, "/data", Some("image/png")).file().unwrap().to_string()
     };
     assert_eq!(shown(999), "image/png, 999 bytes");
-    assert_eq!(shown(33_001), "image/png, 34 KB");
-    assert_eq!(shown(2_370_000), "image/png, 2.3 MB");
+    assert_eq!(shown(33_001), "image/png, 33 KB");
+    assert_eq!(shown(2_370_000), "image/png, 3 MB");
 }
 
 #[test]

@@ -11,6 +11,7 @@
 //! Invariants: every serialised type is written by name (`serde`), so a journal of an older version can be read;
 //! [`Event`] is the only vocabulary of durable facts and [`Delta`] the only one of ephemeral ones.
 
+pub mod address;
 pub mod attachment;
 pub mod command;
 pub mod event;
@@ -19,17 +20,21 @@ pub mod file;
 pub mod guidance;
 pub mod ids;
 pub mod limits;
+pub mod memory;
 pub mod message;
 pub mod money;
 pub mod output_schema;
 pub mod pacing;
 pub mod paths;
+pub mod places;
+pub mod size;
 pub mod spec;
 pub mod time;
 pub mod tooling;
 pub mod turn;
 pub mod workspace;
 
+pub use address::AddressKind;
 pub use attachment::{AttachedFile, Attachment, AttachmentContent, AttachmentKind};
 pub use command::{Command, Note, NoteId, Notice};
 pub use event::{Delta, DeltaKind, Envelope, Event};
@@ -37,6 +42,7 @@ pub use facts::ModelFacts;
 pub use file::{MadeFiles, NamedFile, ReplyFile};
 pub use guidance::{Instructions, Skill};
 pub use ids::{AgentId, AgentNo, AnswerLabel, CallId, RevisionSet, Seq, ToolUse};
+pub use memory::{Memory, MemoryFiles, MemoryPath};
 pub use message::{
     CallContext, FinishReason, Message, ModelFailure, ModelRequest, Purpose, Reply, ReplyItem, ToolCall,
     ToolOutcome, ToolSchema,

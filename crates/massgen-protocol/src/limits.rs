@@ -122,6 +122,21 @@ pub const SKILL_NAME_BYTES: usize = 64;
 /// Longest description of a skill that the list of skills shows; the rest is cut.
 pub const SKILL_DESCRIPTION_BYTES: usize = 1024;
 
+/// Longest memory file that a session keeps, and that grows when the notes of several agents are put together.
+pub const MEMORY_FILE_BYTES: usize = 256 * 1024;
+
+/// Most memory files that a session keeps.
+pub const MEMORY_FILES: usize = 128;
+
+/// Most bytes of all memory files that a session keeps.
+pub const MEMORY_BYTES: usize = 4 * 1024 * 1024;
+
+/// Longest memory file that a prompt shows; the middle of a longer one is left out, with a note that says so.
+pub const MEMORY_IN_PROMPT_BYTES: usize = 8 * 1024;
+
+/// Most bytes of memory files that a prompt shows; further files are only named.
+pub const MEMORIES_IN_PROMPT_BYTES: usize = 32 * 1024;
+
 /// Longest reason of a vote that is kept; the rest is cut.
 pub const VOTE_REASON_BYTES: usize = 8 * 1024;
 
@@ -191,7 +206,8 @@ pub const SNAPSHOT_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 /// Most files, links and empty folders of a snapshot; what comes after them in order of path is left out, and told.
 pub const SNAPSHOT_ENTRIES: usize = 100_000;
 
-/// Most bytes of all paths and link targets of a snapshot together. They are held in memory.
+/// Most bytes of all paths and link targets of a snapshot together, and most bytes of all paths that are looked at for it,
+/// whatever becomes of them. They are held in memory.
 pub const SNAPSHOT_NAME_BYTES: usize = 32 * 1024 * 1024;
 
 /// Longest path below a workspace that a snapshot keeps. The system takes 4096 bytes, with the folder before it.
@@ -210,14 +226,19 @@ pub const IGNORE_FILE_BYTES: u64 = 64 * 1024;
 /// Most `.gitignore` files of one workspace that are obeyed; those that come after them in order of path are not.
 pub const IGNORE_FILES: usize = 256;
 
+/// Most bytes of all `.gitignore` files of one workspace that are obeyed. An agent writes them, and a thousand rules can be
+/// written that take a second to read and more to apply.
+pub const IGNORE_BYTES: u64 = 256 * 1024;
+
 /// Paths that a snapshot names as left out; the others are counted.
 pub const LEFT_OUT_NAMED: usize = 8;
 
 /// Longest file in which names of agents and old paths are rewritten before a peer sees it.
 pub const SCRUBBED_FILE_BYTES: u64 = 2 * 1024 * 1024;
 
-/// Longest manifest of a snapshot that is read.
-pub const MANIFEST_BYTES: u64 = 64 * 1024 * 1024;
+/// Longest manifest of a snapshot that is written and read: there is room for all that [`SNAPSHOT_ENTRIES`] and
+/// [`SNAPSHOT_NAME_BYTES`] let in or leave out.
+pub const MANIFEST_BYTES: u64 = 128 * 1024 * 1024;
 
 /// Longest file whose changes are shown and chosen line by line; a longer one is applied as a whole.
 pub const COMPARED_FILE_BYTES: u64 = 4 * 1024 * 1024;
@@ -225,6 +246,9 @@ pub const COMPARED_FILE_BYTES: u64 = 4 * 1024 * 1024;
 /// Most bytes of all versions of files that are compared line by line for one review; further files are shown without
 /// their lines, and applied as a whole.
 pub const COMPARED_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Most bytes of the difference of two files that a tool shows; the lines after them are counted.
+pub const SHOWN_DIFFERENCE_BYTES: usize = 1024 * 1024;
 
 /// Most lines, of the old and the new version together and without what is alike at both ends, that are compared; more
 /// are shown as replaced.

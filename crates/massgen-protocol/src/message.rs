@@ -452,6 +452,25 @@ impl ToolOutcome {
     pub fn ok(text: impl Into<String>) -> Self {
         Self::Ok { text: text.into(), files: Vec::new() }
     }
+
+    /// The same with `more` as a paragraph of its own below its text. Without `more`, or without a text that the tool host
+    /// has written, it stays as it is.
+    #[must_use]
+    pub fn with_appended(mut self, more: &str) -> Self {
+        match &mut self {
+            Self::Ok { text, .. } | Self::Error { text } | Self::Denied { text } if !more.is_empty() => {
+                text.push_str("\n\n");
+                text.push_str(more);
+            }
+            Self::Ok { .. }
+            | Self::Error { .. }
+            | Self::Denied { .. }
+            | Self::Unknown
+            | Self::NotRun { .. }
+            | Self::CutOff => {}
+        }
+        self
+    }
 }
 
 /// Why the engine did not start a tool call.

@@ -12,6 +12,7 @@ use crate::attachment::Attachment;
 use crate::guidance::{Instructions, Skill};
 use crate::ids::{AgentId, AgentNo};
 use crate::limits;
+use crate::memory::Memory;
 use crate::money::{Price, Usd};
 use crate::output_schema::OutputSchema;
 use crate::pacing::Pacing;
@@ -41,6 +42,9 @@ pub struct RunSpec {
     /// What agents can read when they need it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skills: Vec<Skill>,
+    /// What agents wrote down for themselves in earlier runs of the session; `None` when they keep no memory files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memories: Option<Vec<Memory>>,
 }
 
 /// An earlier exchange of the session: what was asked, and what came of it. Not more than
@@ -556,6 +560,7 @@ mod tests {
             history: Vec::new(),
             instructions: None,
             skills: Vec::new(),
+            memories: None,
         };
         let numbers: Vec<_> = spec.agent_nos().iter().map(ToString::to_string).collect();
         assert_eq!(numbers, ["agent3", "agent1", "agent2"]);

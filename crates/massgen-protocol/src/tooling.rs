@@ -11,12 +11,14 @@ use serde::{Deserialize, Serialize};
 use crate::time::{millis, optional_millis};
 
 mod commands;
+mod rules;
 mod servers;
 
 pub use commands::{
     CommandNetwork, CommandPlace, CommandSpec, ContainerCredentials, ContainerEngine, ContainerNetwork,
     ContainerPackages, ContainerSpec, Mount, ReadMode, SandboxSpec,
 };
+pub use rules::{Covers, PathRule, Refuses};
 pub use servers::{EnvironmentMode, SecurityLevel, ServerSecurity, ServerSpec, ServerTransport};
 
 /// Everything an agent may call beside its two decisions. The default is nothing.
@@ -27,6 +29,9 @@ pub struct Tooling {
     pub files: FileTools,
     /// Its commands (`enable_mcp_command_line`).
     pub commands: Option<CommandSpec>,
+    /// Whether what it starts on this machine is confined (`unsandboxed`).
+    #[serde(skip_serializing_if = "Programs::are_confined")]
+    pub programs: Programs,
     /// The plan of its own tasks (`enable_agent_task_planning`).
     pub planning: Planning,
     /// Tool servers that speak the Model Context Protocol (`mcp_servers`).
@@ -60,6 +65,7 @@ impl Default for Tooling {
         Self {
             files: FileTools::All,
             commands: None,
+            programs: Programs::Confined,
             planning: Planning::Off,
             servers: Vec::new(),
             custom: Vec::new(),
@@ -81,6 +87,26 @@ pub enum FileTools {
     All,
     /// Those that write a file; for the rest it uses commands (`exclude_file_operation_mcps`).
     WritersOnly,
+}
+
+/// Whether the programs that an agent starts on this machine are confined: its commands, its tool servers, and the tools
+/// that the user wrote. Commands in a container are not on this machine, and hooks are never confined.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Programs {
+    /// They are.
+    #[default]
+    Confined,
+    /// They have all the rights of the user.
+    Unconfined,
+}
+
+impl Programs {
+    /// Whether they are confined, which goes without saying.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+    fn are_confined(&self) -> bool {
+        *self == Self::Confined
+    }
 }
 
 /// Whether an agent has tools for a plan of its tasks.

@@ -87,11 +87,17 @@ pub enum Directive {
     Present {
         /// The votes, most first.
         tally: Vec<TallyRow>,
+        /// Whether the agent's folder holds the files of its answer again, whatever it did to them since.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        restored: bool,
     },
     /// Write the final answer out of all answers.
     Synthesize {
         /// The votes, most first; empty when no votes were taken.
         tally: Vec<TallyRow>,
+        /// Whether the agent's folder holds the files of its answer again, whatever it did to them since.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        restored: bool,
     },
 }
 

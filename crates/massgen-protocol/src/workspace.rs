@@ -6,10 +6,13 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::ids::AgentNo;
+
 /// The folder of an agent and what else it may reach. All paths are absolute.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WorkspaceSpec {
-    /// The folder that the agent works in (`cwd`). It is empty when the run begins.
+    /// The folder that the agent works in (`cwd`). When the run begins it is empty, or holds what the final answer of the
+    /// turn before left.
     pub folder: String,
     /// The folder in which the agent finds its peers' files, `agent1` and so on (`agent_temporary_workspace`).
     pub peers: String,
@@ -45,14 +48,24 @@ impl WorkspaceSpec {
         })
     }
 
+    /// Where it finds the files of agent `peer`.
+    pub fn of_peer(&self, peer: AgentNo) -> String {
+        format!("{}/{peer}", self.peers.trim_end_matches('/'))
+    }
+
     /// The folder of copy `number`.
     pub fn copy(&self, number: usize) -> String {
-        format!("{}/{COPIES}/ctx_{number}", self.folder.trim_end_matches('/'))
+        format!("{}/{COPIES}/{}", self.folder.trim_end_matches('/'), copy_name(number))
     }
 }
 
 /// The folder in a workspace that holds the agent's own copies of writable context paths.
 pub const COPIES: &str = ".worktree";
+
+/// What copy `number` is called there.
+pub fn copy_name(number: usize) -> String {
+    format!("ctx_{number}")
+}
 
 /// A real file or folder that an agent sees.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -138,6 +151,18 @@ pub struct Snapshot {
     /// Paths that were left out, with the reason, for people; at most a handful.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub left_out: BTreeMap<String, String>,
+}
+
+impl Snapshot {
+    /// The name in [`Snapshot::left_out`] of those that are only counted.
+    pub const OTHERS: &str = "(others)";
+}
+
+/// What [`Snapshot::left_out`] says, on one line: `big.bin (a file of 300 MB; …), 12 more`.
+pub fn left_out_words(left_out: &BTreeMap<String, String>) -> String {
+    let (counted, named): (Vec<_>, Vec<_>) = left_out.iter().partition(|(path, _)| *path == Snapshot::OTHERS);
+    let named = named.into_iter().map(|(path, why)| format!("{path} ({why})"));
+    named.chain(counted.into_iter().map(|(_, count)| count.clone())).collect::<Vec<_>>().join(", ")
 }
 
 /// What became of the wish to keep what a workspace holds.

@@ -1,5 +1,6 @@
 //! The arguments of `bwrap` for a policy.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
@@ -38,7 +39,17 @@ pub(crate) fn arguments(policy: &Policy, machine: &Machine, around: &Around<'_>)
             Mount::Link { at, says } => line.two("--symlink", says, at),
             Mount::Readable(path) => line.two("--ro-bind", path, path),
             Mount::Writable(path) => line.two("--bind", path, path),
+            Mount::Masked(path) if path.is_dir() => {
+                line.say(["--tmpfs"]);
+                line.0.push(path.into());
+            }
+            // A device on a mount without devices: it does not even open.
+            Mount::Masked(path) => line.two("--ro-bind", Path::new("/dev/null"), path),
         }
+    }
+    for path in policy.masked.iter().filter(|path| path.is_dir()) {
+        line.say(["--remount-ro"]);
+        line.0.push(path.into());
     }
     line.two("--ro-bind", around.helper, Path::new(HELPER));
     if let Some(socket) = around.proxy {
@@ -57,13 +68,14 @@ enum Mount<'a> {
     Link { at: &'a Path, says: &'a Path },
     Readable(&'a Path),
     Writable(&'a Path),
+    Masked(&'a Path),
 }
 
 impl Mount<'_> {
     fn path(&self) -> &Path {
         match self {
             Self::Link { at, .. } => at,
-            Self::Readable(path) | Self::Writable(path) => path,
+            Self::Readable(path) | Self::Writable(path) | Self::Masked(path) => path,
         }
     }
 }
@@ -75,7 +87,8 @@ fn mounts<'a>(policy: &'a Policy, machine: &'a Machine) -> Vec<Mount<'a>> {
     let readable = machine.readable.iter().chain(&policy.readable).map(|path| Mount::Readable(path));
     let writable = policy.writable.iter().map(|path| Mount::Writable(path));
     let protected = policy.protected.iter().map(|path| Mount::Readable(path));
-    let mut mounts: Vec<_> = links.chain(readable).chain(writable).chain(protected).collect();
+    let masked = policy.masked.iter().map(|path| Mount::Masked(path));
+    let mut mounts: Vec<_> = links.chain(readable).chain(writable).chain(protected).chain(masked).collect();
     // The sort is stable: of one path the last mount wins.
     mounts.sort_by(|left, right| left.path().cmp(right.path()));
     // What is mounted already need not be mounted again in the same way: `/usr/bin` in `/usr`.
@@ -87,7 +100,8 @@ fn mounts<'a>(policy: &'a Policy, machine: &'a Machine) -> Vec<Mount<'a>> {
             | (Some(Mount::Writable(_)), Mount::Writable(_))
             // A link inside a mounted folder is there with it.
             | (Some(Mount::Readable(_) | Mount::Writable(_)), Mount::Link { .. }) => true,
-            (Some(Mount::Link { .. }) | None, _)
+            (Some(Mount::Link { .. } | Mount::Masked(_)) | None, _)
+            | (Some(_), Mount::Masked(_))
             | (Some(Mount::Writable(_)), Mount::Readable(_))
             | (Some(Mount::Readable(_)), Mount::Writable(_)) => false,
         };
@@ -95,7 +109,22 @@ fn mounts<'a>(policy: &'a Policy, machine: &'a Machine) -> Vec<Mount<'a>> {
             kept.push(mount);
         }
     }
+    let pinned = pinned(policy, &kept);
+    kept.extend(pinned.into_iter().map(Mount::Writable));
+    kept.sort_by(|left, right| left.path().cmp(right.path()));
     kept
+}
+
+/// The folders between a writable tree and what is kept from changes in it. What is mounted cannot be moved away. A folder
+/// around it could be, and something else would stand in its place.
+fn pinned<'a>(policy: &'a Policy, mounts: &[Mount<'_>]) -> BTreeSet<&'a Path> {
+    let kept = policy.protected.iter().chain(&policy.masked);
+    let above = kept.flat_map(|kept| kept.ancestors().skip(1));
+    let is_free = |path: &&Path| {
+        let around = mounts.iter().rev().find(|mount| path.starts_with(mount.path()));
+        matches!(around, Some(Mount::Writable(tree)) if tree != path)
+    };
+    above.filter(is_free).collect()
 }
 
 #[derive(Default)]
@@ -137,6 +166,7 @@ mod tests {
             readable: paths(&["/work/peers"]),
             writable: paths(&["/work/a", "/tmp/home"]),
             protected: paths(&["/work/a/.git"]),
+            masked: Vec::new(),
             network: Network::None,
             limits: Limits::STANDARD,
         };
@@ -147,12 +177,40 @@ mod tests {
     }
 
     #[test]
+    fn what_is_around_something_protected_is_mounted_too_with_the_rights_that_it_has() {
+        let policy = Policy {
+            readable: paths(&["/p/r"]),
+            writable: paths(&["/p"]),
+            protected: paths(&["/p/a/b/kept", "/p/c"]),
+            masked: paths(&["/p/c/d/closed", "/p/r/d/closed"]),
+            network: Network::None,
+            limits: Limits::STANDARD,
+        };
+        let none = Machine { readable: Vec::new(), links: Vec::new(), environment: BTreeMap::new() };
+        let path = |text| Path::new(text);
+        assert_eq!(
+            mounts(&policy, &none),
+            [
+                Mount::Writable(path("/p")),
+                Mount::Writable(path("/p/a")),
+                Mount::Writable(path("/p/a/b")),
+                Mount::Readable(path("/p/a/b/kept")),
+                Mount::Readable(path("/p/c")),
+                Mount::Masked(path("/p/c/d/closed")),
+                Mount::Readable(path("/p/r")),
+                Mount::Masked(path("/p/r/d/closed")),
+            ]
+        );
+    }
+
+    #[test]
     fn the_network_stays_only_where_it_is_given() {
         let has_own = |network| {
             let policy = Policy {
                 readable: Vec::new(),
                 writable: Vec::new(),
                 protected: Vec::new(),
+                masked: Vec::new(),
                 network,
                 limits: Limits::STANDARD,
             };
@@ -170,6 +228,7 @@ mod tests {
             readable: paths(&["/p", "/p/w/r", "/w"]),
             writable: paths(&["/p/w", "/w"]),
             protected: Vec::new(),
+            masked: Vec::new(),
             network: Network::Full,
             limits: Limits::STANDARD,
         };

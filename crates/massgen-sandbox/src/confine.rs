@@ -87,7 +87,9 @@ fn limit(limits: &Limits, counted: Counted) -> Result<(), Errno> {
         set(Resource::RLIMIT_FSIZE, bytes)?;
     }
     if let Some(time) = limits.processor_time {
-        set(Resource::RLIMIT_CPU, time.as_secs().max(1))?;
+        let seconds = time.as_secs().max(1);
+        // It is told first, by a signal that says why, and ended if it goes on all the same.
+        setrlimit(Resource::RLIMIT_CPU, seconds, seconds.saturating_add(1))?;
     }
     match (limits.processes, counted) {
         (Some(processes), Counted::Alone) => set(Resource::RLIMIT_NPROC, processes.into()),

@@ -3,7 +3,6 @@
 //! Everything here is plain data. [`Engine`] runs the lines.
 
 mod engine;
-mod owner;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -11,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 pub use engine::{AgentContainer, ContainerCall, Engine, EngineKind};
-pub use owner::Owner;
 use secrecy::SecretString;
 
+use crate::owner::Owner;
 use crate::policy::Limits;
 
 /// The label that tells whose a container is.

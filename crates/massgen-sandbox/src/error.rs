@@ -25,6 +25,14 @@ pub enum Error {
         /// The writable tree around it.
         writable: PathBuf,
     },
+    /// Landlock only adds rights, so it cannot take a part of a tree away.
+    #[error("{} cannot be kept from being read inside {}", masked.display(), tree.display())]
+    CannotMask {
+        /// What must not be read.
+        masked: PathBuf,
+        /// The tree around it.
+        tree: PathBuf,
+    },
     /// Only a network of its own can be given to some hosts and not to others.
     #[error("{0} cannot let a command reach some hosts only: {why}", why = no_allow_list(*.0))]
     NoAllowList(Mechanism),
@@ -84,7 +92,7 @@ impl Error {
             Self::Container { .. } => {
                 Some("look whether the engine is installed and its service runs (`massgen doctor`)")
             }
-            Self::CannotProtect { .. } | Self::NoAllowList(_) => {
+            Self::CannotProtect { .. } | Self::CannotMask { .. } | Self::NoAllowList(_) => {
                 Some("install bubblewrap, which can do this")
             }
             Self::Unavailable { mechanism: Mechanism::Unconfined, .. }

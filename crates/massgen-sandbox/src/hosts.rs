@@ -1,9 +1,10 @@
 //! Hosts that a command may reach, and whether a target is one of them.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
+use massgen_protocol::AddressKind;
 use serde::{Deserialize, Serialize};
 
 /// Ports that a host is reached at when its entry names none.
@@ -123,7 +124,8 @@ pub(crate) fn is_allowed(hosts: &[AllowedHost], target: &Target) -> bool {
 /// this machine or the network around it, unless the address is listed itself.
 pub(crate) fn may_lead_to(hosts: &[AllowedHost], address: IpAddr, port: u16) -> bool {
     let address = address.to_canonical();
-    is_public(address) || is_allowed(hosts, &Target { host: Host::Address(address), port })
+    AddressKind::of(address) == AddressKind::Public
+        || is_allowed(hosts, &Target { host: Host::Address(address), port })
 }
 
 impl Host {
@@ -196,42 +198,6 @@ fn split(text: &str) -> Result<(&str, Option<u16>), &'static str> {
         Ok(port) if is_number && port > 0 => Ok((host, Some(port))),
         Ok(_) | Err(_) => Err("a port is a number from 1 to 65535"),
     }
-}
-
-/// Whether an address is one of the internet: neither of this machine, nor of a local network, nor of a use of its own.
-/// From the registries of special addresses of RFC 6890 and what followed it.
-fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => is_public_v4(address),
-        IpAddr::V6(address) => is_public_v6(address),
-    }
-}
-
-fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [first, second, third, _] = address.octets();
-    !(first == 0
-        || address.is_loopback()
-        || address.is_private()
-        || address.is_link_local()
-        || address.is_documentation()
-        || address.is_multicast()
-        || first >= 240
-        || (first == 100 && (64..128).contains(&second))
-        || (first, second, third) == (192, 0, 0)
-        || (first, second, third) == (192, 88, 99)
-        || (first == 198 && (18..20).contains(&second)))
-}
-
-/// Global addresses are in `2000::/3`. Those in it that carry an address of the other kind, or are for documents, tests
-/// and tunnels, are none.
-fn is_public_v6(address: Ipv6Addr) -> bool {
-    let [first, second, ..] = address.segments();
-    let is_global = first & 0xE000 == 0x2000;
-    let is_special = (first == 0x2001 && second < 0x0200)
-        || (first, second) == (0x2001, 0x0DB8)
-        || first == 0x2002
-        || (first == 0x3FFF && second < 0x1000);
-    is_global && !is_special
 }
 
 #[cfg(test)]

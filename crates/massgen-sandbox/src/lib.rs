@@ -33,6 +33,7 @@ mod hosts;
 mod machine;
 mod mechanism;
 mod orders;
+mod owner;
 mod policy;
 mod processes;
 mod proxy;
@@ -42,6 +43,8 @@ mod relay;
 mod run;
 mod running;
 #[cfg(target_os = "linux")]
+mod signals;
+#[cfg(target_os = "linux")]
 mod supervise;
 mod terminal;
 
@@ -50,8 +53,9 @@ pub use capture::{Captured, Keep};
 pub use error::Error;
 pub use gap::Gap;
 pub use hosts::{AllowedHost, NoHost};
-pub use machine::Machine;
+pub use machine::{Machine, program};
 pub use mechanism::{Available, Mechanism, Unavailable};
+pub use owner::{Life, Owner};
 pub use policy::{Limits, Network, Policy};
 pub use run::Sandbox;
 pub use running::{InputStream, OutputStream, Running};

@@ -223,8 +223,9 @@ fn needs(variables: &BTreeMap<OsString, OsString>) -> (Vec<PathBuf>, BTreeMap<Os
     (wanted, environment)
 }
 
-/// The program `name` in one of the folders of `search`.
-pub(crate) fn program(search: &OsStr, name: &str) -> Option<PathBuf> {
+/// The program `name` in the first of the folders of `search`, a search path, that has it. Folders that are named from
+/// where somebody stands do not count: an agent could put anything there.
+pub fn program(search: &OsStr, name: &str) -> Option<PathBuf> {
     std::env::split_paths(search)
         .filter(|folder| folder.is_absolute())
         .map(|folder| folder.join(name))

@@ -19,6 +19,9 @@ pub struct Policy {
     pub writable: Vec<PathBuf>,
     /// Paths inside writable trees that may be read but not changed.
     pub protected: Vec<PathBuf>,
+    /// Paths inside readable and writable trees that cannot be looked into: folders look empty, files do not open. What is
+    /// named above below one of them stays. Under bubblewrap only.
+    pub masked: Vec<PathBuf>,
     /// What may be reached over the network.
     pub network: Network,
     /// What may be used up.
@@ -31,6 +34,15 @@ impl Policy {
         self.protected.iter().find_map(|protected| {
             let writable = self.writable.iter().find(|writable| protected.starts_with(writable))?;
             Some((protected.as_path(), writable.as_path()))
+        })
+    }
+
+    /// The first masked path with the tree around it.
+    pub(crate) fn masked_inside(&self) -> Option<(&Path, &Path)> {
+        self.masked.iter().find_map(|masked| {
+            let trees = self.readable.iter().chain(&self.writable);
+            let tree = trees.into_iter().find(|tree| masked.starts_with(tree))?;
+            Some((masked.as_path(), tree.as_path()))
         })
     }
 }
@@ -61,16 +73,27 @@ pub struct Limits {
     pub memory: Option<u64>,
     /// Bytes of one file that is written.
     pub file_size: Option<u64>,
-    /// Processor time of one process.
+    /// Processor time of one process, all its threads together. It is ended when it has used more.
     pub processor_time: Option<Duration>,
 }
 
 impl Limits {
-    /// Bounds that no honest build comes near on a usual machine: 512 processes, 8 GiB of memory, 4 GiB a file.
+    /// Bounds that no honest build comes near on a usual machine: 512 processes, 8 GiB of memory, 4 GiB a file. Processor
+    /// time depends on how long a call may take: see [`Self::PROCESSORS`].
     pub const STANDARD: Self = Self {
         processes: Some(512),
         memory: Some(8 * 1024 * 1024 * 1024),
         file_size: Some(4 * 1024 * 1024 * 1024),
         processor_time: None,
     };
+
+    /// How many processors one process may keep busy during all the time of its call.
+    pub const PROCESSORS: u32 = 16;
+
+    /// The same for a call that may take `time`.
+    #[must_use]
+    pub fn within(self, time: Duration) -> Self {
+        let processor_time = self.processor_time.unwrap_or_else(|| time.saturating_mul(Self::PROCESSORS));
+        Self { processor_time: Some(processor_time), ..self }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tokio::process::Command;
@@ -60,6 +60,11 @@ impl Sandbox {
     /// Which mechanisms work here.
     pub fn available(&self) -> &Available {
         &self.available
+    }
+
+    /// Whether every command may read `path`, whatever its policy gives.
+    pub fn shows(&self, path: &Path) -> bool {
+        self.machine.readable.iter().any(|tree| path.starts_with(tree))
     }
 
     /// Runs `call` to its end. Dropping the future ends the command with all that it had started.
@@ -139,6 +144,9 @@ impl Sandbox {
                         writable: writable.to_path_buf(),
                     });
                 }
+                if let Some((masked, tree)) = policy.masked_inside() {
+                    return Err(Error::CannotMask { masked: masked.to_path_buf(), tree: tree.to_path_buf() });
+                }
                 line.push((&self.helper).into());
                 let readable = self.machine.readable.iter().chain(&policy.readable);
                 let confinement = Confinement::Files {
@@ -169,6 +177,7 @@ impl Sandbox {
             readable: Vec::new(),
             writable: Vec::new(),
             protected: Vec::new(),
+            masked: Vec::new(),
             network: Network::None,
             limits: Limits::STANDARD,
         };
@@ -220,7 +229,8 @@ fn proxy_variables() -> impl Iterator<Item = (&'static str, String)> {
 
 /// Refuses paths that a mechanism would leave out or mean differently: missing ones, relative ones, and links.
 fn check_paths(policy: &Policy) -> Result<(), Error> {
-    for path in policy.readable.iter().chain(&policy.writable).chain(&policy.protected) {
+    for path in policy.readable.iter().chain(&policy.writable).chain(&policy.protected).chain(&policy.masked)
+    {
         let real = path.canonicalize().map_err(|source| Error::Path { path: path.clone(), source })?;
         if real != *path {
             let source =

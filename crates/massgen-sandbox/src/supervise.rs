@@ -17,6 +17,7 @@ use nix::unistd::{Pid, getpid, getppid};
 use crate::helper::{self, FAILED};
 use crate::policy::Limits;
 use crate::processes::{self, Process};
+use crate::signals;
 
 /// Between two looks at the number of all processes of this machine.
 const STEP: Duration = Duration::from_millis(10);
@@ -38,6 +39,9 @@ const END_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The exit code of a call that was ended by a limit, as that of a process that was killed.
 const ENDED: u8 = 137;
+
+/// The exit code of a command that the system ended by `SIGXCPU`, as bubblewrap and shells tell it.
+const OUT_OF_PROCESSOR_TIME: u8 = 128 + 24;
 
 /// Processes of bubblewrap and the relay that are counted with those of the command.
 const OWN_PROCESSES: u32 = 3;
@@ -63,6 +67,7 @@ fn run(limits: &OsStr, command: &[OsString]) -> Result<ExitCode, String> {
     // Orphans of the command become children of this process, so that none is lost sight of.
     prctl::set_child_subreaper(true).map_err(told("orphans cannot be taken in"))?;
     let massgen = getppid();
+    signals::count_again().map_err(|error| format!("signals cannot be made to count: {error}"))?;
     let _ = rustix::process::setpriority_process(None, PREFERENCE);
     let ends = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]);
     // The command's own process lets them through again.
@@ -74,16 +79,19 @@ fn run(limits: &OsStr, command: &[OsString]) -> Result<ExitCode, String> {
             end_all();
         }
     });
-    std::thread::spawn(move || watch(&limits, massgen));
+    let watched = limits.clone();
+    std::thread::spawn(move || watch(&watched, massgen));
     let status = child.wait().map_err(|error| format!("the command was lost sight of: {error}"))?;
     end_all();
-    Ok(match ENDED_BY.get() {
-        Some(reason) => {
-            say(reason);
-            ExitCode::from(ENDED)
-        }
-        None => ExitCode::from(helper::code(status)),
-    })
+    if let Some(reason) = ENDED_BY.get() {
+        say(reason);
+        return Ok(ExitCode::from(ENDED));
+    }
+    let code = helper::code(status);
+    if let Some(time) = limits.processor_time.filter(|_| code == OUT_OF_PROCESSOR_TIME) {
+        say(&format!("ended: it used more than {} seconds of processor time", time.as_secs()));
+    }
+    Ok(ExitCode::from(code))
 }
 
 fn start(command: &[OsString]) -> io::Result<Child> {

@@ -327,6 +327,7 @@ pub fn spec(ids: &[&str]) -> RunSpec {
         history: Vec::new(),
         instructions: None,
         skills: Vec::new(),
+        memories: None,
     }
 }
 

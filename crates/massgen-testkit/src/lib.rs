@@ -10,6 +10,7 @@
 pub mod clock;
 pub mod crash_point;
 pub mod history;
+pub mod mechanisms;
 pub mod memory_journal;
 pub mod model_server;
 pub mod models;

@@ -9,6 +9,12 @@ use crate::source::Failed;
 /// Problems that one message names at most.
 const PROBLEMS: usize = 5;
 
+/// How often arguments may be a text that holds them as JSON: some models wrap them, and some providers wrap them again.
+const WRAPPED: usize = 3;
+
+/// What stands behind the name of a parameter that need not be there.
+const OPTIONAL: &str = " (optional)";
+
 /// What the arguments of one tool must look like.
 #[derive(Debug)]
 pub(crate) struct Check {
@@ -29,7 +35,7 @@ impl Check {
             |name: &str| required.is_some_and(|list| list.iter().any(|entry| entry.as_str() == Some(name)));
         let names = properties.map(|map| {
             map.keys()
-                .map(|name| if is_required(name) { name.clone() } else { format!("{name} (optional)") })
+                .map(|name| if is_required(name) { name.clone() } else { format!("{name}{OPTIONAL}") })
                 .collect()
         });
         Ok(Self { validator, names: names.unwrap_or_default() })
@@ -37,7 +43,24 @@ impl Check {
 
     /// Whether the tool has a parameter of this name.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.names.iter().any(|known| known.strip_suffix(" (optional)").unwrap_or(known) == name)
+        self.names.iter().any(|known| known.strip_suffix(OPTIONAL).unwrap_or(known) == name)
+    }
+
+    /// `arguments` without each `null` that the schema refuses and that need not be there: models write it for what they
+    /// leave out.
+    pub(crate) fn without_nulls(&self, mut arguments: Map<String, Value>) -> Map<String, Value> {
+        let optional = |name: &str| self.names.iter().any(|known| known.strip_suffix(OPTIONAL) == Some(name));
+        if !arguments.iter().any(|(name, value)| value.is_null() && optional(name)) {
+            return arguments;
+        }
+        let value = Value::Object(arguments.clone());
+        let refused: Vec<String> =
+            self.validator.iter_errors(&value).map(|error| error.instance_path().to_string()).collect();
+        arguments.retain(|name, value| {
+            let is_it = |place: &String| place.strip_prefix('/') == Some(name);
+            !(value.is_null() && optional(name) && refused.iter().any(is_it))
+        });
+        arguments
     }
 
     /// Checks arguments.
@@ -67,20 +90,28 @@ impl Check {
 
 /// Reads the arguments as a model wrote them. No text at all means none.
 pub(crate) fn parse(tool: &str, text: &str) -> Result<Map<String, Value>, Failed> {
-    if text.trim().is_empty() {
-        return Ok(Map::new());
+    let no_object = || {
+        Failed::Error(format!("the arguments of `{tool}` must be one JSON object; call it again with one"))
+    };
+    let mut text = text.to_owned();
+    for _ in 0..=WRAPPED {
+        if text.trim().is_empty() {
+            return Ok(Map::new());
+        }
+        match serde_json::from_str(&text) {
+            Ok(Value::Object(map)) => return Ok(map),
+            Ok(Value::Null) => return Ok(Map::new()),
+            Ok(Value::String(inner)) => text = inner,
+            Ok(Value::Bool(_) | Value::Number(_) | Value::Array(_)) => return Err(no_object()),
+            Err(error) => {
+                return Err(Failed::Error(format!(
+                    "the arguments of `{tool}` are no JSON ({error}); call it again with one complete JSON object. \
+                     If the text was cut off because it is long, write it in several smaller steps."
+                )));
+            }
+        }
     }
-    match serde_json::from_str(text) {
-        Ok(Value::Object(map)) => Ok(map),
-        Ok(Value::Null) => Ok(Map::new()),
-        Ok(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => Err(Failed::Error(
-            format!("the arguments of `{tool}` must be one JSON object; call it again with one"),
-        )),
-        Err(error) => Err(Failed::Error(format!(
-            "the arguments of `{tool}` are no JSON ({error}); call it again with one complete JSON object. If the \
-             text was cut off because it is long, write it in several smaller steps."
-        ))),
-    }
+    Err(no_object())
 }
 
 /// Arguments that were checked.
@@ -157,6 +188,46 @@ mod tests {
         ]
         .map(|arguments| format!("{arguments}\n  {}", said(arguments)));
         insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn arguments_that_were_wrapped_as_a_text_are_read_up_to_three_times() {
+        let wrapped = |times: usize| {
+            (0..times).fold(r#"{"path":"a"}"#.to_owned(), |text, _| Value::String(text).to_string())
+        };
+        let plain = json!({"path": "a"}).as_object().cloned();
+        for times in 0..=WRAPPED {
+            assert_eq!(parse("t", &wrapped(times)).ok(), plain, "{times}");
+        }
+        for wrong in [wrapped(WRAPPED + 1), r#""[1]""#.to_owned(), r#""no object""#.to_owned()] {
+            assert!(parse("t", &wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(parse("t", r#"" ""#), Ok(Map::new()));
+    }
+
+    #[test]
+    fn a_null_is_left_out_where_the_schema_has_no_place_for_it_and_nothing_is_missing_then() {
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "path": {"type": "string"},
+                "head": {"type": "integer"},
+                "any": {},
+                "either": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+                "list": {"type": "array", "items": {"type": "string"}},
+            },
+            "required": ["path"],
+        });
+        let check = Check::new("t", &schema).expect("a schema");
+        let without =
+            |value: Value| Value::Object(check.without_nulls(value.as_object().expect("a map").clone()));
+        assert_eq!(
+            without(
+                json!({"path": null, "head": null, "any": null, "either": null, "list": null, "more": null})
+            ),
+            json!({"path": null, "any": null, "either": null, "more": null}),
+        );
+        assert_eq!(without(json!({"path": "a", "list": [null]})), json!({"path": "a", "list": [null]}));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 /// `text` without terminal sequences and control characters. Line breaks and tabs stay; a carriage return before a line
 /// break goes, any other starts a new line, as a progress bar that is drawn over itself would.
-pub fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     if !text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
         return text.to_owned();
     }

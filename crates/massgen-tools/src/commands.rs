@@ -24,7 +24,7 @@ use crate::source::{Capability, Failed, Invocation, Kind, Output, Source};
 
 pub use checks::{Checks, Rights};
 pub use reach::Reach;
-pub use runner::{Command, Finish, Ran, Runner};
+pub use runner::{Command, Finish, Ran, Runner, Screen};
 pub use sandboxed::{SandboxRunner, SandboxSettings};
 
 /// The server that runs commands.
@@ -79,24 +79,26 @@ impl Source for CommandSource {
 
     fn schemas(&self, agent: &AgentId) -> Vec<ToolSchema> {
         let Some(tools) = self.agents.get(agent) else { return Vec::new() };
-        vec![ToolSchema {
-            name: wire_name(SERVER, TOOL),
-            description: format!(
-                "Run a shell command in your workspace, or in `work_dir`. `timeout` is in seconds: {} if you do not \
-                 say, {} at most. Start what takes longer as a background tool.",
-                tools.time.as_secs(),
-                CALL_TIME.as_secs(),
-            ),
-            parameters: json!({
-                "type": "object",
-                "properties": {
-                    "command": {"type": "string", "minLength": 1},
-                    "timeout": {"type": "integer", "minimum": 1},
-                    "work_dir": {"type": "string"},
-                },
-                "required": ["command"],
-            }),
-        }]
+        let mut properties = Map::from_iter([
+            ("command".to_owned(), json!({"type": "string", "minLength": 1})),
+            ("timeout".to_owned(), json!({"type": "integer", "minimum": 1})),
+            ("work_dir".to_owned(), json!({"type": "string"})),
+        ]);
+        let mut description = format!(
+            "Run a shell command in your workspace, or in `work_dir`. `timeout` is in seconds: {} if you do not say, {} \
+             at most. Start what takes longer as a background tool.",
+            tools.time.as_secs(),
+            CALL_TIME.as_secs(),
+        );
+        if tools.runner.has_terminals() {
+            properties.insert("pty".to_owned(), json!({"type": "boolean"}));
+            description.push_str(
+                " `pty` gives it a terminal, for programs that behave differently without one; its output and errors \
+                 are one text then.",
+            );
+        }
+        let parameters = json!({"type": "object", "properties": properties, "required": ["command"]});
+        vec![ToolSchema { name: wire_name(SERVER, TOOL), description, parameters }]
     }
 
     fn capabilities(&self, agent: &AgentId, name: &str) -> Option<Vec<Capability>> {
@@ -133,6 +135,10 @@ async fn execute(tools: &CommandTools, arguments: Arguments<'_>) -> Result<Strin
     let asked = arguments.optional("work_dir").unwrap_or(".");
     let denied = |why: String| Failed::Denied(told(line, asked, &Told { why: &why, ..Told::default() }));
     tools.checks.check(line).map_err(denied)?;
+    let screen = if arguments.is_on("pty") { Screen::Terminal } else { Screen::Streams };
+    if screen == Screen::Terminal && !tools.runner.has_terminals() {
+        return Err(denied("commands get no terminal here; run it without `pty`".to_owned()));
+    }
     let folder = folder(&tools.desk, asked).map_err(|failed| match failed {
         Failed::Denied(why) | Failed::Error(why) => denied(why),
     })?;
@@ -144,6 +150,7 @@ async fn execute(tools: &CommandTools, arguments: Arguments<'_>) -> Result<Strin
         time,
         reach: Reach::of(&tools.desk.managed()),
         programs: programs(&folder),
+        screen,
     };
     let ran = tools.runner.run(command).await.map_err(|why| {
         Failed::Error(told(

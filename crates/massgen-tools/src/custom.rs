@@ -20,6 +20,7 @@ pub(crate) mod by_hand;
 mod error;
 pub(crate) mod interpreter;
 pub(crate) mod launch;
+mod node;
 pub(crate) mod program;
 mod python;
 pub(crate) mod streams;
@@ -60,9 +61,6 @@ pub struct CustomSetup {
 /// parameter.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct CallerContext {
-    /// The conversation, in the form of the Chat Completions protocol.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub messages: Option<Value>,
     /// The agent's own system message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_system_message: Option<String>,
@@ -78,18 +76,12 @@ pub struct CallerContext {
     /// Its model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// What it is doing: `initial_answer`, `enforcement` or `presentation`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub current_stage: Option<String>,
     /// Its workspace, absolute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_cwd: Option<String>,
     /// The folders that it may use, absolute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed_paths: Option<Vec<String>>,
-    /// Settings of media tools.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub multimodal_config: Option<Value>,
     /// The text of the task's context file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task_context: Option<String>,
@@ -155,11 +147,6 @@ impl CustomTools {
     /// Whether `name` is one of them.
     pub fn has(&self, name: &str) -> bool {
         self.tools.contains_key(name)
-    }
-
-    /// What runs when `name` is called, for rules and for people; `None` for a name that is none of them.
-    pub fn source_of(&self, name: &str) -> Option<String> {
-        self.tools.get(name).map(Tool::shown)
     }
 
     /// Calls one with the arguments of a model. Dropping the future stops it.
@@ -277,15 +264,6 @@ impl CustomTools {
         let description = cut(description, limits::CUSTOM_DESCRIPTION_BYTES);
         self.schemas.push(ToolSchema { name, description, parameters: schema });
         Ok(())
-    }
-}
-
-impl Tool {
-    fn shown(&self) -> String {
-        match self {
-            Self::Function { path, function, .. } => format!("{path}: {function}"),
-            Self::Program { command, .. } => command.join(" "),
-        }
     }
 }
 

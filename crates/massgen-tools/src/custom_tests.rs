@@ -161,8 +161,8 @@ def fields(colour: Colour, path: pathlib.Path, where: "Unknown", either: Union[i
     :returns: nothing
     """
 
-@context_params("messages")
-def marked(messages, model: str):
+@context_params("agent_id")
+def marked(agent_id, model: str):
     pass
 "#;
 
@@ -172,6 +172,20 @@ async fn schemas_come_from_signatures_hints_and_documentation() {
     let tools = bench.start(&["google", "numpy", "fields", "marked"]).await;
     insta::assert_json_snapshot!("described", tools.schemas());
     assert_eq!(bench.by_hand.count(), 1, "one interpreter for all functions of an agent");
+}
+
+#[tokio::test]
+async fn a_function_that_needs_what_nobody_knows_is_not_offered_and_keeps_its_default_otherwise() {
+    let bench = Bench::new(
+        "def needs(current_stage): pass\ndef takes(city: str, messages=(), current_stage='none'):\n    \
+         return f'{city} {messages} {current_stage}'\n",
+    );
+    let tools: Vec<_> = ["needs", "takes"].map(|function| bench.function(function)).into();
+    let (tools, notices) = CustomTools::start(&tools, bench.setup(Duration::from_mins(1))).await;
+    let [notice] = notices.as_slice() else { panic!("{notices:?}") };
+    let why = "massgen has no value for its parameter `current_stage`; give it a default, such as `None`";
+    assert!(notice.ends_with(why), "{notice}");
+    assert_eq!(call(&tools, "takes", json!({ "city": "Ulm" })).await, done("Ulm () none"));
 }
 
 #[tokio::test]
@@ -528,7 +542,7 @@ async fn what_cannot_be_offered_is_told_and_the_rest_works() {
     insta::assert_snapshot!(notices);
     let names: Vec<&str> = custom.schemas().iter().map(|schema| schema.name.as_str()).collect();
     assert_eq!(names, ["custom_tool__ok"]);
-    assert!(custom.has("custom_tool__ok") && custom.source_of("custom_tool__ok").is_some());
+    assert!(custom.has("custom_tool__ok"));
 }
 
 #[tokio::test]

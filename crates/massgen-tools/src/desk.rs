@@ -46,12 +46,10 @@ impl Desk {
         let Some(rules) = self.rules.read().unwrap_or_else(PoisonError::into_inner).clone() else {
             return Ok(());
         };
-        let managed = self.managed();
-        let short = path.strip_prefix(managed.workspace()).ok().map(|short| short.display().to_string());
         let request = Request {
             effect,
             target: path.display().to_string(),
-            spellings: short.into_iter().collect(),
+            spellings: self.managed().spellings(path),
             asked: None,
         };
         let judgement = rules.judge(&request);

@@ -58,6 +58,8 @@ struct FileTool {
 enum Touches {
     /// In these arguments, texts or lists of texts. A missing one is the workspace.
     Named(&'static [(&'static str, Effect)]),
+    /// In `path`: read, if `dryRun` says that nothing is to be changed.
+    Edited,
     /// In the text of a patch.
     Patch,
 }
@@ -136,6 +138,11 @@ impl Source for FileSource {
                 }
                 wanted
             }
+            Touches::Edited => {
+                let given = Arguments(arguments);
+                let effect = if given.is_on("dryRun") { Effect::Read } else { Effect::Write };
+                vec![(effect, given.optional("path").unwrap_or(".").to_owned())]
+            }
             Touches::Patch => patch::touched(Arguments(arguments)),
         };
         wanted.into_iter().map(|(effect, path)| request(&managed, effect, &path)).collect()
@@ -164,11 +171,10 @@ pub(crate) fn request(managed: &Arc<Managed>, effect: Effect, path: &str) -> Req
     };
     // What cannot be found is refused by the tool itself, with a better reason; rules see the words.
     let real = managed.find(path, last).map_or_else(|_| Path::new(path).to_path_buf(), |found| found.path());
-    let short = real.strip_prefix(managed.workspace()).ok().map(|short| short.display().to_string());
     Request {
         effect,
         target: real.display().to_string(),
-        spellings: short.into_iter().collect(),
+        spellings: managed.spellings(&real),
         asked: Some(path.to_owned()),
     }
 }

@@ -14,20 +14,20 @@ use futures::future::BoxFuture;
 use massgen_protocol::limits;
 use massgen_protocol::tooling::{Hook, HookFailure, HookHandler, Hooks};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::custom::CustomError;
 use crate::custom::streams::cut;
 
-mod host;
 mod matcher;
 mod result;
 mod run;
+mod session;
 
-pub use host::{HookedHost, Notify};
 pub use matcher::matches;
 pub use result::HookResult;
 pub use run::HookPrograms;
+pub use session::{Notify, SessionHooks};
 
 /// What a hook is told of.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -42,10 +42,10 @@ pub struct HookEvent {
     pub agent_id: String,
     /// When, in the form of RFC 3339.
     pub timestamp: String,
-    /// The tool.
+    /// The tool, under the name by which it is listed.
     pub tool_name: String,
     /// Its arguments.
-    pub tool_input: Value,
+    pub tool_input: Map<String, Value>,
     /// Its result; `None` before the call.
     pub tool_output: Option<String>,
 }
@@ -85,7 +85,7 @@ pub enum Verdict {
     Allowed {
         /// With these arguments. A hook may have written them: whoever makes the call checks them again, against the
         /// schema and against the rules.
-        input: Value,
+        input: Map<String, Value>,
         /// What the model is told besides.
         injections: Vec<Injection>,
     },
@@ -94,7 +94,7 @@ pub enum Verdict {
         /// Why.
         reason: String,
         /// The arguments, if the person agrees. They are checked again too.
-        input: Value,
+        input: Map<String, Value>,
         /// What the model is told besides.
         injections: Vec<Injection>,
     },
@@ -195,7 +195,7 @@ pub async fn before(hooks: &Hooks, mut event: HookEvent, runner: &dyn HookRunner
             HookDecision::Allow => {}
         }
         if let Some(input) = input {
-            event.tool_input = Value::Object(input);
+            event.tool_input = input;
         }
         injections.extend(injection);
     }

@@ -4,13 +4,18 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use massgen_ports::ToolHost;
 use massgen_protocol::tooling::HookFailure;
+use massgen_protocol::{AgentNo, CallId, ToolCall, ToolOutcome, ToolUse};
+use massgen_testkit::clock::TestClock;
 use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
 use crate::custom::Launcher;
 use crate::custom::by_hand::{ByHand, python};
+use crate::policy::{Approver, Question, Reply, Scope};
+use crate::testing::{House, Setup, agent};
 
 fn command(program: &str) -> HookHandler {
     HookHandler::Command { command: vec![program.to_owned()] }
@@ -21,6 +26,10 @@ fn hook(matcher: &str, handler: HookHandler) -> Hook {
     Hook { matcher: matcher.to_owned(), handler, time, on_failure }
 }
 
+fn map(value: &Value) -> Map<String, Value> {
+    value.as_object().expect("a map").clone()
+}
+
 fn event(hook_type: HookType) -> HookEvent {
     HookEvent {
         hook_type,
@@ -29,7 +38,7 @@ fn event(hook_type: HookType) -> HookEvent {
         agent_id: "writer".to_owned(),
         timestamp: "2030-01-02T03:04:05Z".to_owned(),
         tool_name: "write_file".to_owned(),
-        tool_input: json!({ "path": "a" }),
+        tool_input: map(&json!({ "path": "a" })),
         tool_output: match hook_type {
             HookType::PreToolUse => None,
             HookType::PostToolUse => Some("written".to_owned()),
@@ -47,7 +56,7 @@ impl HookRunner for Scripted {
         hook: &'a Hook,
         event: &'a HookEvent,
     ) -> BoxFuture<'a, Result<HookResult, CustomError>> {
-        self.0.lock().expect("whole").push(event.tool_input.clone());
+        self.0.lock().expect("whole").push(Value::Object(event.tool_input.clone()));
         let HookHandler::Command { command } = &hook.handler else { panic!("no command") };
         let result = if command[0] == "fail" {
             Err(CustomError::Told("out of order".to_owned()))
@@ -107,7 +116,7 @@ async fn each_hook_sees_the_arguments_that_the_ones_before_it_have_written() {
     assert_eq!(
         before,
         Before {
-            verdict: Verdict::Allowed { input: json!({ "path": "d" }), injections },
+            verdict: Verdict::Allowed { input: map(&json!({ "path": "d" })), injections },
             failures: Vec::new()
         }
     );
@@ -121,7 +130,7 @@ async fn the_wish_to_ask_stays_until_a_refusal() {
         says(&json!({ "decision": "ask", "reason": "and this?" })),
     ])
     .await;
-    let (reason, input) = ("is this right?".to_owned(), json!({ "path": "b" }));
+    let (reason, input) = ("is this right?".to_owned(), map(&json!({ "path": "b" })));
     assert_eq!(before.verdict, Verdict::Ask { reason, input, injections: Vec::new() });
     let (before, _) =
         asked(vec![says(&json!({ "decision": "ask" })), says(&json!({ "allowed": false }))]).await;
@@ -164,7 +173,7 @@ async fn results_that_nobody_can_act_on_are_failures_and_talk_is_nothing() {
         assert_eq!(before.failures, [], "{fine}");
         assert_eq!(
             before.verdict,
-            Verdict::Allowed { input: json!({ "path": "a" }), injections: Vec::new() },
+            Verdict::Allowed { input: map(&json!({ "path": "a" })), injections: Vec::new() },
             "{fine}"
         );
     }
@@ -328,4 +337,156 @@ async fn without_python_a_function_fails_and_says_so() {
     let programs = HookPrograms::new(Arc::clone(&bench.by_hand) as Arc<dyn Launcher>, None, "/".into());
     let over = programs.run(&hook("*", bench.function("any")), &event(HookType::PreToolUse)).await;
     assert_eq!(over, Err(CustomError::NoPython));
+}
+
+/// A person who replies always the same, and what they were asked.
+struct Person {
+    reply: Reply,
+    asked: Mutex<Vec<Question>>,
+}
+
+impl Approver for Person {
+    fn ask(&self, question: Question) -> BoxFuture<'static, Reply> {
+        self.asked.lock().expect("whole").push(question);
+        let reply = self.reply.clone();
+        Box::pin(async move { reply })
+    }
+}
+
+/// `hooks` for the agent of a house, and what their events were.
+fn session(hooks: Hooks) -> (Option<Arc<SessionHooks>>, Arc<Scripted>) {
+    let scripted = Arc::new(Scripted::default());
+    let notify: Notify = Arc::new(|_, line| panic!("{line}"));
+    let hooks = std::collections::BTreeMap::from([(agent(), hooks)]);
+    let clock = Arc::new(TestClock::start());
+    let session = SessionHooks::new(hooks, scripted.clone(), "s".to_owned(), clock, notify);
+    (Some(Arc::new(session)), scripted)
+}
+
+/// The outcome of a call under a hook for `matcher` that wants a person to be asked, and the lines that were run.
+async fn asked_for(
+    person: Option<Arc<Person>>,
+    matcher: &str,
+    (name, arguments): (&str, Value),
+) -> (ToolOutcome, Vec<String>) {
+    let approver = person.map(|person| person as Arc<dyn Approver>);
+    let result = json!({
+        "decision": "ask", "reason": "is this right?", "inject": "mind the rules",
+        "updated_input": arguments,
+    });
+    let before = vec![Hook { matcher: matcher.to_owned(), ..says(&result) }];
+    let (hooks, _) = session(Hooks { before, after: Vec::new() });
+    let house = House::with(Setup { approver, hooks, ..Setup::default() });
+    let call = ToolCall { id: "1".to_owned(), name: name.to_owned(), arguments: "{}".to_owned() };
+    let tool_use = ToolUse { call: CallId { agent: AgentNo::from_index(0), number: 1 }, index: 0 };
+    let run = house.tools.run(&agent(), tool_use, call).await;
+    assert!(run.decisions.iter().any(|decision| decision.rule == "hook"), "{run:?}");
+    (run.outcome, house.runner.lines())
+}
+
+/// A hook of tools whose name ends so, which refuses.
+fn refuses(matcher: &str) -> Hook {
+    Hook { matcher: matcher.to_owned(), ..says(&json!({ "decision": "deny", "reason": "hands off" })) }
+}
+
+#[tokio::test]
+async fn a_hook_holds_however_a_call_is_spelled() {
+    let before = vec![refuses("mcp__filesystem__write_file"), refuses("mcp__planning__*")];
+    let (hooks, scripted) = session(Hooks { before, after: Vec::new() });
+    let house = House::with(Setup { hooks, ..Setup::default() });
+    let write = json!({ "path": "a", "content": "x" });
+    let text = Value::String(write.to_string());
+    for (name, arguments) in [
+        ("mcp__filesystem__write_file", write.clone()),
+        ("write_file", write.clone()),
+        ("write_file", Value::String(text.to_string())),
+        ("custom_tool__start_background_tool", json!({ "tool_name": "write_file", "arguments": write })),
+        ("start_background_tool", json!({ "tool": "mcp__filesystem__write_file", "args": text })),
+    ] {
+        let told = house.not_ok(name, arguments.clone()).await;
+        assert_eq!(told, "denied: hands off", "{name} {arguments}");
+    }
+    for none in ["", "  ", "{}", "null"] {
+        let told = house.call_with("get_task_plan", none).await;
+        assert!(matches!(&told, ToolOutcome::Denied { text } if text == "hands off"), "{none:?}: {told:?}");
+    }
+    assert!(!house.exists("ws/a"));
+    let seen = scripted.0.lock().expect("whole").clone();
+    assert_eq!(seen, [vec![write; 5], vec![json!({}); 4]].concat());
+    // Each refusal is written down, as those of rules are.
+    let records = house.records();
+    let told: Vec<_> = records.iter().map(|record| (record.rule.as_str(), record.target.as_str())).collect();
+    let expected = [vec![("hook", "filesystem/write_file"); 5], vec![("hook", "planning/get_task_plan"); 4]];
+    assert_eq!(told, expected.concat());
+}
+
+#[tokio::test]
+async fn hooks_rewrite_and_hear_of_jobs_as_of_calls_that_are_waited_for() {
+    let matching = |matcher: &str, result: Value| Hook { matcher: matcher.to_owned(), ..says(&result) };
+    let before = vec![matching(
+        "*execute_command",
+        json!({ "updated_input": { "command": "make" }, "inject": "one" }),
+    )];
+    let after = vec![matching("*execute_command", json!({ "inject": "two" }))];
+    for (name, arguments) in [
+        (
+            "start_background_tool",
+            json!({ "tool_name": "execute_command", "arguments": { "command": "rm" } }),
+        ),
+        ("execute_command", json!({ "command": "rm" })),
+    ] {
+        let (hooks, scripted) = session(Hooks { before: before.clone(), after: after.clone() });
+        let house = House::with(Setup { hooks, ..Setup::default() });
+        let said = house.ok(name, arguments).await;
+        let result = if name == "execute_command" {
+            assert!(said.ends_with("one\n\ntwo"), "{said}");
+            said
+        } else {
+            assert!(said.ends_with("one"), "{said}");
+            let job = house.json("wait_for_background_tool", json!({})).await;
+            job["result"].as_str().expect("text").to_owned()
+        };
+        assert!(result.contains("ran make") && result.ends_with("two"), "{result}");
+        assert_eq!(house.runner.lines(), ["make"]);
+        let seen = scripted.0.lock().expect("whole").clone();
+        assert_eq!(seen, [json!({ "command": "rm" }), json!({ "command": "make" })]);
+    }
+}
+
+#[tokio::test]
+async fn what_a_hook_wants_a_person_to_be_asked_about_reaches_that_person() {
+    let person = |reply| Arc::new(Person { reply, asked: Mutex::default() });
+    let make = || json!({"command": "make"});
+    let yes = person(Reply::Approved { scope: Scope::Once });
+    let (outcome, lines) = asked_for(Some(Arc::clone(&yes)), "*", ("execute_command", make())).await;
+    assert!(
+        matches!(&outcome, ToolOutcome::Ok { text, .. } if text.ends_with("mind the rules")),
+        "{outcome:?}"
+    );
+    assert_eq!(lines, ["make"]);
+    let asked = yes.asked.lock().expect("whole").clone();
+    let asked: Vec<_> =
+        asked.iter().map(|question| (question.target.as_str(), question.reason.as_str())).collect();
+    assert_eq!(asked, [("make", "is this right?")]);
+
+    let no = person(Reply::Refused { feedback: "use ninja".to_owned() });
+    let (outcome, lines) = asked_for(Some(no), "*", ("execute_command", make())).await;
+    assert!(matches!(&outcome, ToolOutcome::Denied { text } if text.contains("use ninja")), "{outcome:?}");
+    assert!(lines.is_empty());
+
+    let background = json!({"tool_name": "execute_command", "arguments": make()});
+    for (matcher, name, arguments) in [
+        ("*", "execute_command", make()),
+        ("*start_background_tool", "custom_tool__start_background_tool", background),
+        ("*", "custom_tool__list_background_tools", json!({})),
+        ("*", "list_allowed_directories", json!({})),
+    ] {
+        let (outcome, lines) = asked_for(None, matcher, (name, arguments)).await;
+        let why = "is this right?; nobody can be asked in this run";
+        assert!(
+            matches!(&outcome, ToolOutcome::Denied { text } if text.contains(why)),
+            "{name}: {outcome:?}"
+        );
+        assert!(lines.is_empty(), "{name}");
+    }
 }

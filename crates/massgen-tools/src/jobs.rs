@@ -1,5 +1,7 @@
 //! Calls that go on in the background of an agent.
 
+mod lost;
+
 use std::collections::VecDeque;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -7,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
-use massgen_ports::Clock;
+use massgen_ports::{Clock, Waiting};
 use massgen_protocol::limits::{BACKGROUND_JOBS, REMEMBERED_JOBS};
 use massgen_protocol::{Timestamp, ToolOutcome, ToolUse};
 use serde_json::{Value, json};
@@ -16,32 +18,47 @@ use tokio::task::AbortHandle;
 
 use crate::source::{Failed, Kind};
 
+pub(crate) use lost::MOVED;
+pub use lost::{LostJob, lost_jobs};
+
+/// What the id of a job begins with; 12 hexadecimal digits follow.
+const ID: &str = "bgtool_";
+
+/// How the announcement of the end of the job `id` begins.
+fn announced(id: &str) -> String {
+    format!("background job {id} (")
+}
+
 /// A job that has ended and that its agent has not heard of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notice {
-    /// Its id, `bgtool_` and 12 hexadecimal digits.
-    pub job: String,
+pub(crate) struct Notice {
+    /// Its id.
+    job: String,
     /// What ran.
-    pub tool: String,
+    tool: String,
     /// How it ended.
-    pub status: Status,
+    status: Status,
 }
 
 impl Notice {
     /// For the model.
-    pub fn text(&self) -> String {
-        format!(
-            "background job {} ({}) is {}; get its result with custom_tool__get_background_tool_result",
-            self.job,
-            self.tool,
-            self.status.word()
-        )
+    pub(crate) fn text(&self) -> String {
+        let (announced, tool) = (announced(&self.job), &self.tool);
+        match self.status {
+            Status::Lost => {
+                format!("{announced}{tool}) {LOST}; look what is there before you start it again")
+            }
+            status @ (Status::Running | Status::Completed | Status::Failed | Status::Cancelled) => format!(
+                "{announced}{tool}) is {}; get its result with custom_tool__get_background_tool_result",
+                status.word()
+            ),
+        }
     }
 }
 
 /// How far a job is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
+enum Status {
     /// It runs.
     Running,
     /// It has a result.
@@ -50,7 +67,12 @@ pub enum Status {
     Failed,
     /// It was cancelled.
     Cancelled,
+    /// The process ended that ran it.
+    Lost,
 }
+
+/// What is said of a job that was lost.
+const LOST: &str = "was lost when massgen was stopped: nobody knows what came of it";
 
 impl Status {
     fn word(self) -> &'static str {
@@ -59,6 +81,7 @@ impl Status {
             Self::Completed => "completed",
             Self::Failed => "error",
             Self::Cancelled => "cancelled",
+            Self::Lost => "lost",
         }
     }
 }
@@ -93,7 +116,7 @@ impl std::fmt::Debug for Jobs {
 struct State {
     /// The oldest first.
     jobs: VecDeque<Job>,
-    interrupt: Option<Interrupt>,
+    waiting: Waiting,
 }
 
 #[derive(Debug)]
@@ -115,16 +138,21 @@ enum Heard {
     No,
 }
 
-/// Why a wait ends before a job does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Interrupt {
-    reason: String,
-    content: String,
-}
-
 impl Jobs {
-    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, state: Mutex::default(), changed: Notify::new() }
+    /// None but those that were `lost` with an earlier process.
+    pub(crate) fn new(clock: Arc<dyn Clock>, lost: &[LostJob]) -> Self {
+        let job = |lost: &LostJob| Job {
+            id: lost.id.clone(),
+            start: lost.start(),
+            status: Status::Lost,
+            created: lost.created,
+            completed: None,
+            outcome: None,
+            heard: Heard::No,
+            handle: None,
+        };
+        let state = State { jobs: lost.iter().map(job).collect(), ..State::default() };
+        Self { clock, state: Mutex::new(state), changed: Notify::new() }
     }
 
     /// Lets `work` run in the background.
@@ -143,7 +171,7 @@ impl Jobs {
             let Some(oldest) = state.jobs.iter().position(|job| job.status != Status::Running) else { break };
             state.jobs.remove(oldest);
         }
-        let id = format!("bgtool_{:012x}", start.number & 0xffff_ffff_ffff);
+        let id = format!("{ID}{:012x}", start.number & 0xffff_ffff_ffff);
         if state.jobs.iter().any(|job| job.id == id) {
             return Err(Failed::Error("the job could not get a number; call again".to_owned()));
         }
@@ -195,11 +223,11 @@ impl Jobs {
 
     /// Jobs that have ended since the last time, for the agent.
     ///
-    /// The result of the call `now`, if there is one, is no news of the job that it started: whoever starts a job and then
+    /// The result of the call `now` is no news of the job that it started: whoever starts a job and then
     /// waits for it is to find it.
-    pub(crate) fn finished(&self, now: Option<ToolUse>) -> Vec<Notice> {
+    pub(crate) fn finished(&self, now: ToolUse) -> Vec<Notice> {
         let mut state = self.state();
-        let unheard = state.jobs.iter_mut().filter(|job| job.is_news() && Some(job.start.source) != now);
+        let unheard = state.jobs.iter_mut().filter(|job| job.is_news() && job.start.source != now);
         unheard
             .map(|job| {
                 job.heard = Heard::Yes;
@@ -208,9 +236,9 @@ impl Jobs {
             .collect()
     }
 
-    /// Ends the wait that is under way, or the next one.
-    pub(crate) fn interrupt(&self, reason: String, content: String) {
-        self.state().interrupt = Some(Interrupt { reason, content });
+    /// Says whether a wait may go on. One that may not ends, and so do those that begin until the next word.
+    pub(crate) fn set_waiting(&self, waiting: Waiting) {
+        self.state().waiting = waiting;
         self.changed.notify_waiters();
     }
 
@@ -257,17 +285,16 @@ impl Jobs {
                 if let Some(job) = state.jobs.iter_mut().find(|job| job.is_news()) {
                     return job.result();
                 }
-                if let Some(interrupt) = state.interrupt.take() {
+                if state.jobs.iter().all(|job| job.status != Status::Running) {
+                    return json!({"success": false, "ready": false, "error": "no background job runs"});
+                }
+                if state.waiting == Waiting::Pointless {
                     return json!({
                         "success": true,
                         "ready": false,
                         "interrupted": true,
-                        "interrupt_reason": interrupt.reason,
-                        "injected_content": interrupt.content,
+                        "interrupt_reason": "there is news for you, which follows; the jobs go on",
                     });
-                }
-                if state.jobs.iter().all(|job| job.status != Status::Running) {
-                    return json!({"success": false, "ready": false, "error": "no background job runs"});
                 }
             }
             tokio::select! {
@@ -349,8 +376,11 @@ impl Job {
             Some(ToolOutcome::Unknown | ToolOutcome::NotRun { .. } | ToolOutcome::CutOff) => {
                 (true, Some(false), None, Some("nobody knows what came of it"))
             }
-            None if self.status == Status::Cancelled => (true, Some(false), None, Some("it was cancelled")),
-            None => (false, None, None, None),
+            None => match self.status {
+                Status::Cancelled => (true, Some(false), None, Some("it was cancelled")),
+                Status::Lost => (true, Some(false), None, Some(LOST)),
+                Status::Running | Status::Completed | Status::Failed => (false, None, None, None),
+            },
         };
         if let Some(record) = record.as_object_mut() {
             record.insert("ready".to_owned(), json!(ready));

@@ -10,7 +10,8 @@
 //! Who calls it: the program, which makes a `ToolBox` for a session.
 //!
 //! Invariants:
-//! - Nothing runs before its arguments fit its schema and the policy has allowed it; every judgement is recorded.
+//! - Nothing runs before the hooks of the user had their say, its arguments fit its schema and the policy has allowed it;
+//!   every judgement is recorded.
 //! - A policy judges what a call does (its capabilities, paths, addresses, command), not what the tool is called.
 //! - Every path goes through [`massgen_workspace::access`].
 //! - The schemas of an agent's tools stay the same for a whole run.
@@ -24,7 +25,7 @@ mod desk;
 mod error;
 mod files;
 pub mod hooks;
-pub mod jobs;
+mod jobs;
 mod naming;
 mod plan;
 pub mod policy;
@@ -32,10 +33,10 @@ mod preview;
 mod source;
 mod toolbox;
 
-pub use clean::clean;
 pub use desk::Desk;
 pub use error::Error;
 pub use files::FileSource;
+pub use jobs::{LostJob, lost_jobs};
 pub use naming::Selection;
 pub use plan::PlanSource;
 pub use source::{Capability, Failed, Invocation, Kind, Output, Source};

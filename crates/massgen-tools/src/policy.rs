@@ -1,13 +1,16 @@
 //! Whether a call may be made: judged by what it does, and to what; never by what the tool is called.
 //!
 //! The core is pure: [`Rules::judge`] turns a [`Request`] into a [`Judgement`]. The [`Gate`] of an agent adds what needs
-//! the world: replies that were remembered, and questions to a person.
+//! the world: replies that were remembered, and questions to a person. Rules on command lines are a help, not the wall,
+//! which is the sandbox: what they do not see stands in `seen.rs`.
 
 mod approvals;
 mod gate;
 mod lines;
+mod remembered;
 mod risk;
 mod rules;
+mod seen;
 
 use massgen_protocol::message::{ToolDecision, ToolVerdict};
 use serde::{Deserialize, Serialize};
@@ -19,6 +22,7 @@ pub use approvals::{Approver, FileApprover, Question, Reply, Scope};
 pub use gate::Gate;
 pub use risk::{Risk, hardline};
 pub use rules::{Judgement, Rules, Verdict};
+pub(crate) use seen::seen;
 
 /// What a call does to something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -75,11 +79,16 @@ impl Request {
     /// the tool itself, and the addresses among its arguments.
     pub fn of_tool(name: &str, arguments: &Map<String, Value>) -> Vec<Self> {
         let mut requests = vec![Self::new(Effect::Tool, server_and_tool(name))];
-        let texts = arguments
-            .values()
-            .flat_map(|value| value.as_array().map_or_else(|| std::slice::from_ref(value), Vec::as_slice));
-        let addresses = texts.filter_map(Value::as_str).filter(|text| is_address(text));
-        requests.extend(addresses.map(|address| Self::new(Effect::Address, address)));
+        // However deep they are: who reads JSON bounds its depth.
+        let mut rest: Vec<&Value> = arguments.values().rev().collect();
+        while let Some(value) = rest.pop() {
+            match value {
+                Value::String(text) if is_address(text) => requests.push(Self::new(Effect::Address, text)),
+                Value::Array(values) => rest.extend(values.iter().rev()),
+                Value::Object(values) => rest.extend(values.values().rev()),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+            }
+        }
         requests
     }
 
@@ -161,4 +170,31 @@ pub enum Decision {
     Allow,
     /// It may not.
     Deny,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn addresses_are_found_however_deep_they_are_among_arguments() {
+        let arguments = json!({
+            "url": "https://a.example/x",
+            "request": { "url": "http://b.example", "more": [{ "at": ["ws://c.example", "see https://no.example"] }] },
+            "list": ["ftp://d.example", 7, null],
+        });
+        let requests = Request::of_tool("mcp__web__get", arguments.as_object().expect("a map"));
+        let targets: Vec<_> =
+            requests.iter().map(|request| (request.effect, request.target.as_str())).collect();
+        let address = |text| (Effect::Address, text);
+        assert_eq!(targets.first(), Some(&(Effect::Tool, "web/get")));
+        let mut found = targets.get(1..).expect("more").to_vec();
+        found.sort_unstable();
+        assert_eq!(
+            found,
+            ["ftp://d.example", "http://b.example", "https://a.example/x", "ws://c.example"].map(address)
+        );
+    }
 }

@@ -19,6 +19,8 @@ use tokio::sync::Semaphore;
 use crate::commands::{Checks, Command, CommandSource, CommandTools, Finish, Ran, Rights, Runner};
 use crate::desk::Desk;
 use crate::files::FileSource;
+use crate::hooks::SessionHooks;
+use crate::jobs::LostJob;
 use crate::naming::Selection;
 use crate::plan::PlanSource;
 use crate::policy::{Approver, Record};
@@ -35,6 +37,8 @@ pub(crate) struct Setup {
     pub(crate) commands: CommandSpec,
     pub(crate) rights: Rights,
     pub(crate) more: Vec<Arc<dyn Source>>,
+    pub(crate) hooks: Option<Arc<SessionHooks>>,
+    pub(crate) lost: Vec<LostJob>,
 }
 
 impl Default for Setup {
@@ -53,6 +57,8 @@ impl Default for Setup {
             },
             rights: Rights::User,
             more: Vec::new(),
+            hooks: None,
+            lost: Vec::new(),
         }
     }
 }
@@ -110,12 +116,14 @@ impl House {
                     selection: setup.selection,
                     permissions: setup.permissions,
                     approver: setup.approver,
+                    lost: setup.lost,
                 },
             )]),
             sources,
             clock: Arc::new(TestClock::start()),
             ids: Arc::new(move || count.fetch_add(1, Ordering::Relaxed)),
             decisions: Arc::new(move |record| kept.lock().expect("kept").push(record)),
+            hooks: setup.hooks,
         });
         Self {
             root,
@@ -239,6 +247,10 @@ impl ScriptedRunner {
 }
 
 impl Runner for ScriptedRunner {
+    fn has_terminals(&self) -> bool {
+        true
+    }
+
     fn run(&self, command: Command) -> BoxFuture<'static, Result<Ran, String>> {
         let (line, go) = (command.line.clone(), self.go.clone());
         self.asked.lock().expect("kept").push(command);

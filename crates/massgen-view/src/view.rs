@@ -10,7 +10,7 @@ use massgen_protocol::spec::{Budget, FinalAnswerStrategy};
 use massgen_protocol::turn::TallyRow;
 use massgen_protocol::{
     AgentNo, AnswerLabel, CallId, Delta, Envelope, Event, MadeFiles, RevisionSet, RunMillis, RunSpec, Seq,
-    Timestamp, TokenUsage, Usd,
+    SnapshotId, Timestamp, TokenUsage, Usd,
 };
 
 use crate::agent::{AgentView, VoteView};
@@ -137,6 +137,8 @@ pub struct FinalAnswer {
     pub content: Arc<str>,
     /// Where it comes from.
     pub source: FinalSource,
+    /// The files that belong to it.
+    pub snapshot: Option<SnapshotId>,
 }
 
 /// Something that works less well than asked for.
@@ -263,9 +265,13 @@ impl RunView {
                 self.presenter = Some((*presenter, *strategy));
                 self.phase = Phase::Presenting;
             }
-            Event::FinalAnswerReady { agent, content, source, snapshot: _ } => {
-                self.final_answer =
-                    Some(FinalAnswer { agent: *agent, content: Arc::clone(content), source: *source });
+            Event::FinalAnswerReady { agent, content, source, snapshot } => {
+                self.final_answer = Some(FinalAnswer {
+                    agent: *agent,
+                    content: Arc::clone(content),
+                    source: *source,
+                    snapshot: snapshot.clone(),
+                });
             }
             Event::RunFinished { outcome } => {
                 self.outcome = Some(*outcome);

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use fs_err::os::unix::fs::OpenOptionsExt;
 use fs_err::{File, OpenOptions};
 
+use crate::durable::{are_many, everything, sync_folder};
 use crate::error::Error;
 use crate::tree::Digest;
 
@@ -22,9 +23,6 @@ const IN_MEMORY_BYTES: u64 = 1024 * 1024;
 
 /// How much of a longer file is in memory at a time.
 const PIECE_BYTES: usize = 256 * 1024;
-
-/// Above this many new files, everything the file system holds back is written at once instead of file by file.
-const SYNCED_ONE_BY_ONE: usize = 48;
 
 /// The blobs of a store, and files on their way into it.
 #[derive(Debug)]
@@ -188,8 +186,10 @@ impl Blobs {
         let manifest = self.write_unfinished(manifest)?;
         let new: Vec<(Digest, Unfinished)> =
             new.into_iter().filter_map(|staged| Some((staged.digest, staged.waiting?))).collect();
-        let at_once = new.len() > SYNCED_ONE_BY_ONE && sync_all_of(&self.root)?;
-        if !at_once {
+        let at_once = are_many(new.len());
+        if at_once {
+            everything(File::open(&self.root)?.file())?;
+        } else {
             for (_, file) in &new {
                 File::open(&file.path)?.sync_all()?;
             }
@@ -207,7 +207,9 @@ impl Blobs {
             }
             fs_err::rename(&file.path, &path)?;
         }
-        if !(at_once && sync_all_of(&self.root)?) {
+        if at_once {
+            everything(File::open(&self.root)?.file())?;
+        } else {
             for folder in &folders {
                 sync_folder(folder)?;
             }
@@ -301,26 +303,9 @@ fn share_bytes(_source: &std::fs::File, _copy: &std::fs::File) -> bool {
     false
 }
 
-/// Makes everything durable that was written to the file system of `path`. Returns whether there is such a call.
-#[cfg(target_os = "linux")]
-fn sync_all_of(path: &Path) -> io::Result<bool> {
-    rustix::fs::syncfs(File::open(path)?.file()).map_err(io::Error::from)?;
-    Ok(true)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn sync_all_of(_path: &Path) -> io::Result<bool> {
-    Ok(false)
-}
-
 /// Makes `path` a folder that only its owner may enter, with the folders above it that are missing.
 pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| {
         io::Error::new(error.kind(), format!("failed to make the folder `{}`: {error}", path.display()))
     })
-}
-
-/// Makes the names in the folder `path` durable.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
 }

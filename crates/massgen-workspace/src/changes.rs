@@ -6,7 +6,6 @@
 
 mod apply;
 mod compare;
-mod durable;
 mod error;
 mod file_change;
 #[cfg(test)]
@@ -28,15 +27,18 @@ pub use apply::{Applied, apply};
 pub use compare::{Comparison, compare};
 pub use error::ChangesError;
 pub use file_change::{FileChange, Hunk, Line, Side, Status, Text};
+pub(crate) use hunks::line_by_line;
 pub use plan::{
     Bytes, Current, Folders, Inside, Operation, Plan, Reason, Skipped, Standing, Then, Wish, plan,
 };
-pub use recover::{Recovered, recover};
+pub use recover::{Recovered, recover, targets_of};
 pub(crate) use scope::folders_above;
-pub use scope::{IgnoreRules, Ignores, Scope, is_bookkeeping, is_bookkeeping_name};
+pub use scope::{IgnoreRules, Ignores, Scope};
+pub(crate) use scope::{is_bookkeeping, is_bookkeeping_name};
 pub use selection::{Approval, ApprovalByContext, Selection};
 pub use spelling::{read as read_path, spell};
 pub(crate) use spelling::{read_bytes, spell_bytes};
 pub use target::Target;
 pub use undo::{Later, Undone, undo};
 pub use unified::{ContextReview, Listed, listed, unified};
+pub(crate) use unified::{Sides, write_hunk};

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use massgen_protocol::size::size;
 use rustix::io::Errno;
 
 use crate::tree::Digest;
@@ -37,6 +38,14 @@ pub enum Error {
     /// A folder of an agent that is a symbolic link.
     #[error("`{}` is a symbolic link, not a folder", .0.display())]
     LinkedFolder(PathBuf),
+    /// A folder with so many files, or so long names, that the list of them cannot be kept.
+    #[error("the list of all files takes {}, and may take {}; keep fewer files, with shorter names", size(*.bytes), size(*.limit))]
+    LongList {
+        /// Bytes of the list.
+        bytes: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
     /// An agent that has no workspace.
     #[error("agent `{0}` has no workspace")]
     NoWorkspace(String),
@@ -56,7 +65,11 @@ impl Error {
             Self::NoSnapshot(_) | Self::DamagedSnapshot { .. } | Self::DamagedBlob(_) => Some(
                 "the folder `snapshots` of the run was changed by something else; ask the question again",
             ),
-            Self::Files(_) | Self::NotAnId(_) | Self::NoWorkspace(_) | Self::BrokeOff(_) => None,
+            Self::Files(_)
+            | Self::NotAnId(_)
+            | Self::LongList { .. }
+            | Self::NoWorkspace(_)
+            | Self::BrokeOff(_) => None,
         }
     }
 }

@@ -12,6 +12,7 @@ mod leftovers;
 mod mirror;
 mod owner;
 mod repository;
+mod trace;
 mod worktree;
 
 use std::collections::BTreeMap;
@@ -28,7 +29,9 @@ use crate::tree::TreePath;
 pub use error::IsolationError;
 pub use git::Git;
 pub use leftovers::{Leftover, leftovers};
-pub use owner::{Life, Owner};
+pub use massgen_sandbox::Life;
+pub use owner::Owner;
+pub use trace::trace;
 
 /// What is wanted.
 #[derive(Debug, Clone)]

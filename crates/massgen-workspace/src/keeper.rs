@@ -6,15 +6,19 @@ use std::sync::{Arc, PoisonError};
 
 use futures::future::BoxFuture;
 use massgen_ports::Workspaces;
-use massgen_protocol::{AgentId, AgentNo, AnswerLabel, Snapshot, SnapshotId};
+use massgen_protocol::workspace::COPIES;
+use massgen_protocol::{AgentId, AgentNo, AnswerLabel, Snapshot, SnapshotId, limits};
 use tokio::sync::Mutex;
 
 use crate::cache::StatCache;
 use crate::error::Error;
+use crate::lay_out::link_inside;
+use crate::left_out::shown;
 use crate::own_folder::{Beginning, begin};
 use crate::scan::ScanLimits;
 use crate::scrub::Scrub;
 use crate::store::{SnapshotStore, Taken};
+use crate::tree::{Entry, Tree, TreePath};
 use crate::views::{Rewriting, Setting, Sight, Views};
 
 /// Where an agent works.
@@ -127,12 +131,34 @@ impl Workspaces for Keeper {
         let (run, agent) = (Arc::clone(&self.run), agent.clone());
         Box::pin(async move {
             let place = run.place(&agent).map_err(|error| error.to_string())?;
+            let homes = place.homes.clone();
             let mut cache = Arc::clone(&place.cache).lock_owned().await;
             let taken = tokio::task::spawn_blocking(move || {
                 run.store.take(&place.seat.folder, &mut cache, &run.limits)
             });
-            ended(taken.await).map(|taken: Taken| taken.snapshot()).map_err(|error| error.to_string())
+            let taken: Taken = ended(taken.await).map_err(|error| error.to_string())?;
+            let mut snapshot = taken.snapshot();
+            snapshot.left_out.extend(links_out(&taken.tree, &homes));
+            Ok(snapshot)
         })
+    }
+
+    fn restore(&self, agent: &AgentId, snapshot: &SnapshotId) -> BoxFuture<'static, Result<(), String>> {
+        let (run, agent, snapshot) = (Arc::clone(&self.run), agent.clone(), snapshot.clone());
+        Box::pin(async move {
+            let place = run.place(&agent).map_err(|error| error.to_string())?;
+            // It stays as it is: the next snapshot looks at every file anyway.
+            let cache = Arc::clone(&place.cache).lock_owned().await;
+            let restored = tokio::task::spawn_blocking(move || {
+                run.store.restore(&snapshot, &place.seat.folder, &cache, &run.limits)
+            });
+            ended(restored.await).map_err(|error| error.to_string())
+        })
+    }
+
+    /// What agents may do is not decided here.
+    fn let_present(&self, _agent: &AgentId) -> Result<(), String> {
+        Ok(())
     }
 
     fn show(
@@ -151,6 +177,19 @@ impl Workspaces for Keeper {
             ended(shown.await).map_err(|error| error.to_string())
         })
     }
+}
+
+/// Links of `tree` that nobody gets but who made them, because they lead out of the workspace at `homes`. Those of the
+/// user's project are in its copies, which nobody gets as files.
+fn links_out(tree: &Tree, homes: &[PathBuf]) -> BTreeMap<String, String> {
+    let leads_out = |(path, entry): &(&TreePath, &Entry)| match entry {
+        Entry::Link { target } => {
+            path.parts().next() != Some(COPIES.as_bytes()) && link_inside(path, target, homes).is_none()
+        }
+        Entry::File { .. } | Entry::EmptyFolder => false,
+    };
+    let links = tree.entries.iter().filter(leads_out).take(limits::LEFT_OUT_NAMED);
+    links.map(|(path, _)| (shown(path), "a link that leads out of the workspace".to_owned())).collect()
 }
 
 /// What a thread came to.

@@ -210,3 +210,28 @@ async fn an_agent_without_a_workspace_and_a_snapshot_that_is_not_there_are_said(
     let error = home.keeper.show(&id("bob"), vec![(label(0, 1), missing)]).await.unwrap_err();
     assert_eq!(error, format!("snapshot `{}` is not in the store", "0".repeat(64)));
 }
+
+#[tokio::test]
+async fn links_that_lead_out_are_told_and_those_of_the_project_are_not() {
+    let home = Home::new();
+    home.write("alice", "page.html", "x");
+    home.write("alice", ".worktree/ctx_1/file", "x");
+    symlink("/etc/hosts", home.work("alice").join("out")).unwrap();
+    symlink(home.work("alice").join("page.html"), home.work("alice").join("in")).unwrap();
+    symlink("/etc/hosts", home.work("alice").join(".worktree/ctx_1/out")).unwrap();
+    let told = home.keeper.keep(&id("alice")).await.unwrap().left_out;
+    assert_eq!(told.keys().collect::<Vec<_>>(), ["out"]);
+}
+
+#[tokio::test]
+async fn workspace_holds_a_snapshot_again_and_the_next_one_is_the_same() {
+    let home = Home::new();
+    home.write("alice", "page.html", "voted for");
+    let kept = home.keep("alice").await;
+    home.write("alice", "page.html", "half done");
+    home.write("alice", "more.html", "half done");
+    home.keep("alice").await;
+    home.keeper.restore(&id("alice"), &kept).await.unwrap();
+    assert_eq!(home.keep("alice").await, kept);
+    home.keeper.restore(&id("dave"), &kept).await.unwrap_err();
+}

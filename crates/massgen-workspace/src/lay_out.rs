@@ -12,7 +12,7 @@ use fs_err::os::unix::fs::OpenOptionsExt;
 
 use crate::blobs::{Blobs, private_folder};
 use crate::error::Error;
-use crate::own_folder::remove_tree;
+use crate::removal::remove_tree;
 use crate::store::SnapshotStore;
 use crate::tree::{Digest, Entry, Mode, Tree, TreePath};
 

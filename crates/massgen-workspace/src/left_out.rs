@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use massgen_protocol::limits;
+use massgen_protocol::size::size;
+use massgen_protocol::{Snapshot, limits};
 
 use crate::tree::TreePath;
 
@@ -110,23 +111,6 @@ impl Weight {
     }
 }
 
-/// A size for people.
-fn size(bytes: u64) -> String {
-    const STEP: u64 = 1024;
-    let (unit, name) = match bytes {
-        0..STEP => return format!("{bytes} bytes"),
-        STEP..0x10_0000 => (STEP, "KB"),
-        0x10_0000..0x4000_0000 => (STEP * STEP, "MB"),
-        _ => (STEP * STEP * STEP, "GB"),
-    };
-    let tenths = bytes.saturating_mul(10) / unit;
-    if tenths >= 100 || tenths.is_multiple_of(10) {
-        format!("{} {name}", tenths / 10)
-    } else {
-        format!("{}.{} {name}", tenths / 10, tenths % 10)
-    }
-}
-
 /// All that a folder holds and its snapshot does not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LeftOut {
@@ -135,20 +119,26 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
+    /// All of it but a `.git`.
+    pub fn told(&self) -> impl Iterator<Item = (&TreePath, &Reason)> {
+        self.paths.iter().filter(|(_, reason)| !reason.goes_without_saying())
+    }
+
     /// What a manifest says of it: the paths, without those of a `.git`.
     pub(crate) fn in_manifest(&self) -> BTreeSet<TreePath> {
-        let told = self.paths.iter().filter(|(_, reason)| !reason.goes_without_saying());
-        told.map(|(path, _)| path.clone()).collect()
+        self.told().map(|(path, _)| path.clone()).collect()
     }
 
     /// The first few for people, and how many there are besides. A `.git` is not among them.
     pub fn named(&self) -> BTreeMap<String, String> {
-        let told = || self.paths.iter().filter(|(_, reason)| !reason.goes_without_saying());
-        let mut named: BTreeMap<String, String> =
-            told().take(limits::LEFT_OUT_NAMED).map(|(path, reason)| (shown(path), reason.words())).collect();
-        let more = told().skip(limits::LEFT_OUT_NAMED).count();
+        let mut named: BTreeMap<String, String> = self
+            .told()
+            .take(limits::LEFT_OUT_NAMED)
+            .map(|(path, reason)| (shown(path), reason.words()))
+            .collect();
+        let more = self.told().skip(limits::LEFT_OUT_NAMED).count();
         if more > 0 {
-            named.insert("(others)".to_owned(), format!("{more} more"));
+            named.insert(Snapshot::OTHERS.to_owned(), format!("{more} more"));
         }
         named
     }
@@ -159,7 +149,7 @@ const SHOWN: usize = 160;
 
 /// A path for people and models. Agents choose names: nothing in one may end a line or steer a terminal, and only the end
 /// of a long one is shown.
-fn shown(path: &TreePath) -> String {
+pub(crate) fn shown(path: &TreePath) -> String {
     let plain: String = path
         .to_string()
         .chars()
@@ -176,13 +166,6 @@ fn shown(path: &TreePath) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_short() {
-        let sizes = [0, 1023, 1024, 1536, 300 << 20, (2 << 30) + (500 << 20)];
-        let words = sizes.map(size);
-        assert_eq!(words, ["0 bytes", "1023 bytes", "1 KB", "1.5 KB", "300 MB", "2.4 GB"]);
-    }
 
     #[test]
     fn a_handful_is_named_and_the_rest_counted() {

@@ -48,7 +48,7 @@ impl Manifest {
 }
 
 /// The bytes of a manifest of `tree`, which leaves out `left_out`.
-pub fn encode(tree: &Tree, left_out: &BTreeSet<TreePath>) -> Vec<u8> {
+pub(crate) fn encode(tree: &Tree, left_out: &BTreeSet<TreePath>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER.len() + tree.entries.len() * USUAL_ENTRY_BYTES);
     bytes.extend_from_slice(HEADER);
     for (path, entry) in &tree.entries {
@@ -82,7 +82,7 @@ pub fn encode(tree: &Tree, left_out: &BTreeSet<TreePath>) -> Vec<u8> {
 ///
 /// # Errors
 /// What is wrong with the bytes. Only what [`encode`] writes is taken.
-pub fn decode(bytes: &[u8]) -> Result<Manifest, String> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<Manifest, String> {
     let mut rest = bytes
         .strip_prefix(HEADER)
         .ok_or("it does not begin as a snapshot does, or it was written by a newer massgen")?;
@@ -106,16 +106,11 @@ pub fn decode(bytes: &[u8]) -> Result<Manifest, String> {
             return Err(format!("`{path}` is not in order"));
         }
     }
-    for path in entries.keys() {
-        let mut above = path.parent();
-        while let Some(folder) = above {
-            if entries.contains_key(&folder) {
-                return Err(format!("`{folder}` has something below it and is not a folder"));
-            }
-            above = folder.parent();
-        }
+    let tree = Tree { entries };
+    if let Some(path) = tree.entries.keys().find(|path| tree.holds_below(path)) {
+        return Err(format!("`{path}` has something below it and is not a folder"));
     }
-    Ok(Manifest { tree: Tree { entries }, left_out })
+    Ok(Manifest { tree, left_out })
 }
 
 /// What is said of a path.

@@ -11,12 +11,10 @@ use std::path::{Path, PathBuf};
 
 use crate::blobs::private_folder;
 use crate::error::Error;
+use crate::removal::remove_tree;
 
 /// Folders of a project, below `.massgen`, that hold what runs make and need no longer.
 const OURS: [&str; 3] = ["workspaces", "temp_workspaces", "snapshots"];
-
-/// How often a folder is removed again in which somebody still makes files.
-const ATTEMPTS: usize = 3;
 
 /// What is done with a folder before it is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,98 +114,6 @@ fn mark(folder: &Path) -> PathBuf {
 fn identity(folder: &Path) -> io::Result<String> {
     let found = fs_err::symlink_metadata(folder)?;
     Ok(format!("{} {}\n", found.dev(), found.ino()))
-}
-
-/// Removes whatever is at `path`, also folders that nobody may write to. Links are not followed. What is not there is no
-/// error.
-pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
-    let mut result = Ok(());
-    for _ in 0..ATTEMPTS {
-        result = match fs_err::symlink_metadata(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(error),
-            Ok(found) if !found.is_dir() => fs_err::remove_file(path),
-            Ok(_) => fs_err::remove_dir_all(path),
-        };
-        match &result {
-            Ok(()) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => open_folders(path)?,
-            // Somebody still makes files in it.
-            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
-            Err(_) => return result,
-        }
-    }
-    result
-}
-
-/// Lets the owner of the folder `path`, and of those in it, change them.
-#[cfg(target_os = "linux")]
-fn open_folders(path: &Path) -> io::Result<()> {
-    use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-
-    use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, RawMode, chmod, openat, statat};
-
-    use rustix::io::Errno;
-
-    use crate::beneath::open_beneath;
-    use crate::error::at;
-    use crate::tree::TreePath;
-
-    let failed = |errno| at("look into", path, errno);
-    let only_a_name = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let root = openat(CWD, path, only_a_name, Mode::empty()).map_err(failed)?;
-    // By its handle, so that no link that takes its place is followed.
-    let open = |handle: &OwnedFd| chmod(format!("/proc/self/fd/{}", handle.as_raw_fd()), Mode::RWXU);
-    // `.` can be opened in a folder only when the folder is open.
-    open(&root).map_err(failed)?;
-    let mut ahead: Vec<Option<TreePath>> = vec![None];
-    while let Some(folder) = ahead.pop() {
-        let place = folder.as_ref().map_or(Path::new(""), TreePath::as_path);
-        let handle = match open_beneath(root.as_fd(), place, OFlags::PATH | OFlags::DIRECTORY) {
-            Ok(handle) => handle,
-            // It is gone, or something else by now.
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue,
-            Err(errno) => return Err(failed(errno)),
-        };
-        open(&handle).map_err(failed)?;
-        let readable =
-            openat(&handle, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-                .map_err(failed)?;
-        let mut directory = Dir::new(readable).map_err(failed)?;
-        while let Some(entry) = directory.read() {
-            let entry = entry.map_err(failed)?;
-            let name = entry.file_name().to_bytes();
-            let path = match &folder {
-                Some(above) => above.join(name),
-                None => TreePath::new(name),
-            };
-            // `.` and `..` are none.
-            let Some(path) = path else { continue };
-            let kind = match entry.file_type() {
-                FileType::Unknown => statat(&handle, name, AtFlags::SYMLINK_NOFOLLOW)
-                    .map_or(FileType::Unknown, |stat| FileType::from_raw_mode(stat.st_mode as RawMode)),
-                known => known,
-            };
-            if kind == FileType::Directory {
-                ahead.push(Some(path));
-            }
-        }
-    }
-    Ok(())
-}
-
-#[cfg(not(target_os = "linux"))]
-fn open_folders(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o700))?;
-    for entry in fs_err::read_dir(path)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            open_folders(&entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

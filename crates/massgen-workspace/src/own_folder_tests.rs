@@ -109,22 +109,3 @@ fn folders_that_nobody_may_write_are_removed_and_links_not_followed() {
     assert_eq!(fs_err::read_to_string(outside.join("file")).unwrap(), "mine");
     fs_err::set_permissions(&outside, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
-
-#[test]
-fn a_closed_folder_is_opened_to_be_removed_and_what_a_link_names_is_not() {
-    let home = tempfile::tempdir().unwrap();
-    let (folder, outside) = (home.path().join("view"), home.path().join("outside"));
-    fs_err::create_dir_all(folder.join("a/b")).unwrap();
-    fs_err::create_dir(&outside).unwrap();
-    symlink(&outside, folder.join("a/link")).unwrap();
-    let mode =
-        |path: &Path, mode| fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
-    for path in ["a/b", "a", ""] {
-        mode(&folder.join(path), 0);
-    }
-    mode(&outside, 0o555);
-    open_folders(&folder).unwrap();
-    let is = |path: &Path| fs_err::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!(["", "a", "a/b"].map(|path| is(&folder.join(path))), [0o700; 3]);
-    assert_eq!(is(&outside), 0o555);
-}

@@ -33,6 +33,8 @@ pub struct ScanLimits {
     pub ignored_bytes: u64,
     /// Most files of that kind.
     pub ignored_files: u64,
+    /// Most bytes of the list of all that is kept and left out.
+    pub manifest_bytes: u64,
 }
 
 impl Default for ScanLimits {
@@ -43,6 +45,7 @@ impl Default for ScanLimits {
             entries: limits::SNAPSHOT_ENTRIES,
             ignored_bytes: limits::SNAPSHOT_IGNORED_BYTES,
             ignored_files: limits::SNAPSHOT_IGNORED_FILES,
+            manifest_bytes: limits::MANIFEST_BYTES,
         }
     }
 }

@@ -3,7 +3,6 @@
 //! A manifest gets its name last. So a snapshot that is there is complete, whenever the process was killed. One process
 //! writes to a store at a time: the one that holds the lock of the run.
 
-use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use crate::error::Error;
 use crate::left_out::LeftOut;
 use crate::manifest::{self, Manifest};
 use crate::scan::{ScanLimits, scan};
-use crate::tree::{Digest, Entry, Tree, TreePath};
+use crate::tree::{Digest, Entry, Tree};
 
 /// Most faults that a check names.
 const FAULTS: usize = 100;
@@ -89,20 +88,24 @@ impl SnapshotStore {
         let left_out = scanned.left_out.in_manifest();
         let id = match cache.is_of(&scanned.tree, &left_out) {
             Some(id) => id,
-            None => self.keep(&scanned.tree, &left_out, scanned.new)?,
+            None => self.keep(&manifest::encode(&scanned.tree, &left_out), scanned.new, limits)?,
         };
         // Only now: before, the blobs that it knows of could still be lost.
         *cache = StatCache::remember(began, Arc::clone(&scanned.tree), scanned.stamps, left_out, id);
         Ok(Taken { id: SnapshotId(id.to_string()), tree: scanned.tree, left_out: scanned.left_out })
     }
 
-    fn keep(&self, tree: &Tree, left_out: &BTreeSet<TreePath>, new: Vec<Staged>) -> Result<Digest, Error> {
-        let bytes = manifest::encode(tree, left_out);
-        let id = Digest::of(&bytes);
+    fn keep(&self, manifest: &[u8], new: Vec<Staged>, limits: &ScanLimits) -> Result<Digest, Error> {
+        // It could be written, but not be read again.
+        let bytes = u64::try_from(manifest.len()).unwrap_or(u64::MAX);
+        if bytes > limits.manifest_bytes {
+            return Err(Error::LongList { bytes, limit: limits.manifest_bytes });
+        }
+        let id = Digest::of(manifest);
         let path = self.manifests.join(id.to_string());
         // A manifest that is there has all its blobs.
         if !path.exists() {
-            self.blobs.publish(new, &bytes, &path)?;
+            self.blobs.publish(new, manifest, &path)?;
         }
         Ok(id)
     }

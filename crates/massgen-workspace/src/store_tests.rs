@@ -4,6 +4,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
+use rustix::fs::{FileType, Mode as FileMode, OFlags};
+
 use super::*;
 use crate::left_out::{Counted, Reason, Weight};
 use crate::tree::{Mode, TreePath};
@@ -248,7 +250,7 @@ fn what_git_ignores_is_kept_while_it_is_small() {
     insta::assert_json_snapshot!(taken.snapshot().left_out, @r#"
     {
       "build": "ignored by `.gitignore`, and large: at least 1 file, 900 bytes",
-      "sub/generated": "ignored by `.gitignore`, and large: at least 2 files, 1.5 KB"
+      "sub/generated": "ignored by `.gitignore`, and large: at least 2 files, 2 KB"
     }
     "#);
 }
@@ -305,6 +307,21 @@ fn a_gitignore_that_is_too_long_is_not_obeyed() {
 }
 
 #[test]
+fn all_rules_together_are_obeyed_up_to_a_limit() {
+    let mut home = Home::new();
+    home.limits.ignored_files = 0;
+    let rules = format!("*.o\n{}\n", "#".repeat(60_000));
+    for folder in ["a", "b", "c", "d", "e", "f"] {
+        home.write(format!("{folder}/.gitignore"), &rules);
+        home.write(format!("{folder}/x.o"), "x");
+    }
+    let kept = paths(&home.take().tree);
+    let kept: Vec<&String> = kept.iter().filter(|path| path.contains("/x.o")).collect();
+    // As many as there is room for, in order.
+    assert_eq!(kept, ["e/x.o", "f/x.o"]);
+}
+
+#[test]
 fn limits_leave_out_the_largest_and_say_so() {
     let mut home = Home::new();
     home.write("small", "1");
@@ -318,7 +335,7 @@ fn limits_leave_out_the_largest_and_say_so() {
     insta::assert_json_snapshot!(taken.snapshot().left_out, @r#"
     {
       "b-larger": "a file of 700 bytes; all files together may have 800 bytes",
-      "c-huge": "a file of 4.8 KB; files above 1000 bytes are not kept"
+      "c-huge": "a file of 5 KB; files above 1000 bytes are not kept"
     }
     "#);
 }
@@ -335,6 +352,60 @@ fn more_files_than_fit_are_left_out_in_order() {
     assert_eq!(paths(&taken.tree).last().unwrap(), "2/24");
     assert!(home.store.manifest(&taken.id).unwrap().leaves_out(&TreePath::new("3/35").unwrap()));
     assert_eq!(home.take().id, taken.id);
+}
+
+#[test]
+fn a_list_that_could_not_be_read_again_is_not_written() {
+    let mut home = Home::new();
+    home.write("a", "x");
+    let list = encode_of(&home.take());
+    home.limits.manifest_bytes = list - 1;
+    home.write("b", "x");
+    let refused = home.store.take(&home.work(""), &mut home.cache, &home.limits).unwrap_err();
+    assert!(matches!(refused, Error::LongList { .. }), "{refused}");
+    assert_eq!((home.store.verify().unwrap().snapshots, home.unfinished()), (1, 0));
+    home.limits.manifest_bytes = 2 * list;
+    home.take();
+}
+
+/// Bytes of the list of a snapshot.
+fn encode_of(taken: &Taken) -> u64 {
+    manifest::encode(&taken.tree, &taken.left_out.in_manifest()).len() as u64
+}
+
+#[test]
+fn the_longest_list_that_a_folder_can_have_is_one_that_can_be_read() {
+    // A line of a file besides its name: what it is, the largest size, the hash, and what separates them.
+    let line = "f  \0".len() + u64::MAX.to_string().len() + 64 + 1;
+    // The last one may go over the limit, with the longest target that a link has.
+    let names = limits::SNAPSHOT_NAME_BYTES + limits::SNAPSHOT_PATH_BYTES + 4096;
+    // The shortest paths take three bytes besides.
+    let left_out = 2 * limits::SNAPSHOT_NAME_BYTES;
+    let longest = limits::SNAPSHOT_ENTRIES * line + names + left_out;
+    assert!(longest as u64 <= limits::MANIFEST_BYTES, "{longest}");
+}
+
+#[test]
+fn folders_with_too_many_bytes_of_names_are_left_out_whole() {
+    let mut home = Home::new();
+    home.write("z", "x");
+    // The paths count as they are in memory: with all folders before them.
+    let deep = vec!["d".repeat(250); 11].join("/");
+    let count = limits::SNAPSHOT_NAME_BYTES / (deep.len() + 4) + 1;
+    for (folder, files) in [("few", 10), ("much", count)] {
+        fs_err::create_dir_all(home.work(folder).join(&deep)).unwrap();
+        let around =
+            rustix::fs::open(home.work(folder).join(&deep), OFlags::RDONLY, FileMode::empty()).unwrap();
+        for number in 0..files {
+            rustix::fs::mknodat(&around, format!("{number:05}"), FileType::Fifo, FileMode::RWXU, 0).unwrap();
+        }
+    }
+    let taken = home.take();
+    assert_eq!(paths(&taken.tree), ["z"]);
+    let left_out = left_out(&taken);
+    assert_eq!(left_out.len(), 10 + 1);
+    assert_eq!(left_out[&format!("much/{deep}")], Reason::TooMany { limit: limits::SNAPSHOT_ENTRIES });
+    assert!(taken.snapshot().left_out.contains_key("(others)"));
 }
 
 #[test]
@@ -359,22 +430,28 @@ fn a_path_that_is_too_long_to_be_opened_is_left_out() {
 fn what_cannot_be_read_is_told_and_not_fatal() {
     let mut home = Home::new();
     home.write("closed/inner", "x");
+    home.write("listed/inner", "x");
+    symlink("inner", home.work("listed/link")).unwrap();
+    fs_err::create_dir(home.work("listed/sub")).unwrap();
     home.write("locked", "x");
     home.write("open", "x");
     let mode = |path: &str, mode| {
         fs_err::set_permissions(home.work(path), std::fs::Permissions::from_mode(mode)).unwrap();
     };
     mode("closed", 0);
+    mode("listed", 0o400);
     mode("locked", 0);
     // Root reads everything.
     let is_root = fs_err::read(home.work("locked")).is_ok();
     let taken = home.store.take(&home.work(""), &mut StatCache::default(), &home.limits).unwrap();
     mode("closed", 0o700);
+    mode("listed", 0o700);
     if is_root {
-        assert_eq!(taken.tree.files(), 3);
+        assert_eq!(taken.tree.files(), 4);
     } else {
         assert_eq!(paths(&taken.tree), ["open"]);
-        assert_eq!(left_out(&taken).into_keys().collect::<Vec<_>>(), ["closed", "locked"]);
+        let left_out: Vec<String> = left_out(&taken).into_keys().collect();
+        assert_eq!(left_out, ["closed", "listed/inner", "listed/link", "listed/sub", "locked"]);
     }
     home.take();
 }

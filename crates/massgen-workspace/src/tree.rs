@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt;
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -19,7 +20,7 @@ impl Digest {
     }
 
     /// A hash that was computed piece by piece.
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+    pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
@@ -96,6 +97,12 @@ impl TreePath {
         Self::new([self.as_bytes(), name].join(&b'/'))
     }
 
+    /// Between which paths those stand that are below it, when paths are in order. The ends are no paths themselves.
+    pub(crate) fn range_below(&self) -> Range<Self> {
+        let followed_by = |byte: u8| Self([self.as_bytes(), &[byte]].concat());
+        followed_by(b'/')..followed_by(b'/' + 1)
+    }
+
     /// The path relative to `folder`, if it is below it.
     pub fn strip(&self, folder: &Self) -> Option<Self> {
         let below = self.0.strip_prefix(folder.as_bytes())?.strip_prefix(b"/")?;
@@ -157,6 +164,11 @@ impl Tree {
     /// What stands at `path`.
     pub fn get(&self, path: &TreePath) -> Option<&Entry> {
         self.entries.get(path)
+    }
+
+    /// Whether something is below `folder`.
+    pub fn holds_below(&self, folder: &TreePath) -> bool {
+        self.entries.range(folder.range_below()).next().is_some()
     }
 
     /// How many files it holds.

@@ -9,7 +9,8 @@ use massgen_protocol::{AgentNo, SnapshotId};
 
 use crate::error::Error;
 use crate::lay_out::{Manner, Piece, lay_out, link_inside};
-use crate::own_folder::{Beginning, begin, remove_tree};
+use crate::own_folder::{Beginning, begin};
+use crate::removal::remove_tree;
 use crate::scrub::{Scrub, is_rewritten};
 use crate::store::SnapshotStore;
 use crate::tree::{Digest, Entry, Tree, TreePath};

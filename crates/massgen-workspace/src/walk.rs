@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use ignore::gitignore::Gitignore;
 use massgen_protocol::limits;
 use rustix::fs::{AtFlags, Dir, FileType, OFlags, RawMode, readlinkat, statat};
 use rustix::io::Errno;
@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use crate::beneath::open_beneath;
 use crate::cache::Stamp;
 use crate::error::{Error, at};
+use crate::ignore_rules::{Patience, ignore_rules};
 use crate::left_out::{Counted, LeftOut, Reason, Weight};
 use crate::scan::ScanLimits;
 use crate::tree::{Mode, TreePath};
@@ -76,8 +77,9 @@ pub(crate) fn walk(root: BorrowedFd<'_>, name: &Path, limits: &ScanLimits) -> Re
         found: Vec::new(),
         name_bytes: 0,
         listed: 0,
+        path_bytes: 0,
         groups: Vec::new(),
-        ignore_files: 0,
+        patience: Patience::default(),
         left_out: BTreeMap::new(),
     };
     let mut ahead = vec![Folder { path: None, rules: None, group: None }];
@@ -131,6 +133,8 @@ struct Group {
     files: u64,
     /// Names in it, whatever they name.
     names: u64,
+    /// Bytes of their paths.
+    path_bytes: usize,
     counted: Counted,
 }
 
@@ -165,8 +169,10 @@ struct Walk<'a> {
     name_bytes: usize,
     /// Names that were listed, whatever became of them.
     listed: usize,
+    /// Bytes of all paths that are in memory: found, ahead, or left out.
+    path_bytes: usize,
     groups: Vec<Group>,
-    ignore_files: usize,
+    patience: Patience,
     left_out: BTreeMap<TreePath, Reason>,
 }
 
@@ -193,10 +199,19 @@ impl Walk<'_> {
             }
             return Ok(());
         }
+        let above = folder.path.as_ref().map_or(0, |path| path.as_bytes().len() + 1);
+        let path_bytes: usize = listed.iter().map(|entry| above + entry.name.len()).sum();
+        if self.path_bytes.saturating_add(path_bytes) > limits::SNAPSHOT_NAME_BYTES {
+            return self.leave_out(folder.path.as_ref(), Reason::TooMany { limit: self.limits.entries });
+        }
+        self.path_bytes += path_bytes;
         let rules = self.rules(folder, handle, &listed);
         let group = folder.group.or_else(|| self.made_again(folder, handle, &listed));
         match group.and_then(|group| self.groups.get_mut(group)) {
-            Some(weighed) => weighed.names += u64::try_from(listed.len()).unwrap_or(u64::MAX),
+            Some(weighed) => {
+                weighed.names += u64::try_from(listed.len()).unwrap_or(u64::MAX);
+                weighed.path_bytes += path_bytes;
+            }
             None => self.listed += listed.len(),
         }
         if self.is_over(group) {
@@ -232,6 +247,10 @@ impl Walk<'_> {
                     Err(Errno::NOENT) => {}
                     Err(Errno::INVAL) => {
                         self.left_out.insert(path, Reason::Changing);
+                    }
+                    // Whose names may be listed need not be entered.
+                    Err(errno @ (Errno::ACCESS | Errno::PERM)) => {
+                        self.left_out.insert(path, unreadable(errno));
                     }
                     Err(errno) => return Err(self.error("read the link", Some(&path), errno)),
                 },
@@ -331,6 +350,11 @@ impl Walk<'_> {
         let stat = match statat(handle, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => stat,
             Err(Errno::NOENT) => return Ok(()),
+            // Whose names may be listed need not be entered.
+            Err(errno @ (Errno::ACCESS | Errno::PERM)) => {
+                self.left_out.insert(path, unreadable(errno));
+                return Ok(());
+            }
             Err(errno) => return Err(self.error("look at", Some(&path), errno)),
         };
         if FileType::from_raw_mode(stat.st_mode as RawMode) != FileType::RegularFile {
@@ -366,10 +390,14 @@ impl Walk<'_> {
         {
             return false;
         }
-        group.counted = Counted::InPart;
         // All of it stands at the end: a folder is looked at whole before what comes after it.
         while let Some(found) = self.found.pop_if(|found| found.group == Some(at)) {
             self.name_bytes = self.name_bytes.saturating_sub(found.name_bytes());
+        }
+        if group.counted == Counted::All {
+            group.counted = Counted::InPart;
+            self.path_bytes -= std::mem::take(&mut group.path_bytes);
+            drop_below(&mut self.left_out, &group.path);
         }
         true
     }
@@ -379,19 +407,15 @@ impl Walk<'_> {
         let has_own =
             listed.iter().any(|entry| entry.name == b".gitignore" && entry.kind == FileType::RegularFile);
         // Below an ignored folder everything is.
-        if folder.group.is_some() || !has_own || self.ignore_files >= limits::IGNORE_FILES {
+        if folder.group.is_some() || !has_own {
             return folder.rules.clone();
         }
-        let Some(text) = read_little(handle, b".gitignore", limits::IGNORE_FILE_BYTES) else {
+        let read = |most| read_little(handle, b".gitignore", most);
+        let Some(text) = self.patience.most().and_then(read) else {
             return folder.rules.clone();
         };
-        self.ignore_files += 1;
-        let mut builder = GitignoreBuilder::new(".");
-        for line in String::from_utf8_lossy(&text).lines() {
-            // A line that is no pattern is none for git either.
-            let _ = builder.add_line(None, line);
-        }
-        let Ok(matcher) = builder.build() else { return folder.rules.clone() };
+        self.patience.spend(u64::try_from(text.len()).unwrap_or(u64::MAX));
+        let matcher = ignore_rules(Path::new("."), &text);
         let skip = folder.path.as_ref().map_or(0, |path| path.as_bytes().len() + 1);
         Some(Arc::new(Rules { matcher, skip, above: folder.rules.clone() }))
     }
@@ -416,6 +440,7 @@ impl Walk<'_> {
             bytes: 0,
             files: 0,
             names: 0,
+            path_bytes: 0,
             counted: Counted::All,
         });
         self.groups.len() - 1
@@ -448,7 +473,7 @@ impl Walk<'_> {
         }
         for (group, _) in self.groups.iter().zip(&dropped).filter(|(_, dropped)| **dropped) {
             // What is below it is not told by itself.
-            self.left_out.retain(|path, _| path.strip(&group.path).is_none());
+            drop_below(&mut self.left_out, &group.path);
             self.left_out.insert(group.path.clone(), group.reason());
         }
         let is_dropped =
@@ -482,6 +507,14 @@ impl Walk<'_> {
             self.left_out.insert(found.path.clone(), Reason::NoRoom { bytes: size(found), limit });
         }
         self.found.drain(..over);
+    }
+}
+
+/// Takes out of `left_out` what is below `folder`.
+fn drop_below(left_out: &mut BTreeMap<TreePath, Reason>, folder: &TreePath) {
+    let below: Vec<TreePath> = left_out.range(folder.range_below()).map(|(path, _)| path.clone()).collect();
+    for path in below {
+        left_out.remove(&path);
     }
 }
 

@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use massgen_engine::{Session, SystemClock};
+use massgen_engine::{Ports, Redactor, Session, SystemClock};
 use massgen_journal::SqliteJournal;
 use massgen_journal::artifacts::{RunFolder, link_in_home};
+use massgen_model::Keys;
 use massgen_ports::{Clock, SessionHandle};
-use massgen_protocol::Seq;
+use massgen_protocol::spec::{RunMeta, RunSpec};
+use massgen_protocol::{MemoryFiles, Seq, Timestamp};
 use massgen_workspace::Beginning;
 
 use crate::JournalLayer;
@@ -17,14 +19,32 @@ use crate::closing::Closing;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::output::Told;
-use crate::reach::{self, Reach, Secrets};
+use crate::reach::{self, Reach};
 use crate::remarks::Remarks;
 use crate::run::{self, Manner, OnInterrupt, Prepared, Signals, TurnEnd};
 use crate::sessions::{OpenSession, Registration, Remembered};
-use crate::setup;
-use crate::uploads;
-use crate::wiring::wire;
-use crate::workbench::{Surroundings, Workbench};
+use crate::setup::{self, Setup};
+use crate::uploads::{self, Files};
+use crate::wiring::{Wired, wire};
+use crate::workbench::{RunState, Surroundings, Workbench, memory};
+
+/// What a run begins with.
+struct Launch<'a> {
+    setup: Setup,
+    wired: Wired,
+    keys: Keys,
+    redactor: Redactor,
+    files: Files,
+    folder: &'a RunFolder,
+    now: Timestamp,
+}
+
+/// Starts the session, with ears for whoever interrupts it.
+fn start(spec: RunSpec, meta: RunMeta, ports: Ports) -> Result<(Arc<dyn SessionHandle>, Signals), Failure> {
+    let signals = Signals::listen().map_err(Failure::configuration)?;
+    let session = Session::start(spec, meta, ports).map_err(Failure::configuration)?;
+    Ok((Arc::new(session), signals))
+}
 
 /// The questions of one session, one after the other.
 pub(crate) struct Asking<'a> {
@@ -110,10 +130,8 @@ impl<'a> Asking<'a> {
                 "warning: simulated agents answered so far in this session; from here on models are asked",
             );
         }
-        let secrets = match &self.arguments.replay {
-            Some(_) => Secrets::default(),
-            None => self.reach.secrets(&setup.spec.agents, environment).await?,
-        };
+        let replies = run::replies(self.arguments);
+        let secrets = self.reach.secrets(&setup.spec.agents, replies, environment).await?;
         let literal = std::mem::take(&mut setup.literal_secrets).into_iter();
         let redactor = environment.redactor(literal.chain(secrets.values()));
         let history = self.session.history(&|text| redactor.text(text).into_owned());
@@ -122,40 +140,74 @@ impl<'a> Asking<'a> {
         }
         setup.spec.history = history.turns;
         let files = uploads::read(&setup.uploads, &mut setup.spec, self.reach.http(), &redactor).await?;
-        let keys = environment.keys(secrets.keys.into_iter().chain(setup.literal_keys));
+        let keys = environment.keys(secrets.keys.into_iter().chain(std::mem::take(&mut setup.literal_keys)));
         let tape = run::tape(self.arguments, environment);
         let wired = wire(&setup.spec, &[], &keys, self.reach.http(), &redactor, &tape)?;
-        // Nothing is left behind in the logs by a run that cannot begin.
         let now = SystemClock::start().now();
         let folder = self.session.next_run(now, setup.meta.utc_offset_seconds, environment)?;
+        let (before, meta) = (self.session.clone(), setup.meta.clone());
+        let prepared =
+            self.launch(Launch { setup, wired, keys, redactor, files, folder: &folder, now }).await;
+        match prepared {
+            Ok(prepared) => Ok((prepared, folder)),
+            Err(failure) => {
+                // Nothing is left behind by a run that cannot begin.
+                self.session.take_back(before, &meta, now);
+                self.give_up(&folder);
+                Err(failure)
+            }
+        }
+    }
+
+    /// Begins a run in a folder that was made for it. When that fails, what agents would have used is gone again; the
+    /// folder and the turn of the session are not.
+    async fn launch(&mut self, launch: Launch<'_>) -> Result<Prepared, Failure> {
+        let environment = self.environment;
+        let Launch { mut setup, wired, keys, redactor, files, folder, now } = launch;
         let journal = SqliteJournal::create(&folder.journal_dir(), &run::owner(now))
             .map_err(|error| run::journal_failure(&error))?;
         uploads::keep(&files, &journal).map_err(|error| run::journal_failure(&error))?;
         if let Some(home) = &environment.home
-            && let Err(error) = link_in_home(home, &folder)
+            && let Err(error) = link_in_home(home, folder)
         {
             let remark = format!("warning: the run is not linked below the home directory: {error}");
             Remarks::direct().tell(&remark);
         }
-        let before = self.session.clone();
-        setup.meta.session = self.session.begin(&folder, &setup.spec, &setup.meta, now);
+        let memories = memory::recall(self.session.store(), folder.turn, &mut setup.spec, &redactor);
+        let memories = memories.unwrap_or_else(|problem| {
+            self.tell_once(&format!("warning: {problem}"));
+            MemoryFiles::new()
+        });
+        setup.meta.session = self.session.begin(folder, &setup.spec, &setup.meta, now);
         let (journal, closing) = Closing::watch(self.layer.around(Arc::new(journal)));
-        let mut workbench = Workbench::open(&setup.spec, &folder, Beginning::New)?;
+        let mut workbench = Workbench::open(&setup.spec, folder, Beginning::New, environment)?;
+        for problem in memory::restore(&setup.spec, &memories) {
+            self.tell_once(&problem);
+        }
         let lookup = reach::lookup(&keys, environment);
-        let surroundings = Surroundings { environment, lookup, web: self.reach.web()? };
-        workbench.equip(&setup.spec, &folder, surroundings).await?;
-        let ports = wired.ports(journal, &workbench, redactor, files);
+        let surroundings = Surroundings { environment, lookup, web: self.reach.web()?, past: &[] };
         let spec = setup.spec.clone();
-        let meta = setup.meta.clone();
-        let signals = Signals::listen().map_err(Failure::configuration)?;
-        let session = Session::start(setup.spec, setup.meta, ports).map_err(|error| {
-            self.session.take_back(before, &meta, now);
-            Failure::configuration(error)
-        })?;
+        let started = match workbench.equip(&spec, folder, surroundings).await {
+            Ok(()) => start(setup.spec, setup.meta, wired.ports(journal, &workbench, redactor, files)),
+            Err(failure) => {
+                drop(journal);
+                Err(failure)
+            }
+        };
+        let (session, signals) = match started {
+            Ok(started) => started,
+            Err(failure) => {
+                for trouble in workbench.close(RunState::Over).await {
+                    Remarks::direct()
+                        .tell(&format!("warning: something that agents would have used is left: {trouble}"));
+                }
+                closing.closed().await;
+                return Err(failure);
+            }
+        };
         self.session.announce();
-        let session: Arc<dyn SessionHandle> = Arc::new(session);
-        workbench.follow(&session, &spec);
-        let prepared = Prepared {
+        workbench.follow(&session);
+        Ok(Prepared {
             session,
             folder: folder.clone(),
             past: Vec::new(),
@@ -165,8 +217,20 @@ impl<'a> Asking<'a> {
             closing,
             workbench,
             signals,
-        };
-        Ok((prepared, folder))
+        })
+    }
+
+    /// Removes the folder of a run that could not begin.
+    fn give_up(&self, folder: &RunFolder) {
+        let home = self.environment.home.as_deref();
+        if let Err(error) = folder.give_up(home) {
+            let place = folder.journal_dir();
+            let remark = format!(
+                "warning: the folder of a run that could not begin is left in `{}`: {error}",
+                place.display()
+            );
+            Remarks::direct().tell(&remark);
+        }
     }
 
     fn tell_once(&mut self, remark: &str) {

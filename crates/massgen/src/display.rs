@@ -14,8 +14,10 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use massgen_ports::{SessionEnd, SessionHandle};
-use massgen_protocol::{Envelope, RunMillis, Seq};
-use massgen_view::{Phase, Place, RunView, Style, Weight, event_line, final_answer, summary, weight};
+use massgen_protocol::{Envelope, RunMillis, RunSpec, Seq};
+use massgen_view::{
+    FinalAnswer, Phase, Place, RunView, Style, Weight, event_line, final_answer, summary, weight,
+};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -39,6 +41,8 @@ pub struct DisplayOptions {
     pub known: Seq,
     /// The files to name in the summary; asked once, at the end.
     pub places: Places,
+    /// Names files in the final answer where a person finds them; asked once, when it is there.
+    pub told: Telling,
     /// Lines for the person that come from elsewhere in the program while the run is shown.
     pub remarks: mpsc::Receiver<String>,
 }
@@ -57,6 +61,9 @@ impl fmt::Debug for DisplayOptions {
 
 /// Tells which files there are at the end of a run.
 pub type Places = Box<dyn FnOnce(&RunView) -> Vec<Place> + Send>;
+
+/// Makes of a run's final answer what a person reads.
+pub type Telling = Box<dyn FnOnce(&RunSpec, &FinalAnswer) -> Arc<str> + Send>;
 
 /// Tells the size that the terminal has at this moment.
 pub type SizeSource = Box<dyn Fn() -> Size + Send>;
@@ -116,10 +123,10 @@ pub async fn show(
     stdout: &mut (dyn Write + Send),
     stderr: &mut (dyn Write + Send),
 ) -> Shown {
-    let DisplayOptions { progress, answer, progress_style, answer_style, known, places, mut remarks } =
+    let DisplayOptions { progress, answer, progress_style, answer_style, known, places, told, mut remarks } =
         options;
     let mut screen = Screen::new(progress, progress_style, known, stderr);
-    let view = watch(handle.as_ref(), &mut remarks, &mut screen).await;
+    let mut view = watch(handle.as_ref(), &mut remarks, &mut screen).await;
     screen.erase();
     while let Ok(text) = remarks.try_recv() {
         screen.line(&text);
@@ -128,6 +135,9 @@ pub async fn show(
     drop(remarks);
     let end = handle.ended().await;
     let mut troubles = Vec::new();
+    if let (Some(spec), Some(answer)) = (&view.spec, &mut view.final_answer) {
+        answer.content = told(spec, answer);
+    }
     if let Some(text) = answer_text(&view, answer, &answer_style) {
         if answer == AnswerForm::Rendered {
             screen.line("");

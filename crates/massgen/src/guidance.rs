@@ -1,4 +1,5 @@
-//! What agents with tools are told of the project that they work on: its instructions, and the skills that there are.
+//! What agents are told of the project that they work on: its instructions, and, if they have tools, the skills that
+//! there are.
 
 use std::path::{Path, PathBuf};
 
@@ -6,14 +7,14 @@ use massgen_config::{SkillOffer, SkillSettings};
 use massgen_engine::Redactor;
 use massgen_protocol::guidance;
 use massgen_protocol::spec::{AgentSpec, RunSpec};
+use massgen_protocol::workspace::{Access, ContextPath};
 
 use crate::environment::Environment;
 use crate::skills::{FILE, Places, Skills, discover};
 use crate::trust::FoundConfig;
 use crate::{instructions, trust};
 
-/// Puts into `spec` what its agents are to know of the project; returned is what a person is told of that. Runs whose
-/// agents have no tools are left as they are: they cannot work on a project.
+/// Puts into `spec` what its agents are to know of the project; returned is what a person is told of that.
 pub(crate) fn add(
     spec: &mut RunSpec,
     settings: &SkillSettings,
@@ -21,9 +22,6 @@ pub(crate) fn add(
     redactor: &Redactor,
     environment: &Environment,
 ) -> Vec<String> {
-    if spec.agents.iter().all(|agent| agent.workspace.is_none() && agent.tooling.is_nothing()) {
-        return Vec::new();
-    }
     let start = project_of(&spec.agents, &environment.working_directory);
     let mut remarks = Vec::new();
     match instructions::find(&start) {
@@ -36,7 +34,20 @@ pub(crate) fn add(
         }
         Err(problem) => remarks.push(format!("warning: {problem}")),
     }
-    if settings.offer == SkillOffer::Nothing {
+    // A skill is a file: who has no tools cannot read it.
+    let has_tools = |agent: &AgentSpec| agent.workspace.is_some() || !agent.tooling.is_nothing();
+    if settings.offer == SkillOffer::Nothing || !spec.agents.iter().any(has_tools) {
+        return remarks;
+    }
+    // A skill is a file, and only agents with a workspace have tools that read files.
+    if spec.agents.iter().all(|agent| agent.workspace.is_none()) {
+        if settings.offer == SkillOffer::Expected {
+            remarks.push(
+                "warning: `use_skills` asks for skills, and no agent of this run can read files\n\
+                 hint: give agents a folder to work in, as in `backend: {cwd: workspace}`"
+                    .to_owned(),
+            );
+        }
         return remarks;
     }
     let Skills { found, warnings } = skills(&start, settings, found, environment, &mut remarks);
@@ -71,15 +82,32 @@ fn skills(
     // A project that names a folder of its choice is not believed more than one that has it.
     let is_believed = found.is_none_or(|found| trusted.trusts_project(&found.root()));
     let configured = settings.folder.as_deref().map(Path::new).filter(|_| is_believed);
-    discover(
-        Places { working_directory: start, configured, home: environment.home.as_deref(), own: &[] },
-        &trusted,
-    )
+    discover(Places { working_directory: start, configured, home: environment.home.as_deref() }, &trusted)
 }
 
-/// Where the work is: the first folder or file that agents are shown, else the working directory.
+/// Where the work is: what agents may change; else the working directory, if what they are shown belongs to it or they
+/// are shown nothing; else what they are shown.
 fn project_of(agents: &[AgentSpec], working_directory: &Path) -> PathBuf {
     let workspaces = agents.iter().filter_map(|agent| agent.workspace.as_deref());
-    let first = workspaces.flat_map(|workspace| &workspace.contexts).map(|context| &context.path).next();
-    first.map_or_else(|| working_directory.to_owned(), PathBuf::from)
+    let contexts: Vec<&ContextPath> = workspaces.flat_map(|workspace| &workspace.contexts).collect();
+    let writable = contexts.iter().find(|context| context.access == Access::Write);
+    let first = writable.or_else(|| contexts.first());
+    let belongs = |context: &&ContextPath| belongs_to(Path::new(&context.path), working_directory);
+    match (writable, first) {
+        (Some(context), _) => PathBuf::from(&context.path),
+        (None, Some(context)) if !contexts.iter().any(belongs) => PathBuf::from(&context.path),
+        (None, _) => working_directory.to_owned(),
+    }
 }
+
+/// Whether `path` lies in `folder`, or in the same project.
+fn belongs_to(path: &Path, folder: &Path) -> bool {
+    let real = |path: &Path| fs_err::canonicalize(path).ok();
+    let is_inside = real(path).zip(real(folder)).is_some_and(|(path, folder)| path.starts_with(folder));
+    let root = |path: &Path| instructions::folders_of_project(path).pop();
+    is_inside || root(path).is_some_and(|root_of_path| root(folder) == Some(root_of_path))
+}
+
+#[cfg(test)]
+#[path = "guidance_tests.rs"]
+mod tests;

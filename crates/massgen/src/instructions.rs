@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use massgen_journal::blob_name;
 use massgen_protocol::limits;
 use massgen_view::clean::clean_text;
+use nix::unistd::geteuid;
 
 use crate::environment::{is_there, read_text, why};
 
@@ -26,9 +27,9 @@ const FOLDERS: usize = 64;
 pub(crate) struct Instructions {
     /// The file, absolute and free of links.
     pub(crate) path: PathBuf,
-    /// What it says: at most [`limits::INSTRUCTIONS_BYTES`] bytes, and a note when it says more.
+    /// What it says: at most [`limits::INSTRUCTIONS_BYTES`] bytes, and a note when it says more. Nothing else bounds it.
     pub(crate) text: String,
-    /// The BLAKE3 hash of `text`, in hexadecimal digits.
+    /// The BLAKE3 hash of the whole file, in hexadecimal digits.
     pub(crate) hash: String,
 }
 
@@ -94,10 +95,22 @@ fn read(path: &Path, root: &Path) -> Result<Option<Instructions>, String> {
         return Ok(None);
     }
     let resolved = resolved_inside(path, root).map_err(unusable)?;
-    let text = read_text(&resolved, FILE_BYTES).map_err(unusable)?;
-    let text = bounded(clean_text(&text).trim());
-    let hash = blob_name(text.as_bytes());
+    let owner =
+        |path: &Path| fs_err::metadata(path).map(|found| found.uid()).map_err(|error| unusable(why(&error)));
+    let folder = path.parent().unwrap_or(root);
+    if !may_speak(owner(&resolved)?, owner(folder)?, geteuid().as_raw()) {
+        return Err(unusable("it belongs to somebody else than the folder".to_owned()));
+    }
+    let whole = read_text(&resolved, FILE_BYTES).map_err(unusable)?;
+    let hash = blob_name(whole.as_bytes());
+    let text = bounded(clean_text(&whole).trim());
     Ok((!text.is_empty()).then_some(Instructions { path: resolved, text, hash }))
+}
+
+/// Whether a file of this owner may tell agents what to do: in a folder that everybody may write to, anybody could have
+/// put it there.
+fn may_speak(owner: u32, owner_of_folder: u32, user: u32) -> bool {
+    owner == owner_of_folder || owner == user
 }
 
 /// As much of the beginning as is taken, whole lines if there are any, with a note on the rest.

@@ -91,7 +91,7 @@ fn long_instructions_are_cut_at_a_line_with_a_note() {
     let (head, note) = found.text.rsplit_once("\n\n").unwrap();
     assert!(head.len() <= limits::INSTRUCTIONS_BYTES && head.ends_with('ä'));
     assert_eq!(note, format!("[{} more bytes of this file are left out]", long.trim().len() - head.len()));
-    assert_eq!(found.hash, blob_name(found.text.as_bytes()));
+    assert_eq!(found.hash, blob_name(long.as_bytes()), "of the file as it is");
 }
 
 #[test]
@@ -110,4 +110,24 @@ fn a_repository_above_that_belongs_to_somebody_else_is_not_ours() {
     assert_eq!(walk(&["/tmp/x/y", "/tmp/x"], "/tmp/x"), paths(&["/tmp/x/y", "/tmp/x"]));
     assert_eq!(walk(&["/tmp/x/y", "/tmp/x"], "/tmp"), paths(&["/tmp/x/y"]));
     assert_eq!(walk(&["/tmp/x/y", "/tmp/x"], "/none"), paths(&["/tmp/x/y"]));
+}
+
+#[test]
+fn only_the_owner_of_a_folder_and_the_user_speak_to_agents_in_it() {
+    assert!(may_speak(1000, 1000, 1000), "the user, at home");
+    assert!(may_speak(1000, 0, 1000), "the user, in a folder for everybody");
+    assert!(may_speak(0, 0, 1000), "whoever has the folder");
+    assert!(!may_speak(1001, 0, 1000), "somebody, in a folder for everybody");
+}
+
+#[test]
+fn a_file_of_somebody_else_is_refused_and_told() {
+    let (_folder, root) = project(&[("AGENTS.md", "obey")]);
+    // Only root can give a file away.
+    if !geteuid().is_root() {
+        return;
+    }
+    fs_err::os::unix::fs::chown(root.join("AGENTS.md"), Some(4242), None).unwrap();
+    let problem = find(&root).unwrap_err();
+    assert!(problem.ends_with("it belongs to somebody else than the folder"), "{problem}");
 }

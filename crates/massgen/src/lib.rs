@@ -36,6 +36,7 @@ mod models;
 mod output;
 mod pages;
 mod reach;
+mod real_folders;
 mod remarks;
 mod review;
 mod run;
@@ -178,8 +179,9 @@ fn perform_command(command: &Subcommand) -> Result<u8, Failure> {
             let form = if *diff { review::commands::Form::Diff } else { review::commands::Form::List };
             review::commands::changes(log_dir, form, &Environment::for_telling()?)
         }
-        Subcommand::Apply { log_dir, files } => {
-            review::commands::apply(log_dir, files, &Environment::for_telling()?)
+        Subcommand::Apply { log_dir, files, places } => {
+            let chosen = review::commands::Chosen { files, places };
+            review::commands::apply(log_dir, &chosen, &Environment::for_telling()?)
         }
         Subcommand::Undo { log_dir, overwrite } => {
             let later = if *overwrite { Later::Overwrite } else { Later::Keep };

@@ -137,20 +137,18 @@ struct Writer {
 impl Writer {
     fn new(output: Output, folder: RunFolder, snapshots: Arc<dyn SnapshotFiles>, past: &[Envelope]) -> Self {
         let mut automation = AutomationLines::new(folder.clone(), output.paths.clone());
+        let (mut record, mut form) = (TurnRecord::of(folder.clone()), FormCheck::default());
         let mut troubles = Troubles::default();
         let events_file = folder.events_file();
         let projector =
             Projector::resume(folder, snapshots, past).map_err(|error| troubles.incomplete(&error)).ok();
         let mut result = Vec::new();
-        let mut answer = None;
         for envelope in past.iter().filter(|envelope| envelope.seq <= output.told.known()) {
             let lines = automation.lines(envelope);
-            if let Event::FinalAnswerReady { content, .. } = &envelope.event {
+            if matches!(envelope.event, Event::FinalAnswerReady { .. }) {
                 result = lines;
-                answer = Some(content);
             }
         }
-        let (mut record, mut form) = (TurnRecord::default(), FormCheck::default());
         for envelope in past {
             record.fold(envelope);
             form.fold(envelope);
@@ -159,8 +157,8 @@ impl Writer {
         let is_stdout_open = true;
         let mut writer =
             Self { output, automation, projector, written, result, is_stdout_open, troubles, record, form };
-        if let Some(answer) = answer {
-            writer.write_answer(answer);
+        if !writer.result.is_empty() {
+            writer.write_answer();
         }
         if writer.output.told == Told::Everything && writer.output.lines == Lines::Events {
             writer.print_file(&events_file);
@@ -194,8 +192,8 @@ impl Writer {
         self.record.fold(envelope);
         self.form.fold(envelope);
         let compatible = self.project(envelope);
-        if let Event::FinalAnswerReady { content, .. } = &envelope.event {
-            self.write_answer(content);
+        if matches!(envelope.event, Event::FinalAnswerReady { .. }) {
+            self.write_answer();
         }
         // The first lines and the last ones name files: those come first.
         if matches!(
@@ -253,8 +251,9 @@ impl Writer {
         lines
     }
 
-    fn write_answer(&mut self, answer: &str) {
-        let Some(path) = &self.output.paths.output_file else {
+    /// Writes the final answer, which is in the record, to the file that was asked for.
+    fn write_answer(&mut self) {
+        let (Some(path), Some(answer)) = (&self.output.paths.output_file, self.record.final_answer()) else {
             return;
         };
         let folder = path.parent().map_or(Ok(()), fs_err::create_dir_all);

@@ -9,12 +9,13 @@ use massgen_config::variable_names_a_secret;
 use massgen_mcp::{Lookup, Variable, Web};
 use massgen_model::{HttpClient, KeySource, Keys, variables_in};
 use massgen_protocol::spec::{AgentSpec, BackendSpec, KeyCommand};
-use massgen_protocol::tooling::ServerTransport;
+use massgen_protocol::tooling::{CommandPlace, ServerTransport};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::environment::{Environment, read_bytes};
 use crate::failure::Failure;
 use crate::key_command;
+use crate::workbench::containers;
 
 /// A file of authorities to trust beside those of the system.
 const BUNDLE: &str = "MASSGEN_CA_BUNDLE";
@@ -41,8 +42,17 @@ pub(crate) struct Reach {
 pub(crate) struct Secrets {
     /// Keys by the names that stand for them.
     pub(crate) keys: Vec<(String, String)>,
-    /// Values of variables in headers that hold secrets, those of tool servers included.
-    pub(crate) in_headers: Vec<String>,
+    /// Values of variables that hold secrets and go to services, servers of tools and containers.
+    pub(crate) given: Vec<String>,
+}
+
+/// Where replies come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Replies {
+    /// Services write them.
+    Asked,
+    /// They stand in a recording: nobody needs a key.
+    Recorded,
 }
 
 impl Reach {
@@ -82,26 +92,28 @@ impl Reach {
     }
 
     /// The secrets of `agents`: those that their key commands print, each run once for this process, and
-    /// those in their headers and in what their tool servers get.
+    /// those in their headers and in what their tool servers and containers get.
     ///
     /// # Errors
     /// A command gives no key.
     pub(crate) async fn secrets(
         &mut self,
         agents: &[AgentSpec],
+        replies: Replies,
         environment: &Environment,
     ) -> Result<Secrets, Failure> {
         let mut secrets = Secrets::default();
         for agent in agents {
             for service in agent.backends().filter_map(BackendSpec::service) {
-                if let (Some(command), Some(variable)) = (&service.key_command, service.key_variables.first())
+                if let (Replies::Asked, Some(command), Some(variable)) =
+                    (replies, &service.key_command, service.key_variables.first())
                 {
                     let key = self.printed(agent, command, environment).await?;
                     secrets.keys.push((variable.clone(), key.expose_secret().to_owned()));
                 }
                 for (name, value) in &service.headers {
                     if variable_names_a_secret(name) {
-                        secrets.in_headers.extend(values_in(value, environment));
+                        secrets.given.extend(values_in(value, environment));
                     }
                 }
             }
@@ -111,8 +123,16 @@ impl Reach {
                     ServerTransport::Http { headers, .. } => headers,
                 };
                 for (_, value) in named.iter().filter(|(name, _)| variable_names_a_secret(name)) {
-                    secrets.in_headers.extend(values_in(value, environment));
+                    secrets.given.extend(values_in(value, environment));
                 }
+            }
+            if let Some(CommandPlace::Container(container)) =
+                agent.tooling.commands.as_ref().map(|commands| &commands.place)
+            {
+                // What it cannot get is told when the container is made.
+                let given = containers::given(container, environment).unwrap_or_default();
+                let secret = given.iter().filter(|(name, _)| variable_names_a_secret(name));
+                secrets.given.extend(secret.map(|(_, value)| value.expose_secret().to_owned()));
             }
         }
         Ok(secrets)
@@ -157,13 +177,26 @@ fn values_in(text: &str, environment: &Environment) -> Vec<String> {
 impl Secrets {
     /// All of them, for a redactor.
     pub(crate) fn values(&self) -> impl Iterator<Item = String> {
-        self.keys.iter().map(|(_, key)| key.clone()).chain(self.in_headers.iter().cloned())
+        self.keys.iter().map(|(_, key)| key.clone()).chain(self.given.iter().cloned())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn specified(config: &serde_json::Value, folder: &Path) -> Vec<AgentSpec> {
+        let loaded = massgen_config::load(massgen_config::LoadRequest {
+            source: Some(&massgen_config::Source::new("config.json", config.to_string())),
+            settings: &massgen_config::Settings::default(),
+            lookup: &|_| None,
+            working_directory: folder,
+            instance: None,
+            validation: massgen_config::Validation::Normal,
+            backends: massgen_config::backends::Backends::built_in(),
+        });
+        loaded.unwrap().draft.agents
+    }
 
     #[tokio::test]
     async fn a_command_runs_once_for_all_agents_and_questions() {
@@ -178,20 +211,10 @@ mod tests {
             "extra_headers": { "X-Auth-Token": "v1 ${MY_TOKEN}", "X-Host": "${HOST}" },
         });
         let agents = ["a", "b"].map(|id| serde_json::json!({ "id": id, "backend": backend }));
-        let text = serde_json::json!({ "agents": agents, "prompt": "why?" }).to_string();
-        let spec = massgen_config::load(massgen_config::LoadRequest {
-            source: Some(&massgen_config::Source::new("config.json", text)),
-            settings: &massgen_config::Settings::default(),
-            lookup: &|_| None,
-            working_directory: folder.path(),
-            instance: None,
-            validation: massgen_config::Validation::Normal,
-            backends: massgen_config::backends::Backends::built_in(),
-        });
-        let spec = spec.unwrap().draft.finish().unwrap();
+        let agents = specified(&serde_json::json!({ "agents": agents }), folder.path());
         let mut reach = Reach::of(&environment).unwrap();
         for _ in 0..2 {
-            let secrets = reach.secrets(&spec.agents, &environment).await.unwrap();
+            let secrets = reach.secrets(&agents, Replies::Asked, &environment).await.unwrap();
             let keys = ["MASSGEN_AGENT_1_KEY", "MASSGEN_AGENT_2_KEY"]
                 .map(|name| (name.to_owned(), "sk-1".to_owned()));
             assert_eq!(secrets.keys, keys);
@@ -202,6 +225,41 @@ mod tests {
                 "a header that holds a secret"
             );
         }
+        let replayed = reach.secrets(&agents, Replies::Recorded, &environment).await.unwrap();
+        assert_eq!(
+            (replayed.keys.len(), replayed.given.len()),
+            (0, 2),
+            "servers and containers are there all the same"
+        );
         assert_eq!(fs_err::read_to_string(folder.path().join("count")).unwrap(), "run\n");
+    }
+
+    #[tokio::test]
+    async fn what_a_container_gets_is_secret_if_it_is_called_so() {
+        let folder = tempfile::tempdir().unwrap();
+        fs_err::write(folder.path().join("of_container"), "DB_PASSWORD=in-a-file-1234\nMODE=production\n")
+            .unwrap();
+        let mut environment = Environment::of(&[("GITHUB_TOKEN", "ghp-0123456789")]);
+        environment.working_directory = folder.path().to_owned();
+        let backend = serde_json::json!({
+            "type": "simulated",
+            "cwd": "work",
+            "enable_mcp_command_line": true,
+            "command_line_execution_mode": "docker",
+            "command_line_docker_credentials": { "env_file": "of_container", "env_vars": ["GITHUB_TOKEN"] },
+        });
+        let config = serde_json::json!({ "agent": { "id": "a", "backend": backend } });
+        let agents = specified(&config, folder.path());
+        let secrets = Reach::default().secrets(&agents, Replies::Recorded, &environment).await.unwrap();
+        assert_eq!(secrets.values().collect::<Vec<_>>(), ["in-a-file-1234", "ghp-0123456789"]);
+
+        let Some(CommandPlace::Container(container)) =
+            agents[0].tooling.commands.as_ref().map(|of| &of.place)
+        else {
+            panic!("no container")
+        };
+        let lacking = containers::given(container, &Environment::of(&[])).unwrap_err();
+        let key = "`command_line_docker_credentials.env_vars`";
+        assert_eq!(lacking, format!("the variable `GITHUB_TOKEN`, which {key} names, is not set"));
     }
 }

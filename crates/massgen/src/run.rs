@@ -1,5 +1,7 @@
 //! One run at work in this process: how it is shown, interrupted, resumed, and what its exit code is.
 
+mod interrupt;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,10 +15,9 @@ use massgen_journal::{Owner, SqliteJournal};
 use massgen_model::cassette::CassetteWriter;
 use massgen_ports::{Clock, JournalError, SessionEnd, SessionHandle};
 use massgen_protocol::spec::RunMeta;
-use massgen_protocol::{Command, Envelope, Event, NamedFile, Seq};
-use massgen_view::{Place, RunView};
+use massgen_protocol::{Envelope, Event, NamedFile, Seq};
+use massgen_view::{FinalAnswer, Place, RunView};
 use massgen_workspace::Beginning;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::JournalLayer;
 use crate::arguments::Arguments;
@@ -26,17 +27,21 @@ use crate::display::surroundings::{Stream, Wish};
 use crate::display::{DisplayOptions, show};
 use crate::environment::Environment;
 use crate::failure::{CONFIGURATION, Failure, INTERRUPTED, SUCCESS, code_of};
-use crate::interactive::terminal_mode::Unseen;
+use crate::interactive::terminal_mode::{TerminalMode, Unseen};
 use crate::output::{Lines, Output, Told, Written};
-use crate::reach::{self, Reach, Secrets};
+use crate::reach::{self, Reach, Replies, Secrets};
 use crate::remarks::Remarks;
-use crate::review::{self, Asked};
+use crate::review::{Asked, Review, Settled, Stop};
 use crate::sessions::OpenSession;
 use crate::setting_up::Person;
 use crate::shell::quoted;
 use crate::wiring::{Tape, Wired, wire};
+use crate::workbench::projects::Projects;
 use crate::workbench::{RunState, Surroundings, Workbench};
-use crate::{inbox, interactive, logs, output, uploads};
+use crate::{inbox, interactive, logs, output, trust, uploads};
+use interrupt::{Interruptible, interrupt};
+
+pub(crate) use interrupt::Signals;
 
 /// A run that is ready to be shown.
 pub(crate) struct Prepared {
@@ -143,11 +148,19 @@ async fn resume(
             .hint("it was killed before it began; ask the question again")
     })?;
     let is_over = matches!(state.phase(), Phase::Finished { .. });
+    let mut demands = trust::demands_of_changes(&Projects::of_run(&folder)?, environment);
+    if !is_over {
+        demands.extend(trust::demands_of_agents(&state.spec().agents, environment)?);
+    }
+    let is_for_programs = arguments.automation || arguments.stream_events;
+    let person = if is_for_programs { Person::Absent } else { Person::of_process() };
+    // Nothing that the journal names is started before.
+    trust::require_run(&folder, demands, environment.redactor([]), person, environment)?;
     let mut reach = Reach::of(environment)?;
-    let secrets = if is_over || arguments.replay.is_some() {
+    let secrets = if is_over {
         Secrets::default()
     } else {
-        reach.secrets(&state.spec().agents, environment).await?
+        reach.secrets(&state.spec().agents, replies(arguments), environment).await?
     };
     let redactor = environment.redactor(secrets.values());
     let keys = environment.keys(secrets.keys);
@@ -163,11 +176,11 @@ async fn resume(
     let mut workbench = if is_over {
         Workbench::over(state.spec(), &folder)?
     } else {
-        Workbench::open(state.spec(), &folder, Beginning::Resumed)?
+        Workbench::open(state.spec(), &folder, Beginning::Resumed, environment)?
     };
     if !is_over {
         let lookup = reach::lookup(&keys, environment);
-        let surroundings = Surroundings { environment, lookup, web: reach.web()? };
+        let surroundings = Surroundings { environment, lookup, web: reach.web()?, past: &past };
         workbench.equip(state.spec(), &folder, surroundings).await?;
     }
     let ports = wired.ports(journal, &workbench, redactor, files);
@@ -184,7 +197,7 @@ async fn resume(
     }
     let turn = folder.turn;
     let session: Arc<dyn SessionHandle> = Arc::new(session);
-    workbench.follow(&session, state.spec());
+    workbench.follow(&session);
     let recording = wired.recording;
     let prepared = Prepared { session, folder, past, told, manner, recording, closing, workbench, signals };
     let followed = follow(prepared, paths, environment, OnInterrupt::Leave).await;
@@ -232,12 +245,17 @@ pub(crate) async fn follow(
         Lines::None => Remarks::through_display(),
         Lines::Automation | Lines::Events => (Remarks::direct(), tokio::sync::mpsc::channel(1).1),
     };
+    let mode = TerminalMode::now();
     let unseen = match on_interrupt {
         OnInterrupt::AskOn => Some(Unseen::begin()),
         OnInterrupt::Leave => None,
     };
-    let interrupts =
-        tokio::spawn(interrupt(signals, Arc::clone(&session), remarks.clone(), on_interrupt, unseen.clone()));
+    let stop = Stop::default();
+    let interrupts = tokio::spawn(interrupt(
+        signals,
+        Interruptible { session: Arc::clone(&session), review: stop.clone(), on_interrupt, mode },
+        remarks.clone(),
+    ));
     let inbox = paths.runtime_inbox.clone().map(|inbox| {
         let remarks = remarks.clone();
         tokio::spawn(inbox::watch(inbox, Arc::clone(&session), move |text| remarks.tell(&text)))
@@ -249,7 +267,11 @@ pub(crate) async fn follow(
                 let variable = |name: &str| environment.get(name);
                 let options = DisplayOptions::fitting(wish, Stream::stdout(), Stream::stderr(), variable);
                 let (run_folder, here) = (folder.clone(), environment.working_directory.clone());
+                let of_run = folder.clone();
                 DisplayOptions {
+                    told: Box::new(move |spec, FinalAnswer { agent, content, snapshot, .. }| {
+                        of_run.final_text(spec, *agent, content, snapshot.as_ref()).into()
+                    }),
                     known: told.known(),
                     places: Box::new(move |view| places(view, &run_folder, &paths, &here)),
                     remarks: for_display,
@@ -285,12 +307,16 @@ pub(crate) async fn follow(
         SessionEnd::Finished(_) => RunState::Over,
         SessionEnd::Interrupted | SessionEnd::JournalFailed(_) => RunState::GoesOn,
     };
-    for trouble in workbench.close(state).await {
+    closing.closed().await;
+    let review = match state {
+        RunState::Over if has_projects => open_review(&folder).await,
+        RunState::Over | RunState::GoesOn => Ok(None),
+    };
+    // What is nowhere else is not removed.
+    let used = if review.is_ok() { state } else { RunState::GoesOn };
+    for trouble in workbench.close(used).await {
         remarks.tell(&format!("warning: something that agents used is left: {trouble}"));
     }
-    closing.closed().await;
-    // Not before: a reader of ours that hangs must not keep a person from leaving.
-    interrupts.abort();
     if let Some(unseen) = &unseen {
         unseen.end();
     }
@@ -299,9 +325,15 @@ pub(crate) async fn follow(
         Lines::None => from_here(&target, &environment.working_directory),
         Lines::Automation | Lines::Events => &target,
     };
-    if has_projects && state == RunState::Over {
-        settle(&folder, target, lines, environment, &remarks).await;
-    }
+    let settled = match review {
+        Ok(Some(review)) => settle(review, target, lines, environment, stop).await,
+        Ok(None) => Ok(Settled::default()),
+        Err(failure) => Err(failure),
+    };
+    // Not before: whoever hangs must not keep a person from leaving.
+    interrupts.abort();
+    let is_stopped = settled.as_ref().is_ok_and(|settled| settled.is_stopped);
+    tell_settled(settled, lines, &remarks);
     let ended = |code, is_interrupted| TurnEnd { code, is_interrupted, folder: folder.clone() };
     let end = match end {
         SessionEnd::JournalFailed(error) => {
@@ -316,6 +348,7 @@ pub(crate) async fn follow(
             remarks.tell(&format!("hint: {advice} {}", resume_command(target)));
             Ok(ended(INTERRUPTED, true))
         }
+        SessionEnd::Finished(_) if is_stopped => Ok(ended(INTERRUPTED, true)),
         SessionEnd::Finished(outcome) => match code_of(outcome) {
             SUCCESS if is_undelivered || troubles.is_undelivered => Ok(ended(CONFIGURATION, false)),
             code => Ok(ended(code, false)),
@@ -324,38 +357,49 @@ pub(crate) async fn follow(
     Followed { end, record }
 }
 
-/// Settles what the run in `folder`, which people call `log_dir`, changed in the user's project. The exit code stays that of
-/// the answer.
+/// What the run in `folder` changed in the user's project.
+async fn open_review(folder: &RunFolder) -> Result<Option<Review>, Failure> {
+    let folder = folder.clone();
+    let opened = tokio::task::spawn_blocking(move || Review::open(&folder)).await;
+    opened.unwrap_or_else(|error| Err(not_settled(&error)))
+}
+
+/// Settles `review`, of the run that people call `log_dir`.
 async fn settle(
-    folder: &RunFolder,
+    review: Review,
     log_dir: &Path,
     lines: Lines,
     environment: &Environment,
-    remarks: &Remarks,
-) {
+    stop: Stop,
+) -> Result<Settled, Failure> {
     let asked = match (lines, Person::of_process()) {
         (Lines::None, Person::Present) => Asked::Person { pager: environment.of_person("PAGER") },
         (Lines::None, Person::Absent) | (Lines::Automation | Lines::Events, _) => Asked::Nobody,
     };
-    let (run_folder, named) = (folder.clone(), log_dir.to_owned());
-    let settled = tokio::task::spawn_blocking(move || review::settle(&run_folder, &named, &asked)).await;
-    let settled = settled.unwrap_or_else(|error| {
-        Err(Failure::configuration(format!("the changes of the project were not settled: {error}")))
-    });
-    match settled {
-        Ok(settled) => {
-            for line in &settled.lines {
-                remarks.tell(line);
-            }
-            match (lines, settled.applied) {
-                (Lines::Automation | Lines::Events, Some(1)) => remarks.tell("CHANGES_APPLIED: 1 file"),
-                (Lines::Automation | Lines::Events, Some(number)) => {
-                    remarks.tell(&format!("CHANGES_APPLIED: {number} files"));
-                }
-                (Lines::None, _) | (Lines::Automation | Lines::Events, None) => {}
-            }
+    let named = log_dir.to_owned();
+    let settled = tokio::task::spawn_blocking(move || review.settle(&named, &asked, &stop)).await;
+    settled.unwrap_or_else(|error| Err(not_settled(&error)))
+}
+
+fn not_settled(error: &tokio::task::JoinError) -> Failure {
+    Failure::configuration(format!("the changes of the project were not settled: {error}"))
+}
+
+/// Tells what became of the user's project. The exit code stays that of the answer.
+fn tell_settled(settled: Result<Settled, Failure>, lines: Lines, remarks: &Remarks) {
+    let settled = match settled {
+        Ok(settled) => settled,
+        Err(failure) => return remarks.tell(failure.to_string().trim_end()),
+    };
+    for line in &settled.lines {
+        remarks.tell(line);
+    }
+    match (lines, settled.applied) {
+        (Lines::Automation | Lines::Events, Some(1)) => remarks.tell("CHANGES_APPLIED: 1 file"),
+        (Lines::Automation | Lines::Events, Some(number)) => {
+            remarks.tell(&format!("CHANGES_APPLIED: {number} files"));
         }
-        Err(failure) => remarks.tell(failure.to_string().trim_end()),
+        (Lines::None, _) | (Lines::Automation | Lines::Events, None) => {}
     }
 }
 
@@ -373,47 +417,6 @@ fn resume_target(folder: &RunFolder, on_interrupt: OnInterrupt) -> PathBuf {
 /// The command that goes on with the run in `folder`.
 pub(crate) fn resume_command(folder: &Path) -> String {
     format!("`massgen --resume {}`", quoted(&folder.display().to_string()))
-}
-
-/// Ctrl-C and requests to terminate, from now on. While nobody listens, both do nothing once somebody has listened.
-pub(crate) struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    pub(crate) fn listen() -> io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-}
-
-/// The first signal saves what is there and ends the session; the second ends the process at once.
-async fn interrupt(
-    mut signals: Signals,
-    session: Arc<dyn SessionHandle>,
-    remarks: Remarks,
-    on_interrupt: OnInterrupt,
-    unseen: Option<Unseen>,
-) {
-    signals.next().await;
-    remarks.tell(match on_interrupt {
-        OnInterrupt::Leave => "stopping: what is there is saved; once more to stop at once",
-        OnInterrupt::AskOn => "stopping this question: what is there is saved; once more to leave at once",
-    });
-    session.send(Command::Interrupt).await;
-    signals.next().await;
-    if let Some(unseen) = &unseen {
-        unseen.end();
-    }
-    #[expect(clippy::exit, reason = "a person asked twice; the journal holds everything that was committed")]
-    std::process::exit(INTERRUPTED.into());
 }
 
 /// The paths that the arguments name, usable or refused before anything is paid.
@@ -466,6 +469,11 @@ impl Manner {
 pub(crate) fn tape(arguments: &Arguments, environment: &Environment) -> Tape {
     let absolute = |path: &Option<PathBuf>| path.as_ref().map(|path| environment.absolute(path));
     Tape { record: absolute(&arguments.record), replay: absolute(&arguments.replay) }
+}
+
+/// Where the replies of models come from.
+pub(crate) fn replies(arguments: &Arguments) -> Replies {
+    if arguments.replay.is_some() { Replies::Recorded } else { Replies::Asked }
 }
 
 /// `path` as a person in the folder `here` would write it.

@@ -18,7 +18,7 @@ use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::remarks::Remarks;
 use crate::run::journal_failure;
-use catching_up::past_turn;
+use crate::workbench::memory;
 use finding::{entries, folder_in, log_root, registry};
 
 pub(crate) use finding::Remembered;
@@ -101,6 +101,11 @@ impl OpenSession {
     /// Its id; `None` before the first question of a new session.
     pub(crate) fn id(&self) -> Option<&SessionId> {
         self.folder.as_ref().map(SessionFolder::id)
+    }
+
+    /// Where its turns are kept; `None` before the first question of a new session.
+    pub(crate) fn store(&self) -> Option<&SessionFolder> {
+        self.folder.as_ref()
     }
 
     /// Whether only simulated agents took part in the newest turn.
@@ -301,12 +306,15 @@ impl OpenSession {
         let tell = |problem: &dyn std::fmt::Display| {
             Remarks::direct().tell(&format!("warning: turn {number} is not kept in its session: {problem}"));
         };
-        match record.as_stored(number).map(|turn| past_turn(&turn)) {
+        match record.as_stored(number).map(|turn| self.past_turn(&turn)) {
             Some(Ok(turn)) => self.remember(turn),
             Some(Err(problem)) => tell(&problem),
             None => {}
         }
         let Some(folder) = &self.folder else { return };
+        if let Some(root) = &self.root {
+            keep_memories(folder, &RunFolder::of_turn(root, number), record);
+        }
         if let Err(error) = folder.keep(number, record) {
             tell(&error);
         }
@@ -337,6 +345,17 @@ impl OpenSession {
         })?;
         tell_set_aside(updated.set_aside.as_deref());
         Ok(())
+    }
+}
+
+/// Keeps what agents wrote down in `run`. What cannot be kept is told.
+fn keep_memories(folder: &SessionFolder, run: &RunFolder, record: &TurnRecord) {
+    match memory::keep(folder, run, record) {
+        Ok(told) => told.iter().for_each(|told| Remarks::direct().tell(&format!("warning: {told}"))),
+        Err(problem) => Remarks::direct().tell(&format!(
+            "warning: the memory files of turn {} are not kept in its session: {problem}",
+            run.turn
+        )),
     }
 }
 

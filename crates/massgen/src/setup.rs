@@ -26,7 +26,7 @@ use crate::remarks::Remarks;
 use crate::setting_up::Person;
 use crate::terminal::findings_style;
 use crate::trust::{Demanding, FoundConfig};
-use crate::{at_paths, examples, guidance, trust};
+use crate::{at_paths, examples, guidance, real_folders, trust};
 
 /// The configuration of a project, from the working directory.
 pub(crate) const PROJECT_CONFIG: &str = ".massgen/config.yaml";
@@ -121,7 +121,8 @@ impl Written {
         let is_for_programs = arguments.automation || arguments.stream_events;
         let person = if is_for_programs { Person::Absent } else { Person::of_process() };
         let redactor = environment.redactor(literal_secrets(loaded));
-        trust::require(&found, &Demanding { source, demands, redactor }, person, environment)
+        let demanding = Demanding { source: Some(source), demands, redactor };
+        trust::require(&found, source, &demanding, person, environment)
     }
 }
 
@@ -214,6 +215,7 @@ fn finish(
     let (ui, uploads, skills) = (loaded.ui, loaded.uploads, loaded.skills);
     let mut spec = loaded.draft.finish().map_err(|error| Failure::usage(&error).hint(error.hint()))?;
     form::require_usable(&spec)?;
+    real_folders::spell(&mut spec);
     spec.question = redactor.text(&spec.question).into_owned();
     remarks.extend(without_secrets(&mut spec, &redactor));
     backends::add_facts(&mut spec, &written.backends);

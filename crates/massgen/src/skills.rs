@@ -40,8 +40,6 @@ pub(crate) enum Origin {
     Project,
     /// The user's own folders.
     User,
-    /// massgen.
-    Own,
 }
 
 /// The skills that were found.
@@ -63,8 +61,6 @@ pub(crate) struct Places<'a> {
     pub(crate) configured: Option<&'a Path>,
     /// The home folder of the user.
     pub(crate) home: Option<&'a Path>,
-    /// Folders of skills that come with massgen, absolute.
-    pub(crate) own: &'a [PathBuf],
 }
 
 /// Finds all skills. Those of the project count only where it is trusted: they tell agents what to do.
@@ -97,7 +93,6 @@ pub(crate) fn discover(places: Places<'_>, trusted: &Trusted) -> Skills {
     }
     let of_user: Vec<PathBuf> = home.iter().flat_map(|home| below(home)).collect();
     search.look(&of_user, Origin::User, None);
-    search.look(places.own, Origin::Own, None);
     search.skills
 }
 

@@ -5,20 +5,18 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// A project, a home folder and a folder of skills that come with the program.
+/// A project and a home folder.
 struct World {
     folder: TempDir,
-    own: Vec<PathBuf>,
 }
 
 impl World {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["project/.git", "project/part", "home", "own"] {
+        for name in ["project/.git", "project/part", "home"] {
             fs_err::create_dir_all(folder.path().join(name)).unwrap();
         }
-        let own = vec![folder.path().join("own")];
-        Self { folder, own }
+        Self { folder }
     }
 
     fn at(&self, path: &str) -> PathBuf {
@@ -48,7 +46,6 @@ impl World {
             working_directory: &working_directory,
             configured: configured.as_deref(),
             home: Some(&home),
-            own: &self.own,
         };
         discover(places, trusted)
     }
@@ -69,10 +66,8 @@ impl World {
 }
 
 #[test]
-fn the_nearest_folder_of_the_project_wins_then_the_user_then_what_comes_with_the_program() {
+fn the_nearest_folder_of_the_project_wins_then_the_user() {
     let world = World::new();
-    world.skill("own/one", "One");
-    world.skill("own/last", "last");
     world.skill("home/.claude/skills/one", "one");
     world.skill("home/.agents/skills/mine", "mine");
     world.skill("project/.claude/skills/one", "ONE");
@@ -87,7 +82,6 @@ fn the_nearest_folder_of_the_project_wins_then_the_user_then_what_comes_with_the
             "a project/.agents/skills/a Project",
             "ONE project/.claude/skills/one Project",
             "mine home/.agents/skills/mine User",
-            "last own/last Own",
         ]
     );
     assert_eq!(warnings, [""; 0]);
@@ -158,8 +152,7 @@ fn in_the_home_folder_there_are_the_skills_of_the_user_only() {
     world.skill("home/.agents/skills/one", "one");
     world.skill("elsewhere/two", "two");
     let (home, elsewhere) = (world.at("home"), world.at("elsewhere"));
-    let places =
-        Places { working_directory: &home, configured: Some(&elsewhere), home: Some(&home), own: &[] };
+    let places = Places { working_directory: &home, configured: Some(&elsewhere), home: Some(&home) };
     let (found, warnings) = world.shown(discover(places, &Trusted::default()));
     assert_eq!(found, ["two elsewhere/two User", "one home/.agents/skills/one User"]);
     assert_eq!(warnings, [""; 0]);
@@ -171,7 +164,7 @@ fn there_are_so_many_skills_and_no_more() {
     for number in 0..=limits::SKILLS {
         world.skill(&format!("home/.agents/skills/s{number}"), &format!("s{number}"));
     }
-    world.skill("own/one", "one");
+    world.skill("home/.claude/skills/one", "one");
     let (found, warnings) = world.found();
     assert_eq!((found.len(), warnings.len()), (limits::SKILLS, 2));
     assert!(warnings[0].ends_with("it has more than 256 entries; the rest is left out"), "{warnings:?}");

@@ -6,9 +6,9 @@
 //! project that it names as programs: when they change, the person is asked again.
 
 mod command;
+mod runs;
 
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ use massgen_engine::Redactor;
 use massgen_journal::blob_name;
 use massgen_protocol::spec::AgentSpec;
 use massgen_view::clean::clean_line;
-use tempfile::NamedTempFile;
+use massgen_workspace::write_whole;
 
 use crate::arguments::Arguments;
 use crate::environment::{Environment, is_there, read_bytes, read_text};
@@ -32,6 +32,7 @@ use crate::setting_up::{Person, confirm};
 use crate::setup::PROJECT_CONFIG;
 
 pub(crate) use command::perform;
+pub(crate) use runs::{demands_of_agents, demands_of_changes, is_own, require_run};
 
 /// Where it is kept what a person trusts.
 const TRUST: &str = "~/.config/massgen/trust.json";
@@ -137,10 +138,11 @@ fn root_of(folder: &Path) -> PathBuf {
     folders_of_project(folder).pop().unwrap_or_else(|| folder.to_owned())
 }
 
-/// What a configuration demands, as it is told to a person.
+/// What a configuration or a run demands, as it is told to a person.
 #[derive(Debug)]
 pub(crate) struct Demanding<'a> {
-    pub(crate) source: &'a Source,
+    /// The configuration; a run has none that could be looked up.
+    pub(crate) source: Option<&'a Source>,
     pub(crate) demands: Vec<Demand>,
     /// Takes secrets out of what is shown.
     pub(crate) redactor: Redactor,
@@ -150,7 +152,11 @@ impl Demanding<'_> {
     /// A line for each demand, the same of several agents once.
     fn told(&self) -> Vec<String> {
         let mut distinct: Vec<(&Demand, Vec<&str>, Option<u32>)> = Vec::new();
-        for (demand, line) in self.demands.iter().zip(lines(self.source, &self.demands)) {
+        let lines = match self.source {
+            Some(source) => lines(source, &self.demands),
+            None => vec![None; self.demands.len()],
+        };
+        for (demand, line) in self.demands.iter().zip(lines) {
             let same = distinct
                 .iter_mut()
                 .find(|(known, _, at)| known.kind == demand.kind && known.what == demand.what && *at == line);
@@ -171,7 +177,10 @@ impl Demanding<'_> {
             let whose = if agents.len() == 1 { "agent" } else { "agents" };
             format!("  {place}{}{what} ({whose} {})", demand.kind.says(), clean_line(&agents.join(", ")))
         });
-        let more = (hidden > 0).then(|| format!("  and {hidden} more; read the file"));
+        let more = (hidden > 0).then(|| match self.source {
+            Some(_) => format!("  and {hidden} more; read the file"),
+            None => format!("  and {hidden} more"),
+        });
         told.chain(more).collect()
     }
 }
@@ -211,6 +220,7 @@ pub(crate) fn demands_of(
 /// Nobody trusts it, with all that it demands.
 pub(crate) fn require(
     found: &FoundConfig,
+    source: &Source,
     demanding: &Demanding<'_>,
     person: Person,
     environment: &Environment,
@@ -219,12 +229,12 @@ pub(crate) fn require(
         return Ok(());
     }
     let mut trusted = read(environment)?;
-    let fingerprint = found.fingerprint(demanding.source)?;
+    let fingerprint = found.fingerprint(source)?;
     let why = match trusted.allows(&found.path(), &fingerprint, Whence::Found, &demanding.demands) {
         Ok(()) => return Ok(()),
         Err(why) => why,
     };
-    let name = demanding.source.name();
+    let name = source.name();
     let reason = match why {
         Untrusted::New => {
             format!("the project brings its own configuration `{name}`, and you do not trust it yet")
@@ -287,11 +297,7 @@ fn write(trusted: &Trusted, environment: &Environment) -> Result<(), Failure> {
     let replace = || -> std::io::Result<()> {
         let folder = path.parent().unwrap_or(Path::new("/"));
         fs_err::create_dir_all(folder)?;
-        let mut file = NamedTempFile::new_in(folder)?;
-        file.write_all(trusted.text().as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(&path).map_err(|error| error.error)?;
-        Ok(())
+        write_whole(&path, trusted.text().as_bytes())
     };
     replace().map_err(|error| Failure::configuration(format!("`{TRUST}` cannot be written: {error}")))
 }

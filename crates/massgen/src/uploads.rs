@@ -13,7 +13,8 @@ use massgen_journal::{SqliteJournal, blob_name, load_bytes};
 use massgen_model::HttpClient;
 use massgen_model::download::{DownloadError, PATIENCE};
 use massgen_ports::JournalError;
-use massgen_protocol::attachment::{bound, is_text, most_bytes, most_bytes_together, size};
+use massgen_protocol::attachment::{is_text, most_bytes, most_bytes_together};
+use massgen_protocol::size::{bound, size};
 use massgen_protocol::spec::{AgentSpec, RunSpec};
 use massgen_protocol::{AgentId, AttachedFile, Attachment, AttachmentContent, AttachmentKind, limits};
 

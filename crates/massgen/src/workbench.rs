@@ -2,20 +2,21 @@
 //! and cleared away when the run is over.
 
 mod confinement;
-mod containers;
+pub(crate) mod containers;
 mod custom;
 mod desks;
+pub(crate) mod guards;
 mod ledger;
+pub(crate) mod memory;
 mod previous;
 pub(crate) mod projects;
 mod servers;
 mod tools;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use futures::StreamExt;
 use futures::future::BoxFuture;
 use massgen_journal::artifacts::RunFolder;
 use massgen_ports::tools::Several;
@@ -23,16 +24,16 @@ use massgen_ports::workspaces::NoWorkspaces;
 use massgen_ports::{SessionHandle, SnapshotFiles, ToolHost, Workspaces};
 use massgen_protocol::message::ToolFile;
 use massgen_protocol::spec::RunSpec;
-use massgen_protocol::{
-    AgentId, AgentNo, AgentSpec, AnswerLabel, Command, Event, Notice, Seq, Snapshot, SnapshotId,
-};
+use massgen_protocol::workspace::COPIES;
+use massgen_protocol::{AgentId, AgentSpec, AnswerLabel, Command, Envelope, Notice, Snapshot, SnapshotId};
 use massgen_tools::hooks::Notify;
 use massgen_workspace::{
-    Beginning, Digest, Keeper, KeeperSpec, ScanLimits, Seat, SnapshotStore, begin, export, remove_left_behind,
+    Beginning, Digest, Keeper, KeeperSpec, ScanLimits, Seat, SnapshotStore, TreePath, begin, export,
+    remove_left_behind,
 };
 use tokio::sync::mpsc;
 
-use self::desks::Desks;
+use self::desks::{Desks, Part};
 use self::projects::Projects;
 use self::tools::{Parts, Tools};
 use crate::environment::Environment;
@@ -44,7 +45,7 @@ const SNAPSHOTS: &str = "snapshots";
 /// The folder among those for peers that holds what they see.
 const VIEWS: &str = "views";
 
-/// The folder among those for peers that holds what programs of agents keep.
+/// The folder that holds what programs of agents keep: among those for peers, or beside the journal where there are none.
 const SCRATCH: &str = "scratch";
 
 /// Notices that wait to be written down; further ones are lost.
@@ -56,6 +57,7 @@ pub(crate) struct Workbench {
     files: Arc<dyn SnapshotFiles>,
     /// What may be removed when the run is over.
     temporary: Vec<PathBuf>,
+    unkept: Unkept,
     scratch: PathBuf,
     /// What agents work on in place of the user's project.
     projects: Projects,
@@ -69,6 +71,8 @@ pub(crate) struct Surroundings<'a> {
     /// Looks up what stands for `${NAME}` in servers of tools.
     pub(crate) lookup: Arc<massgen_mcp::Lookup>,
     pub(crate) web: massgen_mcp::Web,
+    /// The events of the run so far: none, unless it goes on.
+    pub(crate) past: &'a [Envelope],
 }
 
 impl Workbench {
@@ -84,14 +88,20 @@ impl Workbench {
     fn bare(scratch: PathBuf) -> Self {
         let files = Arc::new(NoWorkspaces);
         let projects = Projects::default();
-        Self { keeper: None, files, temporary: Vec::new(), scratch, projects, tools: None, notices: None }
+        let (temporary, unkept) = (Vec::new(), Unkept::default());
+        Self { keeper: None, files, temporary, unkept, scratch, projects, tools: None, notices: None }
     }
 
     /// Makes the folders of the agents of `spec`, which begin empty if the run does. Blocks.
     ///
     /// # Errors
     /// When a folder holds what is not ours, or cannot be made; when the user's project cannot be kept apart.
-    pub(crate) fn open(spec: &RunSpec, folder: &RunFolder, beginning: Beginning) -> Result<Self, Failure> {
+    pub(crate) fn open(
+        spec: &RunSpec,
+        folder: &RunFolder,
+        beginning: Beginning,
+        environment: &Environment,
+    ) -> Result<Self, Failure> {
         let seats = seats(spec);
         let Some(first) = seats.first() else {
             return Self::without_workspaces(spec, folder, beginning);
@@ -103,35 +113,30 @@ impl Workbench {
         let keeper =
             KeeperSpec { store: store(folder), views: run.join(VIEWS), seats, limits: ScanLimits::default() };
         let places = keeper.seats.iter().map(|seat| seat.folder.clone()).collect::<Vec<_>>();
+        let unkept = Unkept::new(&keeper.seats);
         let keeper = Keeper::open(keeper, beginning).map_err(Failure::configuration)?;
-        if beginning == Beginning::New
-            && let Some(before) = previous::workspace(folder)
-        {
-            for place in &places {
-                previous::copy(&before, place).map_err(|error| {
-                    let problem = format!("the workspace of the turn before cannot be taken over: {error}");
-                    Failure::configuration(problem)
-                })?;
-            }
-        }
         let projects = match beginning {
-            Beginning::New => Projects::begin(spec, folder, keeper.store())?,
+            Beginning::New => previous::take_over(folder, &places)
+                .and_then(|()| Projects::begin(spec, folder, keeper.store(), environment))
+                .inspect_err(|_| {
+                    // Why the run does not begin comes first.
+                    let _ = temporary.iter().try_for_each(|folder| remove_left_behind(folder));
+                })?,
             Beginning::Resumed => Projects::resume(folder)?,
         };
-        let files = Arc::new(Shelf { store: Arc::clone(keeper.store()), homes: homes(spec) });
-        Ok(Self { keeper: Some(keeper), files, temporary, projects, ..Self::bare(run.join(SCRATCH)) })
+        let files = Arc::new(Shelf::new(Arc::clone(keeper.store()), spec));
+        Ok(Self { keeper: Some(keeper), files, temporary, unkept, projects, ..Self::bare(run.join(SCRATCH)) })
     }
 
-    /// For agents that have tools at most. What their programs keep is beside the logs and not in them: servers write down
-    /// what they were started with.
+    /// For agents that have tools at most. What their programs keep is beside the journal of the run and goes with it, or
+    /// when the run is over.
     fn without_workspaces(spec: &RunSpec, folder: &RunFolder, beginning: Beginning) -> Result<Self, Failure> {
         if spec.agents.iter().all(|agent| agent.tooling.is_nothing()) {
             return Ok(Self::bare(PathBuf::new()));
         }
-        let above = folder.root.parent().and_then(Path::parent).unwrap_or(&folder.root);
-        let run = above.join("temp_workspaces").join(folder.root.file_name().unwrap_or_default());
-        begin(&run, beginning).map_err(Failure::configuration)?;
-        Ok(Self { temporary: vec![run.clone()], ..Self::bare(run.join(SCRATCH)) })
+        let scratch = folder.journal_dir().join(SCRATCH);
+        begin(&scratch, beginning).map_err(Failure::configuration)?;
+        Ok(Self { temporary: vec![scratch.clone()], ..Self::bare(scratch) })
     }
 
     /// Puts the tools on the bench: starts servers, reads functions, finds the sandbox.
@@ -165,6 +170,7 @@ impl Workbench {
             web: surroundings.web,
             environment: surroundings.environment,
             notify,
+            past: surroundings.past,
         };
         let tools = tools::equip(&parts).await?;
         let notes = self.projects.notes().into_iter().map(str::to_owned);
@@ -181,7 +187,7 @@ impl Workbench {
         match &self.keeper {
             Some(keeper) => {
                 let desks = self.tools.as_ref().map(|tools| tools.desks.clone()).unwrap_or_default();
-                Arc::new(Shown { keeper: keeper.clone(), desks })
+                Arc::new(Shown { keeper: keeper.clone(), desks, unkept: self.unkept.clone() })
             }
             None => Arc::new(NoWorkspaces),
         }
@@ -203,38 +209,21 @@ impl Workbench {
         Arc::clone(&self.files)
     }
 
-    /// Follows `session`: what goes wrong with tools is written down in it, and who writes the final answer gets what only
-    /// they get. Must be called inside a tokio runtime.
-    pub(crate) fn follow(&mut self, session: &Arc<dyn SessionHandle>, spec: &RunSpec) {
-        if let Some(mut notices) = self.notices.take() {
-            let session = Arc::clone(session);
-            tokio::spawn(async move {
-                while let Some(notice) = notices.recv().await {
-                    if !session.send(Command::Report(notice)).await {
-                        break;
-                    }
-                }
-            });
-        }
-        let Some(tools) = &self.tools else { return };
-        let (desks, mut events) = (tools.desks.clone(), session.events(Seq(0)));
-        let agents: BTreeMap<AgentNo, AgentId> =
-            spec.agent_nos().into_iter().zip(spec.agents.iter().map(|agent| agent.id.clone())).collect();
+    /// Follows `session`: what goes wrong with tools is written down in it. Must be called inside a tokio runtime.
+    pub(crate) fn follow(&mut self, session: &Arc<dyn SessionHandle>) {
+        let Some(mut notices) = self.notices.take() else { return };
         let session = Arc::clone(session);
         tokio::spawn(async move {
-            while let Some(envelope) = events.next().await {
-                let Event::PresentationStarted { presenter, .. } = &envelope.event else { continue };
-                let Some(agent) = agents.get(presenter) else { continue };
-                if let Err(message) = desks.let_present(agent) {
-                    let message = format!("the files of the user cannot be changed: {message}");
-                    session.send(Command::Report(Notice { message, agent: Some(agent.clone()) })).await;
+            while let Some(notice) = notices.recv().await {
+                if !session.send(Command::Report(notice)).await {
+                    break;
                 }
             }
         });
     }
 
     /// Ends what the tools of a run hold, and removes the folders of a run that is over: what belongs to answers stands
-    /// beside them. Returns what could not be removed, for people.
+    /// beside them, and a folder stays whose files could not be kept. Returns what is left, for people.
     pub(crate) async fn close(mut self, state: RunState) -> Vec<String> {
         let mut troubles = Vec::new();
         if let Some(tools) = self.tools.take() {
@@ -246,6 +235,15 @@ impl Workbench {
         match state {
             RunState::GoesOn => {}
             RunState::Over => {
+                let unkept = self.unkept.folders();
+                self.temporary.retain(|folder| !unkept.values().any(|kept| kept == folder));
+                let stays = |(agent, folder): (AgentId, PathBuf)| {
+                    format!(
+                        "the files of agent `{agent}`, in `{}`: they could not be kept with its answer",
+                        folder.display()
+                    )
+                };
+                troubles.extend(unkept.into_iter().map(stays));
                 let clear = move || -> Vec<String> {
                     let left = self.projects.remove();
                     let removed = self.temporary.iter().map(|folder| remove_left_behind(folder));
@@ -269,15 +267,57 @@ pub(crate) enum RunState {
     GoesOn,
 }
 
+/// The workspaces whose files could not be kept when that was tried last: there is no other copy of them.
+#[derive(Debug, Clone, Default)]
+struct Unkept {
+    folders: Arc<BTreeMap<AgentId, PathBuf>>,
+    agents: Arc<Mutex<BTreeSet<AgentId>>>,
+}
+
+impl Unkept {
+    fn new(seats: &[Seat]) -> Self {
+        let folders = seats.iter().map(|seat| (seat.agent.clone(), seat.folder.clone())).collect();
+        Self { folders: Arc::new(folders), agents: Arc::default() }
+    }
+
+    fn note(&self, agent: AgentId, kept: &Result<Snapshot, String>) {
+        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        match kept {
+            Ok(_) => drop(agents.remove(&agent)),
+            Err(_) => drop(agents.insert(agent)),
+        }
+    }
+
+    fn folders(&self) -> BTreeMap<AgentId, PathBuf> {
+        let agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        let folders = self.folders.iter().filter(|(agent, _)| agents.contains(*agent));
+        folders.map(|(agent, folder)| (agent.clone(), folder.clone())).collect()
+    }
+}
+
 /// Workspaces whose agents may read what they are shown.
 struct Shown {
     keeper: Keeper,
     desks: Desks,
+    unkept: Unkept,
 }
 
 impl Workspaces for Shown {
     fn keep(&self, agent: &AgentId) -> BoxFuture<'static, Result<Snapshot, String>> {
-        self.keeper.keep(agent)
+        let (keep, unkept, agent) = (self.keeper.keep(agent), self.unkept.clone(), agent.clone());
+        Box::pin(async move {
+            let kept = keep.await;
+            unkept.note(agent, &kept);
+            kept
+        })
+    }
+
+    fn restore(&self, agent: &AgentId, snapshot: &SnapshotId) -> BoxFuture<'static, Result<(), String>> {
+        self.keeper.restore(agent, snapshot)
+    }
+
+    fn let_present(&self, agent: &AgentId) -> Result<(), String> {
+        self.desks.give(agent, Part::Presents)
     }
 
     fn show(
@@ -304,7 +344,7 @@ pub(crate) fn kept(spec: &RunSpec, folder: &RunFolder) -> Result<Arc<dyn Snapsho
         return Ok(Arc::new(NoWorkspaces));
     }
     let store = SnapshotStore::open(&place).map_err(Failure::configuration)?;
-    Ok(Arc::new(Shelf { store: Arc::new(store), homes: homes(spec) }))
+    Ok(Arc::new(Shelf::new(Arc::new(store), spec)))
 }
 
 /// Where the snapshots of a run are.
@@ -335,6 +375,17 @@ fn seats(spec: &RunSpec) -> Vec<Seat> {
 struct Shelf {
     store: Arc<SnapshotStore>,
     homes: Vec<PathBuf>,
+    /// Where workspaces hold copies of the user's project, if they do.
+    copies: Option<TreePath>,
+}
+
+impl Shelf {
+    fn new(store: Arc<SnapshotStore>, spec: &RunSpec) -> Self {
+        let mut workspaces = spec.agents.iter().filter_map(|agent| agent.workspace.as_deref());
+        let has_copies = workspaces.any(|workspace| workspace.seen().any(|seen| seen.copy.is_some()));
+        let copies = if has_copies { TreePath::new(COPIES) } else { None };
+        Self { store, homes: homes(spec), copies }
+    }
 }
 
 impl SnapshotFiles for Shelf {
@@ -342,7 +393,11 @@ impl SnapshotFiles for Shelf {
         if to.exists() {
             return Ok(());
         }
-        let tree = self.store.manifest(snapshot).map_err(|error| error.to_string())?.tree;
+        let mut tree = self.store.manifest(snapshot).map_err(|error| error.to_string())?.tree;
+        if let Some(copies) = &self.copies {
+            // What changed in the project is told as changes; a second project beside each answer helps nobody.
+            tree.entries.retain(|path, _| path != copies && path.strip(copies).is_none());
+        }
         export(&self.store, &tree, to, &self.homes).map(drop).map_err(|error| error.to_string())
     }
 }

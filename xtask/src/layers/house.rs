@@ -171,7 +171,6 @@ pub(crate) const CONFINED: &[Confined] = &[
         "the final answer is checked once, where a person can be told; arguments of tools are checked",
     ),
     confined("anstream", &["massgen-engine"], "one place takes escape sequences out of what tools print"),
-    confined("diffy", &["massgen-workspace"], "one place reads and applies patches"),
     confined("similar", &["massgen-workspace"], "one place compares texts"),
     confined("reflink-copy", &["massgen-workspace"], "one place copies files"),
     // The world.

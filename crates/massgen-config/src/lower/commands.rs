@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use massgen_protocol::tooling::{CommandNetwork, CommandPlace, CommandSpec, ReadMode, SandboxSpec};
+use massgen_protocol::tooling::{
+    CommandNetwork, CommandPlace, CommandSpec, CustomTool, Programs, ReadMode, SandboxSpec, ServerSpec,
+    ServerTransport,
+};
 use regex::RegexBuilder;
 
 use super::Lower;
@@ -26,6 +29,9 @@ pub(super) const CONTAINER: &str = "command_line_docker_";
 
 /// The beginning of the keys about sandboxes.
 const SANDBOX: &str = "command_line_srt_";
+
+/// The word that lifts the sandbox.
+const LIFTED: &str = "unsandboxed";
 
 /// What sandboxed commands reach of the network.
 const NETWORK: &str = "command_line_network";
@@ -56,69 +62,117 @@ impl Mode {
     }
 }
 
+/// Whether an agent starts programs besides its commands that are confined: tool servers, and tools of the user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OtherPrograms {
+    /// None.
+    None,
+    /// Some.
+    Some,
+}
+
+impl OtherPrograms {
+    /// Those of an agent with `servers` and `custom`. Services are no programs.
+    pub(super) fn of(servers: &[ServerSpec], custom: &[CustomTool]) -> Self {
+        let is_program = |server: &ServerSpec| match server.transport {
+            ServerTransport::Stdio { .. } => true,
+            ServerTransport::Http { .. } => false,
+        };
+        if custom.is_empty() && !servers.iter().any(is_program) { Self::None } else { Self::Some }
+    }
+}
+
 impl Lower<'_> {
-    /// The commands of an agent whose `backend` is `node`, at `path`.
+    /// The commands of an agent whose `backend` is `node`, at `path`, and whether its programs are confined.
     pub(super) fn commands(
         &mut self,
         node: &Node,
         path: &str,
+        others: OtherPrograms,
         needed: &mut Vec<Needed>,
-    ) -> Option<CommandSpec> {
+    ) -> (Option<CommandSpec>, Programs) {
         let allowed = self.patterns(node, path, "command_line_allowed_commands");
         let blocked = self.patterns(node, path, "command_line_blocked_commands");
-        let mode = self.mode(node, path)?;
-        if node.get(SWITCH).and_then(Node::bool) != Some(true) {
-            self.tell_without_switch(node, path);
-            return None;
-        }
+        let is_on = node.get(SWITCH).and_then(Node::bool) == Some(true);
+        let is_container = node.get("command_line_execution_mode").and_then(Node::text) == Some("docker");
+        let mode = is_on.then_some(if is_container { Mode::Container } else { Mode::Sandbox });
+        let programs = self.programs(node, path, mode, others);
+        let Some(mode) = mode else {
+            self.tell_without_switch(node, path, others);
+            return (None, programs);
+        };
+        let mode = match (mode, programs) {
+            (Mode::Sandbox | Mode::Unconfined, Programs::Unconfined) => Mode::Unconfined,
+            (Mode::Sandbox | Mode::Unconfined, Programs::Confined) => Mode::Sandbox,
+            (Mode::Container, Programs::Confined | Programs::Unconfined) => Mode::Container,
+        };
         self.tell_other_modes(node, path, mode);
         let place = match mode {
             Mode::Sandbox => CommandPlace::Sandbox(self.sandbox(node, path)),
             Mode::Container => CommandPlace::Container(Box::new(self.container(node, path, needed))),
             Mode::Unconfined => CommandPlace::Unconfined,
         };
-        Some(CommandSpec { place, allowed, blocked, time: TIME })
+        (Some(CommandSpec { place, allowed, blocked, time: TIME }), programs)
     }
 
-    /// Where commands run; `None` when that contradicts itself.
-    fn mode(&mut self, node: &Node, path: &str) -> Option<Mode> {
-        let is_container = node.get("command_line_execution_mode").and_then(Node::text) == Some("docker");
-        let Some(entry) = node.entry("unsandboxed").filter(|entry| entry.node.bool() == Some(true)) else {
-            return Some(if is_container { Mode::Container } else { Mode::Sandbox });
+    /// Whether the programs of an agent are confined whose commands run so, if it runs any.
+    fn programs(
+        &mut self,
+        node: &Node,
+        path: &str,
+        commands: Option<Mode>,
+        others: OtherPrograms,
+    ) -> Programs {
+        let Some(entry) = node.entry(LIFTED).filter(|entry| entry.node.bool() == Some(true)) else {
+            return Programs::Confined;
         };
-        let path = join(path, "unsandboxed");
-        if is_container {
-            self.report(
-                Finding::error(path, "`unsandboxed: true` contradicts `command_line_execution_mode: docker`")
+        let path = join(path, LIFTED);
+        let who = match (commands, others) {
+            // It is told that the word has no effect.
+            (None, OtherPrograms::None) => return Programs::Confined,
+            (Some(Mode::Container), OtherPrograms::None) => {
+                self.report(
+                    Finding::error(
+                        path,
+                        "`unsandboxed: true` contradicts `command_line_execution_mode: docker`",
+                    )
                     .hint("remove one of them: commands in a container are apart from this machine")
                     .at(&entry.key_origin),
-            );
-            return None;
-        }
-        let reaches_less = node.get(NETWORK).is_some_and(|network| network.text() != Some("full"));
-        if reaches_less || !texts(node.get(HOSTS)).is_empty() {
+                );
+                return Programs::Confined;
+            }
+            (Some(Mode::Sandbox | Mode::Unconfined), OtherPrograms::None) => "commands",
+            (Some(Mode::Sandbox | Mode::Unconfined), OtherPrograms::Some) => {
+                "commands, tool servers and custom tools"
+            }
+            (None | Some(Mode::Container), OtherPrograms::Some) => "tool servers and custom tools",
+        };
+        let is_less = node.get(NETWORK).is_some_and(|network| network.text() != Some("full"))
+            || !texts(node.get(HOSTS)).is_empty();
+        if is_less && matches!(commands, Some(Mode::Sandbox | Mode::Unconfined)) {
             self.report(
                 Finding::error(path, "`unsandboxed: true` contradicts what is said about the network")
                     .hint("remove one of them: without a sandbox commands reach the whole network")
                     .at(&entry.key_origin),
             );
-            return None;
+            return Programs::Confined;
         }
         self.report(
-            Finding::notice(path, "commands of this agent run with all your rights")
+            Finding::notice(path, format!("{who} of this agent run with all your rights"))
                 .hint("remove `unsandboxed` unless the sandbox keeps it from its work")
                 .at(&entry.key_origin),
         );
-        Some(Mode::Unconfined)
+        Programs::Unconfined
     }
 
     /// Keys about commands of an agent that runs none. Programs that are agents themselves read some of them.
-    fn tell_without_switch(&mut self, node: &Node, path: &str) {
+    fn tell_without_switch(&mut self, node: &Node, path: &str, others: OtherPrograms) {
         let kind = node.get("type").and_then(Node::text).and_then(|name| self.by.backends.get(name));
         if kind.is_none_or(|kind| !kind.support.runs()) {
             return;
         }
-        let keys = written(node, |key| key.starts_with(PREFIX) || key == "unsandboxed");
+        let is_idle = others == OtherPrograms::None;
+        let keys = written(node, |key| key.starts_with(PREFIX) || (is_idle && key == LIFTED));
         self.tell_idle(
             path,
             &keys,

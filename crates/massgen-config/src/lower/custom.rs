@@ -133,7 +133,7 @@ impl Lower<'_> {
                 );
                 continue;
             }
-            let file_path = self.by.absolute(&file_text);
+            let file_path = self.by.absolute(&file_of(&file_text));
             needed.push(Needed {
                 path: file_path.clone().into(),
                 at: join(&written.path, "path"),
@@ -328,6 +328,12 @@ fn name_of(tool: &CustomTool) -> Option<&str> {
         CustomSource::Python { function, .. } => Some(function.as_str()),
         CustomSource::Program { .. } => None,
     })
+}
+
+/// The file that a `path` means: itself, or that of a module such as `tools.weather`.
+fn file_of(path: &str) -> std::borrow::Cow<'_, str> {
+    let is_module = path.split('.').all(is_identifier) && path.split('.').next_back() != Some("py");
+    if is_module { format!("{}.py", path.replace('.', "/")).into() } else { path.into() }
 }
 
 /// Whether Python would take it as a name.

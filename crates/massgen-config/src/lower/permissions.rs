@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use massgen_protocol::tooling::{Approval, Audit, Permissions, Role, Unattended};
+use massgen_protocol::tooling::{Approval, Audit, Permissions, Role, Tooling, Unattended};
 
 use super::Lower;
 use crate::check::{join, shortened};
@@ -59,6 +59,24 @@ impl Lower<'_> {
             audit: if is_off("audit") { Audit::Off } else { Audit::On },
             unasked_in_a_row: node.get("max_consecutive_auto").and_then(Node::int).and_then(NonZeroU32::new),
         })
+    }
+
+    /// Tells of rules for paths that hold for tools which say what they touch, and not for programs.
+    pub(super) fn loose_rules(&mut self, tooling: &Tooling, node: &Node, path: &str) {
+        let starts_programs =
+            tooling.commands.is_some() || !tooling.servers.is_empty() || !tooling.custom.is_empty();
+        let Some(permissions) = tooling.permissions.as_ref().filter(|_| starts_programs) else { return };
+        let loose: Vec<_> = permissions.loose_path_rules().map(|rule| format!("`{rule}`")).collect();
+        let written = node.at(&["permissions", "rules", "deny"]);
+        if let (Some(written), false) = (written, loose.is_empty()) {
+            let message =
+                format!("commands and other programs of this agent are not held to {}", loose.join(", "));
+            self.report(
+                Finding::notice(join(path, "permissions.rules.deny"), message)
+                    .hint("name a file or a folder, for example `read_file(secrets/**)`: the sandbox keeps that")
+                    .at(&written.origin),
+            );
+        }
     }
 
     /// The rules of one list. One that cannot be read is an error: it would allow what it is to refuse.

@@ -6,6 +6,7 @@ use massgen_protocol::AgentId;
 use massgen_protocol::tooling::{FileTools, Planning, Tooling};
 use massgen_protocol::workspace::{ContextPath, DriftPolicy, Isolation, WorkspaceSpec};
 
+use super::commands::OtherPrograms;
 use super::{Lower, workspace};
 use crate::check::join;
 use crate::finding::Finding;
@@ -93,19 +94,25 @@ impl Lower<'_> {
             Some(false) => NonZeroU32::MIN,
             Some(true) | None => at_once.unwrap_or(Tooling::CONCURRENT),
         };
+        let servers = self.servers(node, owner, collected.literal_keys);
+        let custom = self.custom_tools(node, path, collected.needed);
+        let others = OtherPrograms::of(&servers, &custom);
+        let (commands, programs) = self.commands(node, path, others, collected.needed);
         let only_writers = is_on("exclude_file_operation_mcps") == Some(true);
         let tooling = Tooling {
             files: if only_writers { FileTools::WritersOnly } else { FileTools::All },
-            commands: self.commands(node, path, collected.needed),
+            commands,
+            programs,
             planning: common.planning,
-            servers: self.servers(node, owner, collected.literal_keys),
-            custom: self.custom_tools(node, path, collected.needed),
+            servers,
+            custom,
             allowed: only(node.get("allowed_tools")),
             excluded: texts(node.get("exclude_tools")),
             hooks: self.hooks(node, path, common.hooks, collected.needed),
             permissions: self.permissions(node, path),
             concurrent,
         };
+        self.loose_rules(&tooling, node, path);
         Equipment { workspace, tooling: Box::new(tooling) }
     }
 

@@ -28,8 +28,8 @@ pub(crate) const KEYS: &[Key] = table! {
     "orchestrator.coordination.learning_capture_mode": Shape::Choice(&["round", "verification_and_final_only", "final_only"]), "round", "final_only", feature::LEARNING;
     /// Nothing is written down in rounds, whatever happens.
     "orchestrator.coordination.disable_final_only_round_capture_fallback": Shape::Bool, "false", "true", feature::LEARNING;
-    /// Memory as files.
-    "orchestrator.coordination.enable_memory_filesystem_mode": Shape::Bool, "false", "true", feature::MEMORY;
+    /// Agents keep notes as files in their workspaces; the next question of the session begins with them.
+    "orchestrator.coordination.enable_memory_filesystem_mode": Shape::Bool, "false", "true", Active;
     /// Size of a compressed conversation against the full one.
     "orchestrator.coordination.compression_target_ratio": SHARE, "0.2", "0.3", feature::MEMORY;
     /// Agents with tools are offered the skills that there are. `true` tells when there are none.

@@ -28,7 +28,7 @@ pub(crate) const KEYS: &[Key] = table! {
     "agents[].backend.enable_mcp_command_line": Shape::Bool, "false", "true", Active;
     /// Where commands run.
     "agents[].backend.command_line_execution_mode": Shape::Choice(&["local", "docker", "srt", "sandbox"]), "local", "docker", Active;
-    /// Commands run with all your rights, outside of any sandbox.
+    /// Commands, tool servers and custom tools run with all your rights, outside of any sandbox.
     "agents[].backend.unsandboxed": Shape::Bool, "false", "true", Active;
     /// What sandboxed commands reach of the network; `allowlist` is `command_line_srt_network_allowed_domains`.
     "agents[].backend.command_line_network": Shape::Choice(&["none", "allowlist", "full"]), "by the list of domains", "full", Active;

@@ -25,7 +25,7 @@ agents:
 orchestrator:
   skip_voting: null
   max_new_answers_per_agent: 3
-  coordination: {enable_memory_filesystem_mode: true}
+  coordination: {max_tasks_per_plan: 20}
 ui: {type: rich}
 prompt: A question that is far too long to stand in one column of a table of eighty columns
 ";
@@ -85,11 +85,7 @@ fn every_written_value_is_listed_with_its_origin() {
     assert!(!all.to_string().contains("canary") && !shown.table(200).contains("canary"));
     assert!(!format!("{shown:?}").contains("canary"));
     let told = crate::told(&shown.findings);
-    assert_eq!(
-        told.iter().filter(|line| line.contains("`enable_memory_filesystem_mode`")).count(),
-        1,
-        "{told:?}"
-    );
+    assert_eq!(told.iter().filter(|line| line.contains("`max_tasks_per_plan`")).count(), 1, "{told:?}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use massgen_config::{Loaded, Settings, Severity, Style, render};
 use massgen_protocol::spec::AgentSpec;
 use massgen_protocol::tooling::{
-    CommandNetwork, CommandPlace, CustomSource, FileTools, HookHandler, ServerTransport,
+    CommandNetwork, CommandPlace, CustomSource, FileTools, HookHandler, Programs, ServerTransport,
 };
 use massgen_protocol::workspace::{Access, Isolation};
 use serde_json::json;
@@ -230,6 +230,41 @@ fn commands_run_confined_unless_it_is_said_in_so_many_words() {
 }
 
 #[test]
+fn the_sandbox_is_lifted_for_tool_servers_and_custom_tools_as_for_commands() {
+    const ON: &str = "enable_mcp_command_line: true";
+    const DOCKER: &str = "command_line_execution_mode: docker";
+    const SERVER: &str = "mcp_servers: {x: {command: serve}}";
+    const SERVICE: &str = "mcp_servers: {x: {type: streamable-http, url: 'https://example.org/mcp'}}";
+    const TOOL: &str = "custom_tools: [{name: w, command: ./w}]";
+    let programs = |backend: &str| agent(&format!("{backend}, unsandboxed: true"), "").tooling.programs;
+    let told = |backend: &str| findings(&format!("{backend}, unsandboxed: true"));
+    let says = |who: &str| vec![format!("1 notice: {who} of this agent run with all your rights")];
+    for tools in [SERVER, TOOL] {
+        assert_eq!(programs(tools), Programs::Unconfined, "{tools}");
+        assert_eq!(told(tools), says("tool servers and custom tools"), "{tools}");
+        assert_eq!(agent(tools, "").tooling.programs, Programs::Confined, "{tools}");
+    }
+    let both = format!("{ON}, {SERVER}");
+    assert_eq!(programs(&both), Programs::Unconfined);
+    assert_eq!(told(&both), says("commands, tool servers and custom tools"));
+    // Commands stay in their container.
+    let apart = format!("{ON}, {DOCKER}, {TOOL}");
+    assert_eq!(programs(&apart), Programs::Unconfined);
+    assert_eq!(told(&apart), says("tool servers and custom tools"));
+    let commands = agent(&format!("{apart}, unsandboxed: true"), "").tooling.commands.unwrap();
+    assert!(matches!(commands.place, CommandPlace::Container(_)), "{commands:?}");
+    // What starts no program has nothing to lift.
+    for nothing in [SERVICE, "hooks: {PreToolUse: [{handler: a.b}]}", "cwd: work"] {
+        assert_eq!(programs(nothing), Programs::Confined, "{nothing}");
+        assert_eq!(
+            told(nothing),
+            ["1 notice: without effect: `unsandboxed`; the agent runs no commands"],
+            "{nothing}"
+        );
+    }
+}
+
+#[test]
 fn hooks_of_all_agents_come_first_unless_an_agent_wants_only_its_own() {
     let global = "hooks: {PreToolUse: {hooks: [{handler: all.first}]}, PostToolUse: [{handler: all.last}]}";
     let names = |hooks: &[massgen_protocol::tooling::Hook]| -> Vec<String> {
@@ -250,7 +285,7 @@ fn hooks_of_all_agents_come_first_unless_an_agent_wants_only_its_own() {
 #[test]
 fn lists_of_custom_tools_are_read_side_by_side_and_what_is_no_list_counts_for_all() {
     let tools = agent(
-        "custom_tools: [{func: [f, g], path: t.py, preset_args: [{a: 1}, '{\"b\": 2}'], category: c}, {function: h, path: u.py}], \
+        "custom_tools: [{func: [f, g], path: t.py, preset_args: [{a: 1}, '{\"b\": 2}'], category: c}, {function: h, path: u.py}, {function: m, path: pk.m}], \
          exclude_file_operation_mcps: true",
         "",
     )
@@ -272,14 +307,45 @@ fn lists_of_custom_tools_are_read_side_by_side_and_what_is_no_list_counts_for_al
             ("/project/t.py", "f", r#"{"a":1}"#.to_owned()),
             ("/project/t.py", "g", r#"{"b":2}"#.to_owned()),
             ("/project/u.py", "h", "{}".to_owned()),
+            ("/project/pk/m.py", "m", "{}".to_owned()),
         ]
     );
+}
+
+#[test]
+fn memory_files_are_kept_by_agents_with_a_workspace() {
+    let team = |key: &str, first: &str| {
+        let text = format!(
+            "agents:\n  - {{id: a, backend: {{type: simulated{first}}}}}\n  - {{id: b, backend: {{type: simulated, cwd: b}}}}\n\
+             orchestrator: {{coordination: {{{key}}}}}\n"
+        );
+        let loaded = loaded(&text);
+        (loaded.draft.memories.is_some(), told(&loaded.findings))
+    };
+    let on = "enable_memory_filesystem_mode: true";
+    assert_eq!(team(on, ", cwd: a"), (true, Vec::new()));
+    assert_eq!(team("enable_memory_filesystem_mode: false", ""), (false, Vec::new()));
+    assert_eq!(team("write_mode: auto", ""), (false, Vec::new()));
+    let (is_on, told) = team(on, "");
+    assert!(is_on && told.len() == 1, "{told:?}");
+    assert!(told[0].contains("agent `a` has no workspace, so no memory files either"), "{told:?}");
 }
 
 #[test]
 fn rules_that_are_switched_off_are_none() {
     assert!(agent("permissions: {enabled: false, role: read-only}", "").tooling.permissions.is_none());
     assert!(agent("permissions: {role: read-only}", "").tooling.permissions.is_some());
+}
+
+#[test]
+fn rules_for_paths_that_programs_are_not_held_to_are_told_where_there_are_programs() {
+    let rules =
+        "permissions: {rules: {deny: ['read_file(*secret*)', 'read_file(keys/**)', 'command(rm *)']}}";
+    assert_eq!(findings(rules), Vec::<String>::new());
+    assert_eq!(
+        findings(&format!("enable_mcp_command_line: true, {rules}")),
+        ["1 notice: commands and other programs of this agent are not held to `read_file(*secret*)`"]
+    );
 }
 
 const WRONG: &str = r#"agents:

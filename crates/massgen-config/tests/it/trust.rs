@@ -67,6 +67,8 @@ fn every_program_and_every_gift_of_a_configuration_is_named() {
     ] {
         assert_eq!(demanded(backend, rest), [(kind, what.to_owned())], "{backend} {rest}");
     }
+    let lifted = demanded("type: simulated, custom_tools: [{name: w, command: ./w}], unsandboxed: true", "");
+    assert_eq!(lifted.last(), Some(&(DemandKind::Unsandboxed, String::new())), "{lifted:?}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use futures::future::BoxFuture;
 use massgen_engine::Session;
 use massgen_ports::{SessionEnd, SessionHandle, Workspaces};
-use massgen_protocol::event::RunOutcome;
+use massgen_protocol::event::{FinalSource, RunOutcome};
 use massgen_protocol::message::Message;
 use massgen_protocol::spec::RunMeta;
 use massgen_protocol::{AgentId, AnswerLabel, Event, ModelRequest, Purpose, RunSpec, Snapshot, SnapshotId};
@@ -19,7 +19,10 @@ use crate::sessions::{World, finished};
 struct Shelf {
     kept: Mutex<Vec<AgentId>>,
     shown: Mutex<Vec<(AgentId, Vec<String>)>>,
+    /// What was done for the presenter, in order.
+    presented: Mutex<Vec<String>>,
     broken: bool,
+    not_kept: BTreeMap<String, String>,
 }
 
 impl Workspaces for Shelf {
@@ -27,7 +30,19 @@ impl Workspaces for Shelf {
         let mut kept = self.kept.lock().unwrap();
         kept.push(agent.clone());
         let id = SnapshotId(format!("{agent}-{}", kept.iter().filter(|other| *other == agent).count()));
-        Box::pin(async move { Ok(Snapshot { id, files: 2, bytes: 9, left_out: BTreeMap::new() }) })
+        let left_out = self.not_kept.clone();
+        Box::pin(async move { Ok(Snapshot { id, files: 2, bytes: 9, left_out }) })
+    }
+
+    fn restore(&self, agent: &AgentId, snapshot: &SnapshotId) -> BoxFuture<'static, Result<(), String>> {
+        self.presented.lock().unwrap().push(format!("{agent} {snapshot}"));
+        let broken = self.broken;
+        Box::pin(async move { if broken { Err("the disk is full".to_owned()) } else { Ok(()) } })
+    }
+
+    fn let_present(&self, agent: &AgentId) -> Result<(), String> {
+        self.presented.lock().unwrap().push(format!("{agent} presents"));
+        Ok(())
     }
 
     fn show(
@@ -124,4 +139,42 @@ async fn files_that_cannot_be_shown_are_told_and_the_run_goes_on() {
         _ => false,
     });
     assert!(told);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_presents_may_do_so_and_has_its_files_back_before_its_first_prompt() {
+    let shelf = Arc::new(Shelf::default());
+    let world = run(&shelf).await;
+    assert_eq!(*shelf.presented.lock().unwrap(), ["a presents", "a a-1"]);
+    let requests = world.model.requests();
+    let last = requests.iter().find(|request| request.context.purpose == Purpose::Present).unwrap();
+    assert!(texts(last).contains("Your folder holds the files of that answer again"), "{}", texts(last));
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_that_cannot_be_put_back_leave_the_answer_as_it_is() {
+    let world = run(&Arc::new(Shelf { broken: true, ..Shelf::default() })).await;
+    let end = world.stored().into_iter().find_map(|envelope| match envelope.event {
+        Event::FinalAnswerReady { source, snapshot, .. } => Some((source, snapshot)),
+        _ => None,
+    });
+    assert_eq!(end, Some((FinalSource::StoredAsFallback, Some(SnapshotId("a-1".into())))));
+    assert!(world.model.requests().iter().all(|request| request.context.purpose != Purpose::Present));
+}
+
+#[tokio::test(start_paused = true)]
+async fn author_is_told_what_was_not_kept_with_its_answer() {
+    let not_kept = BTreeMap::from([("big.bin".to_owned(), "a file of 300 MB".to_owned())]);
+    let world = run(&Arc::new(Shelf { not_kept, ..Shelf::default() })).await;
+    let requests = world.model.requests();
+    let judging = requests
+        .iter()
+        .find(|request| request.context.agent.as_str() == "b" && !request.context.candidates.is_empty());
+    let told = judging.unwrap().messages.iter().any(|message| match message {
+        Message::ToolResult { text, .. } => {
+            text.starts_with("Accepted as agent2.1.") && text.contains("big.bin (a file of 300 MB)")
+        }
+        Message::User { .. } | Message::Assistant { .. } => false,
+    });
+    assert!(told, "{judging:?}");
 }

@@ -7,3 +7,7 @@ mod lives;
 mod projections;
 mod random;
 mod sessions;
+#[cfg(test)]
+mod tool_order;
+#[cfg(test)]
+mod waiting;

@@ -14,7 +14,7 @@ use massgen_protocol::message::{ItemContent, Message};
 use massgen_protocol::spec::{RunMeta, RunSpec};
 use massgen_protocol::{
     AttachedFile, Attachment, AttachmentContent, AttachmentKind, Command, DeltaKind, Envelope, Event,
-    ModelRequest, Note, OutputSchema, Purpose, Seq,
+    ModelRequest, Note, Notice, OutputSchema, Purpose, Seq,
 };
 use massgen_testkit::clock::TestClock;
 use massgen_testkit::history::{answer, reply, spec, text_item, vote, work};
@@ -323,6 +323,27 @@ async fn secrets_never_enter_the_journal() {
     world.start(spec(&["a"])).ended().await;
     let stored = format!("{:?}", world.stored());
     assert!(stored.contains("[REDACTED]") && !stored.contains("canary"), "{stored}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn secrets_in_what_is_reported_never_enter_the_journal() {
+    let world =
+        World { redactor: Redactor::new(["sk-canary-4711-secret".into()]), ..World::new(cooperative) };
+    let session = world.start(spec(&["a"]));
+    let message = "the server said: bad key sk-can\u{1b}[1mary-4711-secret".to_owned();
+    session.send(Command::Report(Notice { message, agent: Some(spec(&["a"]).agents[0].id.clone()) })).await;
+    session.ended().await;
+    let told: Vec<_> = world
+        .stored()
+        .into_iter()
+        .filter_map(|envelope| match envelope.event {
+            Event::Degraded { message, agent } => Some((message, agent)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0].0, "the server said: bad key [REDACTED]");
+    assert!(told[0].1.is_some());
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,10 +1,11 @@
 //! The lines that automation mode prints on standard output.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use massgen_protocol::event::WinnerBasis;
 use massgen_protocol::turn::TallyRow;
-use massgen_protocol::{AgentNo, AnswerLabel, Envelope, Event, RevisionSet, RunMillis};
+use massgen_protocol::{AgentNo, AnswerLabel, Envelope, Event, RevisionSet, RunMillis, RunSpec};
 
 use super::excerpt::{cut, head, one_line};
 use super::folder::RunFolder;
@@ -37,6 +38,7 @@ pub struct AutomationLines {
     folder: RunFolder,
     paths: AutomationPaths,
     question: String,
+    spec: Option<Arc<RunSpec>>,
     /// By agent number.
     ids: Vec<String>,
     started: RunMillis,
@@ -62,6 +64,7 @@ impl AutomationLines {
             folder,
             paths,
             question: String::new(),
+            spec: None,
             ids: Vec::new(),
             started: RunMillis::default(),
             revisions: RevisionSet::default(),
@@ -80,6 +83,7 @@ impl AutomationLines {
                 self.ids = spec.agents.iter().map(|agent| agent.id.to_string()).collect();
                 self.ids.sort();
                 self.question.clone_from(&spec.question);
+                self.spec = Some(Arc::clone(spec));
                 self.started = envelope.run_time;
                 self.revisions = RevisionSet::empty(self.ids.len());
                 self.opening()
@@ -104,9 +108,13 @@ impl AutomationLines {
                 self.basis = Some(*basis);
                 Vec::new()
             }
-            Event::FinalAnswerReady { agent, content, .. } => {
+            Event::FinalAnswerReady { agent, content, snapshot, .. } => {
                 self.winner = Some(*agent);
-                self.result(*agent, content, envelope.run_time)
+                let told = |spec: &Arc<RunSpec>| {
+                    self.folder.final_text(spec, *agent, content, snapshot.as_ref()).into_owned()
+                };
+                let told = self.spec.as_ref().map(told).unwrap_or_default();
+                self.result(*agent, &told, envelope.run_time)
             }
             Event::RunFinished { .. } | Event::RunInterrupted { .. } => self.closing(envelope.run_time),
             Event::ExecutionStarted { .. }

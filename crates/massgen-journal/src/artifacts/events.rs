@@ -246,9 +246,10 @@ impl Lines<'_> {
                 self.push("final_presentation_start", Some(*presenter), data);
             }
             Event::FinalAnswerReady { agent, content, source, snapshot: _ } => {
+                let told = state.final_answer.as_ref().map_or(content, |answer| &answer.content);
                 match source {
                     FinalSource::Presented => {
-                        self.push("final_presentation_chunk", Some(*agent), json!({"content": &**content}));
+                        self.push("final_presentation_chunk", Some(*agent), json!({"content": &**told}));
                     }
                     FinalSource::Stored => {}
                     FinalSource::StoredAsFallback => {
@@ -259,7 +260,7 @@ impl Lines<'_> {
                 if let Some(presenter) = state.presenter {
                     self.push("final_presentation_end", Some(presenter), json!({}));
                 }
-                self.push("final_answer", Some(*agent), json!({"content": &**content}));
+                self.push("final_answer", Some(*agent), json!({"content": &**told}));
                 self.push("answer_locked", Some(*agent), json!({}));
             }
             Event::RunFinished { outcome } => {

@@ -172,7 +172,7 @@ impl RunState {
                 let number = next.map_or(0, |largest| largest + 1);
                 self.agent_mut(*presenter)?.start_round(number, RoundKind::Presentation, at, work);
             }
-            Event::FinalAnswerReady { agent, content, source, snapshot: _ } => {
+            Event::FinalAnswerReady { agent, content, source, snapshot } => {
                 let outcome = match source {
                     FinalSource::Presented | FinalSource::Stored => RoundOutcome::Presentation,
                     FinalSource::StoredAsFallback => RoundOutcome::Error,
@@ -181,7 +181,8 @@ impl RunState {
                 self.end_round(presenter, outcome, folded)?;
                 let label = format!("{agent}.final");
                 self.agent_mut(*agent)?.trace.answer(&label, content, at);
-                self.final_answer = Some(FinalAnswer { agent: *agent, content: Arc::clone(content) });
+                let text = self.folder.final_text(&self.spec, *agent, content, snapshot.as_ref());
+                self.final_answer = Some(FinalAnswer { agent: *agent, content: text.into() });
             }
             Event::RunFinished { outcome } => {
                 self.end_all_rounds(RoundOutcome::Cancelled, folded)?;

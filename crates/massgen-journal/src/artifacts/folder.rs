@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err::os::unix::fs::symlink;
 use massgen_ports::JournalError;
-use massgen_protocol::Timestamp;
+use massgen_protocol::{AgentNo, RunSpec, SnapshotId, Timestamp, places};
 
 use super::ArtifactError;
 use super::stamps::LocalTime;
@@ -36,7 +36,7 @@ const TAKEN: [&str; 15] = [
 ];
 
 /// The folder beside an answer that holds what the agent's workspace held.
-pub(super) const WORKSPACE: &str = "workspace";
+pub const WORKSPACE: &str = "workspace";
 
 /// The folder beside an answer that holds the files that the agent made.
 pub(super) const MADE_FOLDER: &str = "files";
@@ -123,6 +123,25 @@ impl RunFolder {
     pub fn claim(&self) -> Result<bool, JournalError> {
         let folder = self.turn_dir();
         make_new(&folder).map_err(|error| from_io(&folder, &error))
+    }
+
+    /// Takes back a turn that was claimed and whose run never began: its folder goes with all that is in it, and with the
+    /// first turn the session root and the link to it below `home`. A root with other turns stays.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn give_up(&self, home: Option<&Path>) -> io::Result<()> {
+        if self.turn > 1 {
+            return fs_err::remove_dir_all(self.turn_dir());
+        }
+        if Self::turns_in(&self.root)?.iter().any(|turn| turn.turn > 1) {
+            return Ok(());
+        }
+        let link = home.map(|home| home_link(home, self));
+        if let Some(link) = link.filter(|link| fs_err::read_link(link).is_ok_and(|root| root == self.root)) {
+            fs_err::remove_file(link)?;
+        }
+        fs_err::remove_dir_all(&self.root)
     }
 
     /// Whether the turn has a journal.
@@ -228,6 +247,26 @@ impl RunFolder {
         self.turn_final_dir().join(folder_name(agent_id).as_ref()).join(MADE_FOLDER).join(name)
     }
 
+    /// The files of the final answer of the agent with this id, in the turn.
+    pub fn turn_final_workspace(&self, agent_id: &str) -> PathBuf {
+        self.turn_final_dir().join(folder_name(agent_id).as_ref()).join(WORKSPACE)
+    }
+
+    /// The final answer `content` of agent `author` of `spec` as people get it: files that it speaks of are named where
+    /// they stand when the run is over. `snapshot` are its files.
+    pub fn final_text<'a>(
+        &self,
+        spec: &RunSpec,
+        author: AgentNo,
+        content: &'a str,
+        snapshot: Option<&SnapshotId>,
+    ) -> Cow<'a, str> {
+        let id = spec.agent(author).map(|agent| &agent.id);
+        let kept = id.filter(|_| snapshot.is_some()).map(|id| self.turn_final_workspace(id.as_str()));
+        let kept = kept.map(|kept| kept.display().to_string());
+        places::for_people(spec, author, kept.as_deref()).apply(content)
+    }
+
     /// `status.json` of the session root: a relative link to the newest attempt's.
     pub fn root_status_link(&self) -> PathBuf {
         self.root.join("status.json")
@@ -272,9 +311,10 @@ pub(super) fn folder_name(agent_id: &str) -> Cow<'_, str> {
 /// # Errors
 /// [`ArtifactError::InTheWay`] when something that is not a link has this name; else what the file system says.
 pub fn link_in_home(home: &Path, folder: &RunFolder) -> Result<PathBuf, ArtifactError> {
-    let logs = home.join(".massgen").join("massgen_logs");
-    create_folder(&logs)?;
-    let link = logs.join(folder.name().as_ref());
+    let link = home_link(home, folder);
+    if let Some(logs) = link.parent() {
+        create_folder(logs)?;
+    }
     // The kernel sets a folder's time when an entry comes or goes; nothing else here may read a clock.
     let touch = folder.root.join(format!(".touch-{}", std::process::id()));
     symlink(".", &touch)?;
@@ -293,6 +333,11 @@ pub fn link_in_home(home: &Path, folder: &RunFolder) -> Result<PathBuf, Artifact
         Err(error) => return Err(error.into()),
     }
     Ok(link)
+}
+
+/// Where [`link_in_home`] makes the run findable.
+pub fn home_link(home: &Path, folder: &RunFolder) -> PathBuf {
+    home.join(".massgen").join("massgen_logs").join(folder.name().as_ref())
 }
 
 /// Puts a link to `target` at `link`, in one step: whoever reads sees the old one or the new one.

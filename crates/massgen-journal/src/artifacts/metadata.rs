@@ -22,6 +22,9 @@ pub(super) fn document(state: &RunState) -> String {
     if let Some(git) = &meta.git {
         map.insert("git".into(), json!({"commit": git.commit, "branch": git.branch}));
     }
+    if let Some(given) = &state.spec.instructions {
+        map.insert("instructions".into(), json!({"path": given.path, "blake3": given.hash}));
+    }
     // There is no Python here; readers of the file expect the key.
     map.insert("python_version".into(), Value::Null);
     map.insert("massgen_version".into(), meta.version.as_str().into());

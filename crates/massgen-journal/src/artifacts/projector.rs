@@ -1,12 +1,13 @@
 //! Folds events and writes every file when its time has come.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use massgen_ports::SnapshotFiles;
 use massgen_protocol::event::AgentStatus;
-use massgen_protocol::{AgentNo, AnswerLabel, Envelope, Event, NamedFile, SnapshotId, paths};
+use massgen_protocol::{AgentNo, AnswerLabel, Envelope, Event, NamedFile, SnapshotId, places};
 use serde_json::Value;
 
 use super::ArtifactError;
@@ -257,7 +258,8 @@ impl Projector {
             return Ok(());
         };
         let folder = self.folder.answer_dir(state.id(label.agent), &answer.stamp);
-        self.files.replace_raw(&folder.join("answer.txt"), &answer.content)?;
+        let text = beside(state, label.agent, &answer.content, answer.snapshot.as_ref(), &folder);
+        self.files.replace_raw(&folder.join("answer.txt"), &text)?;
         self.snapshots.export(answer.snapshot.as_ref(), &folder)?;
         write_made(&mut self.files, &folder, &state.made.of_answer(label))?;
         Story::of(state, label.agent, &label.to_string(), decisions::context)?
@@ -296,18 +298,14 @@ impl Projector {
         let Some(state) = &self.state else { return Ok(()) };
         let name = folder_name(state.id(winner)).into_owned();
         let story = Story::of(state, winner, &format!("{winner}.final"), decisions::final_context)?;
-        let own = state.spec.agent(winner).and_then(|agent| Some(agent.workspace.as_ref()?.folder.as_str()));
         let made = match stored {
             Some(label) => state.made.of_answer(label),
             None => state.made.of_final_answer(),
         };
         for above in [self.folder.final_dir(), self.folder.turn_final_dir()] {
             let folder = above.join(&name);
-            // The agent's own folder does not outlive the run; what was in it stands beside the answer.
-            let kept = folder.join(WORKSPACE).display().to_string();
-            let places: Vec<(&str, &str)> =
-                snapshot.and(own).map(|own| (own, kept.as_str())).into_iter().collect();
-            self.files.replace_raw(&folder.join("answer.txt"), &paths::moved(text, &places))?;
+            let text = beside(state, winner, text, snapshot, &folder);
+            self.files.replace_raw(&folder.join("answer.txt"), &text)?;
             self.snapshots.export(snapshot, &folder)?;
             write_made(&mut self.files, &folder, &made)?;
             story.write(&mut self.files, &folder)?;
@@ -399,6 +397,18 @@ impl Projector {
         let name = agent_id.map_or_else(|| "system_status".into(), folder_name);
         self.folder.attempt_dir().join("agent_outputs").join(format!("{name}.txt"))
     }
+}
+
+/// A text of agent `author` as it stands in `folder`, beside its files: its own folder does not outlive the run.
+fn beside<'a>(
+    state: &RunState,
+    author: AgentNo,
+    text: &'a str,
+    snapshot: Option<&SnapshotId>,
+    folder: &Path,
+) -> Cow<'a, str> {
+    let kept = snapshot.map(|_| folder.join(WORKSPACE).display().to_string());
+    places::for_people(&state.spec, author, kept.as_deref()).apply(text)
 }
 
 /// Writes files that an agent made beside its answer in `folder`. Bytes that are none any more are left out: the journal

@@ -78,6 +78,7 @@ impl History {
             history: Vec::new(),
             instructions: None,
             skills: Vec::new(),
+            memories: None,
         });
         let meta = Arc::new(RunMeta {
             version: "1.2.3".into(),
@@ -222,7 +223,10 @@ pub(crate) fn eventful() -> History {
     });
     history.push(Event::PromptExtended {
         agent: no(3),
-        turn: Turn::Update(News { directive: Some(Directive::Present { tally }), ..News::default() }),
+        turn: Turn::Update(News {
+            directive: Some(Directive::Present { tally, restored: false }),
+            ..News::default()
+        }),
         occasion: Occasion::Presentation,
     });
     history.push(Event::AgentStateChanged { agent: no(3), state: AgentStatus::Presenting });

@@ -333,7 +333,7 @@ impl SessionFolder {
         text.map(Some).map_err(|_| broken(&path, &"it is not text in UTF-8"))
     }
 
-    fn turn_dir(&self, number: u32) -> PathBuf {
+    pub(super) fn turn_dir(&self, number: u32) -> PathBuf {
         self.path.join(format!("turn_{number}"))
     }
 

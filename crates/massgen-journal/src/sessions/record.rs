@@ -1,22 +1,28 @@
 //! From the events of a run to what its session keeps of it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use massgen_protocol::event::{AgentStatus, RunOutcome};
 use massgen_protocol::spec::{RunMeta, RunSpec};
-use massgen_protocol::{AgentNo, AnswerLabel, Envelope, Event, RevisionSet, Seq, Timestamp};
+use massgen_protocol::{AgentNo, AnswerLabel, Envelope, Event, RevisionSet, Seq, SnapshotId, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::folder::{PartialAnswer, StoredEnd, StoredTurn};
+use crate::artifacts::RunFolder;
 use crate::artifacts::stamps::LocalTime;
 
 /// A run as its session keeps it, after some events.
 #[derive(Debug, Default)]
 pub struct TurnRecord {
+    /// Where the files of the run are; `None` leaves texts as they are.
+    folder: Option<RunFolder>,
     run: Option<Run>,
     last: Seq,
     answers: BTreeMap<AgentNo, (u32, Arc<str>)>,
+    snapshots: BTreeMap<AnswerLabel, SnapshotId>,
+    final_snapshot: Option<SnapshotId>,
     votes: BTreeMap<AgentNo, Vote>,
     revisions: RevisionSet,
     out: BTreeSet<AgentNo>,
@@ -84,6 +90,11 @@ impl Ending {
 }
 
 impl TurnRecord {
+    /// No event folded yet, of the run in `folder`.
+    pub fn of(folder: RunFolder) -> Self {
+        Self { folder: Some(folder), ..Self::default() }
+    }
+
     /// Folds the next event; one that was folded before changes nothing.
     pub fn fold(&mut self, envelope: &Envelope) {
         if envelope.seq <= self.last {
@@ -95,8 +106,11 @@ impl TurnRecord {
         }
         match &envelope.event {
             Event::RunStarted { spec, meta } => self.start(spec, meta, envelope.at),
-            Event::AnswerAccepted { label, content, .. } => {
-                self.answers.insert(label.agent, (label.revision, Arc::clone(content)));
+            Event::AnswerAccepted { label, content, snapshot, .. } => {
+                // Its files do not outlive the run unless it becomes the final answer.
+                let told = self.told(label.agent, content, None);
+                self.answers.insert(label.agent, (label.revision, told));
+                self.snapshots.extend(snapshot.iter().map(|snapshot| (*label, snapshot.clone())));
                 self.revisions.include(*label);
             }
             Event::VoteCast { voter, answer, reason, seen } => {
@@ -108,9 +122,10 @@ impl TurnRecord {
             }
             Event::WinnerSelected { answer, .. } => self.winner = Some(answer.agent),
             Event::PresentationStarted { .. } => self.is_presenting = true,
-            Event::FinalAnswerReady { agent, content, .. } => {
+            Event::FinalAnswerReady { agent, content, snapshot, .. } => {
                 self.winner = Some(*agent);
-                self.final_answer = Some(Arc::clone(content));
+                self.final_answer = Some(self.told(*agent, content, snapshot.as_ref()));
+                self.final_snapshot.clone_from(snapshot);
             }
             Event::RunInterrupted { best } => {
                 self.best = *best;
@@ -138,6 +153,17 @@ impl TurnRecord {
             | Event::RoundLimitReached { .. }
             | Event::CoordinationEnded { .. }
             | Event::Degraded { .. } => {}
+        }
+    }
+
+    /// A text of agent `author` whose files, if they are kept, stand beside the final answer.
+    fn told(&self, author: AgentNo, content: &Arc<str>, snapshot: Option<&SnapshotId>) -> Arc<str> {
+        match (&self.folder, self.spec()) {
+            (Some(folder), Some(spec)) => match folder.final_text(spec, author, content, snapshot) {
+                Cow::Borrowed(_) => Arc::clone(content),
+                Cow::Owned(told) => told.into(),
+            },
+            (None, _) | (_, None) => Arc::clone(content),
         }
     }
 
@@ -186,6 +212,26 @@ impl TurnRecord {
     /// The final answer, if there is one.
     pub fn final_answer(&self) -> Option<&str> {
         self.final_answer.as_deref()
+    }
+
+    /// The files that belong to each accepted answer.
+    pub fn snapshots(&self) -> &BTreeMap<AnswerLabel, SnapshotId> {
+        &self.snapshots
+    }
+
+    /// Whose files the next turn goes on with, and which: those of the final answer, or of the best one of a turn that was
+    /// interrupted. `None` when the turn came to nothing, or is not over.
+    pub fn result(&self) -> Option<(AgentNo, Option<&SnapshotId>)> {
+        let newest = |agent: AgentNo| {
+            self.snapshots.iter().rev().find(|(label, _)| label.agent == agent).map(|(_, snapshot)| snapshot)
+        };
+        match (&self.final_answer, self.winner, self.best) {
+            (Some(_), Some(winner), _) => {
+                Some((winner, self.final_snapshot.as_ref().or_else(|| newest(winner))))
+            }
+            (None, _, Some(best)) if self.is_interrupted => Some((best.agent, self.snapshots.get(&best))),
+            (Some(_) | None, _, _) => None,
+        }
     }
 
     /// How the turn ended, as far as the events tell.

@@ -449,3 +449,31 @@ fn turns_of_another_program_are_read() {
     fs_err::write(turn.join("metadata.json"), "{").unwrap();
     assert!(matches!(session.turn(3), Err(SessionError::Broken { .. })));
 }
+
+#[test]
+fn the_next_turn_goes_on_with_the_files_of_the_final_answer_or_of_the_best_one() {
+    let id = |text: &str| massgen_protocol::SnapshotId(text.to_owned());
+    let mut history = History::new(vec![agent("a", None), agent("b", None)]);
+    for (number, snapshot) in [(1, Some("first")), (2, None)] {
+        let label = history.answer(no(number), "text");
+        let events = history.events.iter_mut().rev();
+        let taken = events.map(|envelope| &mut envelope.event).find_map(|event| {
+            if let Event::AnswerAccepted { snapshot, .. } = event { Some(snapshot) } else { None }
+        });
+        *taken.unwrap_or_else(|| panic!("{label} was accepted")) = snapshot.map(id);
+    }
+    assert_eq!(record(&history).result(), None, "it is not over");
+    let best = Some(no(1).label(1));
+    history.push(Event::RunInterrupted { best });
+    assert_eq!(record(&history).result(), Some((no(1), Some(&id("first")))));
+    history.push(Event::RunResumed);
+    assert_eq!(record(&history).result(), None);
+    for (agent, snapshot, files) in
+        [(1, None, Some("first")), (1, Some("last"), Some("last")), (2, None, None)]
+    {
+        let (content, source, snapshot) = ("end".into(), FinalSource::Presented, snapshot.map(id));
+        history.push(Event::FinalAnswerReady { agent: no(agent), content, source, snapshot });
+        assert_eq!(record(&history).result(), Some((no(agent), files.map(id).as_ref())));
+    }
+    assert_eq!(record(&history).snapshots().len(), 1);
+}

@@ -1,8 +1,9 @@
 //! Addresses of services, and the headers that go to them.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
+use massgen_protocol::AddressKind;
 use massgen_protocol::tooling::ServerSecurity;
 use reqwest::Url;
 
@@ -98,75 +99,15 @@ fn this_machine(host: &str) -> Refused {
 /// # Errors
 /// It is not allowed; the reason.
 pub fn check_address(address: IpAddr, rules: AddressRules) -> Result<(), Refused> {
-    let kind = match address.to_canonical() {
-        IpAddr::V4(address) => kind_of_v4(address),
-        IpAddr::V6(address) => kind_of_v6(address),
-    };
-    match kind {
-        Kind::Public => Ok(()),
-        Kind::ThisMachine if rules.localhost => Ok(()),
-        Kind::Private if rules.private => Ok(()),
-        Kind::ThisMachine => Err(this_machine(&address.to_string())),
-        Kind::Private => Err(Refused::new(format!(
+    match AddressKind::of(address) {
+        AddressKind::Public => Ok(()),
+        AddressKind::ThisMachine if rules.localhost => Ok(()),
+        AddressKind::Private if rules.private => Ok(()),
+        AddressKind::ThisMachine => Err(this_machine(&address.to_string())),
+        AddressKind::Private => Err(Refused::new(format!(
             "`{address}` is in a local network; `security.allow_private_ips: true` allows it"
         ))),
-        Kind::Nobody => Err(Refused::new(format!("`{address}` is no address of a service"))),
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Public,
-    ThisMachine,
-    Private,
-    Nobody,
-}
-
-fn kind_of_v4(address: Ipv4Addr) -> Kind {
-    let [first, second, third, _] = address.octets();
-    if address.is_loopback() || first == 0 {
-        Kind::ThisMachine
-    } else if address.is_private()
-        || address.is_link_local()
-        // Shared between the customers of a provider.
-        || (first == 100 && (64..128).contains(&second))
-        // For measurements between networks.
-        || (first == 198 && (18..20).contains(&second))
-    {
-        Kind::Private
-    } else if address.is_multicast()
-        || address.is_documentation()
-        // For assignments of protocols, and what nobody has.
-        || (first == 192 && second == 0 && third == 0)
-        || first >= 240
-    {
-        Kind::Nobody
-    } else {
-        Kind::Public
-    }
-}
-
-fn kind_of_v6(address: Ipv6Addr) -> Kind {
-    let [first, second, third, ..] = address.segments();
-    // Addresses that carry an older one: through a translator, or in a tunnel.
-    let [.., a, b, c, d] = address.octets();
-    if (first, second) == (0x64, 0xff9b)
-        || (address.octets().starts_with(&[0; 12]) && first == 0 && [a, b] != [0; 2])
-    {
-        return kind_of_v4(Ipv4Addr::new(a, b, c, d));
-    }
-    if first == 0x2002 {
-        let ([a, b], [c, d]) = (second.to_be_bytes(), third.to_be_bytes());
-        return kind_of_v4(Ipv4Addr::new(a, b, c, d));
-    }
-    if address.is_loopback() || address.is_unspecified() {
-        Kind::ThisMachine
-    } else if address.is_unique_local() || address.is_unicast_link_local() || first & 0xffc0 == 0xfec0 {
-        Kind::Private
-    } else if address.is_multicast() || (first, second) == (0x2001, 0xdb8) || first & 0xe000 != 0x2000 {
-        Kind::Nobody
-    } else {
-        Kind::Public
+        AddressKind::Nobody => Err(Refused::new(format!("`{address}` is no address of a service"))),
     }
 }
 

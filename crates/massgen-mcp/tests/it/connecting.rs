@@ -1,6 +1,6 @@
 //! How servers are connected, and what people are told when one cannot be had.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -135,6 +135,7 @@ async fn every_agent_has_a_connection_of_its_own_and_sees_its_own_tools_only() {
         agent: AgentId::new(name).expect("an id"),
         servers: vec![program("peer")],
         filter: Filter { allowed: (name == "two").then(|| vec!["echo".to_owned()]), excluded: Vec::new() },
+        taken: BTreeSet::new(),
         folder: folder.path().to_owned(),
         logs: folder.path().join(name),
     });

@@ -1,6 +1,6 @@
 //! A server in this process that does as a test says, and what tests need around it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -324,6 +324,7 @@ impl Run {
             agent: agent(),
             servers,
             filter: Filter::default(),
+            taken: BTreeSet::new(),
             folder: folder.path().to_owned(),
             logs: folder.path().join("logs"),
         };

@@ -53,6 +53,7 @@ fn run_spec(agents: &[&str], settings: &SimulatedSpec) -> RunSpec {
         history: Vec::new(),
         instructions: None,
         skills: Vec::new(),
+        memories: None,
     }
 }
 

@@ -25,6 +25,7 @@ fn fixed(agents: usize) -> String {
         work_tools: 0,
         instructions: None,
         skills: &[],
+        memories: None,
         output: None,
     };
     let system = json!({ "role": "system", "content": prompts.system(&text).unwrap() });

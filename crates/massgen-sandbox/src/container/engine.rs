@@ -17,10 +17,10 @@ use tokio::time::timeout;
 
 use crate::call::{Ended, HowItEnded};
 use crate::capture::Keep;
-use crate::container::owner::{Owner, began};
 use crate::container::{self, Container};
 use crate::error::Error;
 use crate::machine;
+use crate::owner::{Life, Owner};
 use crate::reading::Reading;
 use crate::running::code;
 
@@ -152,7 +152,7 @@ impl Engine {
                 continue;
             };
             let Ok(owner) = said.parse::<Owner>() else { continue };
-            if owner.is_gone(me, began) {
+            if owner.life(me) == Life::Dead {
                 self.ask("remove a container", &container::remove(id), PATIENCE).await?;
                 removed.push(id.to_owned());
             }

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use massgen_sandbox::container::{
     Access, AgentContainer, Container, ContainerCall, ContainerMount, ContainerNetwork, Engine, EngineKind,
-    Owner, Packages, Sudo,
+    Packages, Sudo,
 };
-use massgen_sandbox::{Error, HowItEnded, Keep};
+use massgen_sandbox::{Error, HowItEnded, Keep, Owner};
 
 use crate::support::{living_in, output};
 

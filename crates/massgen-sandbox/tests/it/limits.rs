@@ -110,3 +110,22 @@ async fn a_hundred_megabytes_of_output_stay_small_in_memory() {
         assert_eq!(ended.stderr.head, b"end\n");
     }
 }
+
+#[tokio::test]
+async fn a_process_that_uses_too_much_processor_time_is_ended_and_that_is_said() {
+    let place = Place::new().await;
+    let sandboxes = [mechanisms(&place.sandbox), vec![Mechanism::Unconfined]].concat();
+    for mechanism in sandboxes {
+        let mut call = place.call(mechanism, "while :; do :; done");
+        call.policy.limits.processor_time = Some(Duration::from_secs(1));
+        let ended = place.run(call).await;
+        let said = output(&ended);
+        assert_eq!(ended.how, HowItEnded::Exited(152), "{mechanism}: {said}");
+        assert!(said.contains("more than 1 seconds of processor time"), "{mechanism}: {said}");
+        // Who does not listen is ended all the same, and the rest of the call goes on.
+        let mut call = place.call(mechanism, "(trap '' XCPU; while :; do :; done); echo $?");
+        call.policy.limits.processor_time = Some(Duration::from_secs(1));
+        let ended = place.run(call).await;
+        assert_eq!(ended.stdout.head, b"137\n", "{mechanism}: {}", output(&ended));
+    }
+}

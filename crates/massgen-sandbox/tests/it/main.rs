@@ -7,6 +7,8 @@ mod attempts_table;
 #[cfg(test)]
 mod containers;
 #[cfg(test)]
+mod kept;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod network;

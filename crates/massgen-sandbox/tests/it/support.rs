@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use massgen_sandbox::{Call, Ended, Limits, Machine, Mechanism, Network, Policy, Sandbox};
+use massgen_testkit::mechanisms::not_tried;
 
 /// A workspace for commands, beside a home folder with secrets and a project.
 pub(crate) struct Place {
@@ -39,6 +40,7 @@ impl Place {
             readable: vec![self.peers.clone()],
             writable: vec![self.workspace.clone()],
             protected: Vec::new(),
+            masked: Vec::new(),
             network: Network::None,
             limits: Limits::STANDARD,
         }
@@ -79,17 +81,17 @@ pub(crate) fn helper() -> PathBuf {
     Path::new(env!("CARGO_BIN_EXE_massgen-sandbox-helper")).to_path_buf()
 }
 
-/// The mechanisms of this machine. One that is missing is said, so that nobody takes its tests for run.
+/// The mechanisms of this machine.
 pub(crate) fn mechanisms(sandbox: &Sandbox) -> Vec<Mechanism> {
     let available = sandbox.available();
     let mut found = Vec::new();
     match &available.bubblewrap {
         Ok(_) => found.push(Mechanism::Bubblewrap),
-        Err(unavailable) => eprintln!("not tried, bubblewrap: {}", unavailable.reason),
+        Err(unavailable) => not_tried("the sandbox", "bubblewrap", &unavailable.reason),
     }
     match &available.landlock {
         Ok(()) => found.push(Mechanism::Landlock),
-        Err(unavailable) => eprintln!("not tried, Landlock: {}", unavailable.reason),
+        Err(unavailable) => not_tried("the sandbox", "Landlock", &unavailable.reason),
     }
     found
 }

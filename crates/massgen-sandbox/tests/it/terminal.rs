@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use massgen_sandbox::{Call, HowItEnded, Mechanism, Stdin, Terminal};
-use tokio::io::AsyncReadExt;
+use massgen_sandbox::{Call, HowItEnded, Mechanism, OutputStream, Stdin, Terminal};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
 use crate::support::{Place, living_in, mechanisms, output};
 
@@ -13,6 +13,16 @@ fn all(place: &Place) -> Vec<Mechanism> {
 
 fn in_terminal(place: &Place, mechanism: Mechanism, line: &str) -> Call {
     Call { terminal: Some(Terminal { columns: 91, rows: 37 }), ..place.call(mechanism, line) }
+}
+
+async fn until(word: &str, stream: &mut BufReader<OutputStream>) {
+    let (mut line, mut seen) = (String::new(), String::new());
+    while !line.contains(word) {
+        line.clear();
+        let read = stream.read_line(&mut line).await.expect("read");
+        seen.push_str(&line);
+        assert!(read > 0, "no `{word}` in {seen:?}");
+    }
 }
 
 #[tokio::test]
@@ -27,6 +37,48 @@ async fn a_command_sees_a_terminal_of_the_given_size() {
         let without =
             place.run(place.call(mechanism, "test -t 0 || test -t 1 || : 2>/dev/null >/dev/tty")).await;
         assert_ne!(without.how, HowItEnded::Exited(0), "{mechanism}: {}", output(&without));
+    }
+}
+
+#[tokio::test]
+async fn an_interrupt_from_the_terminal_reaches_the_command() {
+    let place = Place::new().await;
+    for mechanism in all(&place) {
+        let line = "trap 'echo caught; exit 5' INT; echo ready; while :; do sleep 0.05; done";
+        let mut call = in_terminal(&place, mechanism, line);
+        call.stdin = Stdin::Open;
+        let mut running = place.sandbox.start(call).expect("started");
+        let mut input = running.stdin().expect("its input");
+        let mut screen = BufReader::new(running.stdout().expect("its output"));
+        assert!(running.stderr().is_none(), "{mechanism}");
+        until("ready", &mut screen).await;
+        input.write_all(&[3]).await.expect("typed");
+        until("caught", &mut screen).await;
+        assert_eq!(running.wait().await.expect("ended"), HowItEnded::Exited(5), "{mechanism}");
+    }
+}
+
+#[tokio::test]
+async fn an_interrupt_reaches_the_command_although_whoever_started_massgen_ignores_it() {
+    // A script that starts it with `&` does so. This process cannot change what it ignores itself.
+    let ignoring = "trap '' INT; exec \"$0\" \"$@\"";
+    let test = "terminal::an_interrupt_from_the_terminal_reaches_the_command";
+    let mut again = tokio::process::Command::new("/bin/sh");
+    again.args(["-c", ignoring]).arg(std::env::current_exe().expect("this program")).args(["--exact", test]);
+    let ended = again.output().await.expect("started");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
+    assert!(String::from_utf8_lossy(&ended.stdout).contains("1 passed"));
+}
+
+#[tokio::test]
+async fn what_a_command_writes_last_arrives() {
+    let place = Place::new().await;
+    for mechanism in all(&place) {
+        for _ in 0..5 {
+            let ended = place.run(in_terminal(&place, mechanism, "seq 300; printf last")).await;
+            let text = ended.stdout.text(|_| String::new());
+            assert!(text.starts_with("1\r\n2\r\n") && text.ends_with("300\r\nlast"), "{mechanism}: {text:?}");
+        }
     }
 }
 

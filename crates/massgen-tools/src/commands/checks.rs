@@ -1,41 +1,22 @@
 //! What is checked in the text of a command before it runs. The sandbox is what keeps a command in its place; this
-//! refuses, with a reason, what is surely a mistake, and what the configuration does not want.
-
-use std::sync::LazyLock;
+//! refuses, with a reason, what is surely a mistake, and what the configuration does not want. What destroys a machine
+//! was refused before, by the policy ([`crate::policy::hardline`]).
 
 use massgen_protocol::tooling::CommandSpec;
 use regex::{Regex, RegexBuilder};
 
 use crate::error::Error;
+use crate::policy::seen;
 
 /// Bytes that one compiled pattern of a configuration may take.
 const PATTERN_BYTES: usize = 1024 * 1024;
 
-/// Where a command begins in a line.
-const START: &str = r"(?:^|[;&|(\n`]|\$\()\s*(?:\w+=\S*\s+)*(?:\S*/)?";
-
-/// What is refused always.
-const NEVER: &[(&str, &str)] = &[
-    (
-        r"rm\s+(?:-\S+\s+)*-[a-zA-Z]*[rR][a-zA-Z]*\s+(?:-\S+\s+)*/\*?(?:\s|;|&|\||$)",
-        "it deletes the whole file system",
-    ),
-    (r"mv\s+.*\s/dev/null(?:\s|;|&|\||$)", "it moves files into nothing"),
-    (r"dd(?:\s|$)", "`dd` is not available"),
-];
-
-/// What is refused unless commands have the rights of the administrator.
+/// Programs that are refused unless commands have the rights of the administrator.
 const WITHOUT_RIGHTS: &[(&str, &str)] = &[
-    (r"sudo(?:\s|$)", "`sudo` is not available"),
-    (r"su(?:\s|$)", "`su` is not available"),
-    (r"chown(?:\s|$)", "`chown` is not available"),
-    (r"chmod(?:\s|$)", "`chmod` is not available; run a script with its interpreter, `sh script.sh`"),
-];
-
-/// What is refused wherever it stands in a line.
-const ANYWHERE: &[(&str, &str)] = &[
-    (r">\s*/dev/(?:sd|hd|vd|xvd|nvme|mmcblk)", "it writes to a raw disk"),
-    (r":\s*\(\s*\)\s*\{.*\|.*&.*\}\s*;\s*:", "it is a fork bomb"),
+    ("sudo", "`sudo` is not available"),
+    ("su", "`su` is not available"),
+    ("chown", "`chown` is not available"),
+    ("chmod", "`chmod` is not available; run a script with its interpreter, `sh script.sh`"),
 ];
 
 /// Whether commands have the rights of the administrator.
@@ -54,17 +35,6 @@ pub struct Checks {
     blocked: Vec<Regex>,
     rights: Rights,
 }
-
-type Refusals = Vec<(Regex, &'static str)>;
-
-static REFUSALS: LazyLock<Result<(Refusals, Refusals), regex::Error>> = LazyLock::new(|| {
-    let list = |patterns: &[(&str, &'static str)], start: &str| -> Result<Refusals, regex::Error> {
-        patterns.iter().map(|(pattern, why)| Ok((Regex::new(&format!("{start}{pattern}"))?, *why))).collect()
-    };
-    let mut always = list(NEVER, START)?;
-    always.extend(list(ANYWHERE, "")?);
-    Ok((always, list(WITHOUT_RIGHTS, START)?))
-});
 
 impl Checks {
     /// The checks that `spec` asks for.
@@ -95,15 +65,7 @@ impl Checks {
         if line.contains('\0') {
             return Err("the command holds a NUL character".to_owned());
         }
-        let (always, without_rights) =
-            REFUSALS.as_ref().map_err(|error| format!("commands cannot be checked: {error}"))?;
-        let without_rights = match self.rights {
-            Rights::Administrator => &[],
-            Rights::User => without_rights.as_slice(),
-        };
-        if let Some((_, why)) =
-            always.iter().chain(without_rights).find(|(pattern, _)| pattern.is_match(line))
-        {
+        if let Some(why) = seen(line).commands.iter().find_map(|command| self.refusal(command)) {
             return Err(format!("the command is refused: {why}"));
         }
         if !self.allowed.is_empty() && !self.allowed.iter().any(|pattern| pattern.is_match(line)) {
@@ -118,6 +80,21 @@ impl Checks {
                 Err(format!("the command is refused: commands like `{}` are blocked", pattern.as_str()))
             }
             None => Ok(()),
+        }
+    }
+
+    /// Why a command, its program first and without a folder, is refused whatever the lists say.
+    fn refusal(&self, command: &str) -> Option<&'static str> {
+        let mut words = command.split_whitespace();
+        let program = words.next()?;
+        let without_rights = match self.rights {
+            Rights::Administrator => &[],
+            Rights::User => WITHOUT_RIGHTS,
+        };
+        match program {
+            "dd" => Some("`dd` is not available"),
+            "mv" if words.next_back() == Some("/dev/null") => Some("it moves files into nothing"),
+            program => without_rights.iter().find(|(name, _)| *name == program).map(|(_, why)| *why),
         }
     }
 }

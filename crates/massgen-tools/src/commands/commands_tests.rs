@@ -35,13 +35,15 @@ async fn a_command_gets_its_folder_time_reach_and_programs() {
     house.write("ws/app/.venv/bin/python", "");
     run(&house, json!({"command": "x", "work_dir": "app", "timeout": 7})).await;
     run(&house, json!({"command": "x", "timeout": 100_000})).await;
-    run(&house, json!({"command": "x"})).await;
+    run(&house, json!({"command": "x", "pty": true})).await;
     let asked = house.runner.asked.lock().expect("kept").clone();
     let at = |name: &str| house.root.join(name);
     assert_eq!(asked[0].folder, at("ws/app"));
     assert_eq!(asked[0].programs, Some(at("ws/app/.venv/bin")));
     let times: Vec<u64> = asked.iter().map(|command| command.time.as_secs()).collect();
     assert_eq!(times, [7, 600, 60]);
+    let screens: Vec<Screen> = asked.iter().map(|command| command.screen).collect();
+    assert_eq!(screens, [Screen::Streams, Screen::Streams, Screen::Terminal]);
     assert_eq!((&asked[1].folder, &asked[1].programs), (&at("ws"), &None));
     assert_eq!(asked[0].reach.readable, [at("peers")]);
     assert_eq!(asked[0].reach.writable, [at("ws"), at("project")]);
@@ -82,12 +84,8 @@ fn spec(allowed: &[&str], blocked: &[&str]) -> CommandSpec {
 fn commands_are_checked_before_they_run() {
     let checks = Checks::new(&spec(&[], &[]), Rights::User).expect("patterns");
     for line in [
-        "rm -rf /",
-        "ls; rm -rf /*",
         "mv a /dev/null",
         "dd if=a of=b",
-        "cat a > /dev/sda",
-        ":(){ :|:& };:",
         "sudo ls",
         "ls && sudo ls",
         "su root",
@@ -95,6 +93,9 @@ fn commands_are_checked_before_they_run() {
         "chown a b",
         "A=1 /usr/bin/sudo ls",
         "echo $(sudo ls)",
+        "env -i sudo ls",
+        "find . -exec chmod +x {} +",
+        "sh -c 'dd if=a of=b'",
         "a\0b",
     ] {
         assert!(checks.check(line).is_err(), "{line}");
@@ -102,8 +103,12 @@ fn commands_are_checked_before_they_run() {
     for line in [
         "rm -rf build",
         "echo sudo",
+        "echo 'a; sudo b'",
         "grep -r su .",
+        "xargs grep sudo",
+        "command -v sudo",
         "add dd",
+        "mv a b; ls /dev/null",
         "git commit -m 'chmod of x'",
         "cat a > /dev/null",
     ] {
@@ -148,6 +153,7 @@ fn a_tree_that_holds_something_hidden_is_given_in_parts() {
         writable: vec![root.join("w")],
         protected: Vec::new(),
         hidden: vec![root.join("p/a/secret")],
+        ..Reach::default()
     };
     let mut reach = reach.without_hidden().expect("listed");
     reach.readable.sort();

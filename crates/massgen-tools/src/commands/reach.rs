@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use massgen_protocol::tooling::Refuses;
 use massgen_protocol::workspace::Access;
+use massgen_sandbox::Mechanism;
 use massgen_workspace::access::{Managed, RootKind};
 
 /// Entries of a folder that are named one by one at most, because something in it is hidden.
@@ -22,6 +24,10 @@ pub struct Reach {
     pub protected: Vec<PathBuf>,
     /// What may not even be read; it lies inside of the others.
     pub hidden: Vec<PathBuf>,
+    /// What rules keep from being read.
+    pub masked: Vec<PathBuf>,
+    /// What rules keep from being changed.
+    pub fixed: Vec<PathBuf>,
 }
 
 impl Reach {
@@ -45,7 +51,28 @@ impl Reach {
         let real = |path: &PathBuf| fs_err::canonicalize(path).ok();
         reach.protected.extend(managed.protected().iter().filter_map(real));
         reach.hidden.extend(managed.hidden().iter().filter_map(real));
+        reach.masked = managed.refused(Refuses::Reading);
+        reach.fixed = managed.refused(Refuses::Changing);
         reach
+    }
+
+    /// The same with rules as `mechanism` can keep them. Landlock cannot take a part of a tree away: there, rules hold in
+    /// what may only be read.
+    #[must_use]
+    pub fn ruled(mut self, mechanism: Mechanism) -> Self {
+        let (masked, fixed) = (std::mem::take(&mut self.masked), std::mem::take(&mut self.fixed));
+        match mechanism {
+            Mechanism::Bubblewrap => {
+                self.masked = masked;
+                self.protected.extend(fixed);
+            }
+            Mechanism::Landlock => {
+                let is_writable = |path: &PathBuf| self.writable.iter().any(|tree| path.starts_with(tree));
+                self.hidden.extend(masked.into_iter().filter(|path| !is_writable(path)));
+            }
+            Mechanism::Unconfined => {}
+        }
+        self
     }
 
     /// The same without hidden paths: a tree that holds one is replaced by all that is beside it. New names at the
@@ -55,19 +82,32 @@ impl Reach {
     /// When a folder cannot be listed or holds too much.
     pub fn without_hidden(mut self) -> Result<Self, String> {
         let hidden = std::mem::take(&mut self.hidden);
-        let split = |paths: Vec<PathBuf>| -> Result<Vec<PathBuf>, String> {
+        let masked = self.masked.clone();
+        let split = |paths: Vec<PathBuf>| -> Result<Vec<(bool, PathBuf)>, String> {
             let mut kept = Vec::new();
             for path in paths {
                 let below: Vec<PathBuf> =
                     hidden.iter().filter(|hidden| hidden.starts_with(&path)).cloned().collect();
-                beside(&path, &below, &mut kept)?;
+                let mut parts = Vec::new();
+                beside(&path, &below, &mut parts)?;
+                // A part would lie over what closes the folder around it.
+                let is_open =
+                    |part: &PathBuf| *part == path || !masked.iter().any(|masked| part.starts_with(masked));
+                kept.extend(parts.into_iter().filter(is_open).map(|part| (part != path, part)));
             }
             Ok(kept)
         };
-        self.readable = split(self.readable)?;
-        self.writable = split(self.writable)?;
+        self.readable =
+            split(std::mem::take(&mut self.readable))?.into_iter().map(|(_, path)| path).collect();
+        for (is_part, path) in split(std::mem::take(&mut self.writable))? {
+            // A part that stays as it is need not be taken from a tree that may be changed.
+            let stays = is_part && self.protected.iter().any(|protected| path.starts_with(protected));
+            if stays { self.readable.push(path) } else { self.writable.push(path) }
+        }
         let trees: Vec<PathBuf> = self.writable.iter().chain(&self.readable).cloned().collect();
-        self.protected.retain(|path| trees.iter().any(|tree| path.starts_with(tree)));
+        for inside in [&mut self.protected, &mut self.masked] {
+            inside.retain(|path| trees.iter().any(|tree| path.starts_with(tree)));
+        }
         Ok(self)
     }
 }

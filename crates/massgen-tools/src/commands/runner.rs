@@ -20,6 +20,17 @@ pub struct Command {
     pub reach: Reach,
     /// A folder whose programs come before all others.
     pub programs: Option<PathBuf>,
+    /// What it writes to.
+    pub screen: Screen,
+}
+
+/// What a command writes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Screen {
+    /// Two streams.
+    Streams,
+    /// A terminal of its own: output and errors are one stream, as a person would see it.
+    Terminal,
 }
 
 /// A command that has ended, with all that it had started.
@@ -48,6 +59,11 @@ pub enum Finish {
 
 /// Runs commands in one place: a sandbox, a container, or the machine itself.
 pub trait Runner: Send + Sync {
+    /// Whether a command can have a terminal here. Models are offered one only where it can.
+    fn has_terminals(&self) -> bool {
+        false
+    }
+
     /// Runs one to its end. Dropping the future ends it with all that it had started. An error is a sentence that says
     /// why it could not be run.
     fn run(&self, command: Command) -> BoxFuture<'static, Result<Ran, String>>;

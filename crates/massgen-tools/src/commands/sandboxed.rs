@@ -8,10 +8,10 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use massgen_protocol::limits::COMMAND_OUTPUT_BYTES;
 use massgen_protocol::tooling::{CommandNetwork, ReadMode, SandboxSpec};
-use massgen_sandbox::{Call, HowItEnded, Keep, Limits, Mechanism, Network, Policy, Sandbox};
+use massgen_sandbox::{Call, HowItEnded, Keep, Limits, Mechanism, Network, Policy, Sandbox, Terminal};
 
 use super::reach::Reach;
-use super::runner::{Command, Finish, Ran, Runner};
+use super::runner::{Command, Finish, Ran, Runner, Screen};
 
 /// Folders that every place makes for itself.
 const MADE_BY_THE_SANDBOX: &[&str] = &["/dev", "/proc", "/run", "/sys", "/tmp", "/var/run", "/var/tmp"];
@@ -40,6 +40,9 @@ const SECRETS: &[&str] = &[
     ".zsh_history",
 ];
 
+/// The terminal of a command: wide enough that tables and logs are not broken over lines.
+const TERMINAL: Terminal = Terminal { columns: 120, rows: 40 };
+
 /// How the commands of one agent are confined.
 #[derive(Debug, Clone)]
 pub struct SandboxSettings {
@@ -47,7 +50,7 @@ pub struct SandboxSettings {
     pub mechanism: Mechanism,
     /// What the configuration says of it.
     pub spec: SandboxSpec,
-    /// What a command may use up.
+    /// What a command may use up; without a limit of processor time, [`Limits::within`] its time.
     pub limits: Limits,
     /// A folder for files that a command does not need to keep; its home. It exists and is the agent's alone.
     pub scratch: PathBuf,
@@ -71,7 +74,8 @@ impl SandboxRunner {
     }
 
     fn call(&self, command: &Command) -> Result<Call, String> {
-        let settings = &self.settings;
+        let limits = self.settings.limits.clone().within(command.time);
+        let settings = &SandboxSettings { limits, ..self.settings.clone() };
         let shell = ["/bin/sh", "-c"].map(OsString::from).into_iter().chain([OsString::from(&command.line)]);
         let policy = match settings.mechanism {
             Mechanism::Bubblewrap | Mechanism::Landlock => policy(settings, command.reach.clone())?,
@@ -80,6 +84,10 @@ impl SandboxRunner {
         let mut call = Call::new(settings.mechanism, policy, shell.collect(), command.folder.clone());
         call.environment = environment(settings, command.programs.as_deref())?;
         call.time = Some(command.time);
+        call.terminal = match command.screen {
+            Screen::Streams => None,
+            Screen::Terminal => Some(TERMINAL),
+        };
         let half = COMMAND_OUTPUT_BYTES / 2;
         let keep = Keep { head: half, tail: half, file: None, file_bytes: 0 };
         call.stdout = keep.clone();
@@ -89,6 +97,10 @@ impl SandboxRunner {
 }
 
 impl Runner for SandboxRunner {
+    fn has_terminals(&self) -> bool {
+        cfg!(target_os = "linux")
+    }
+
     fn run(&self, command: Command) -> BoxFuture<'static, Result<Ran, String>> {
         let (sandbox, call) = (self.sandbox.clone(), self.call(&command));
         Box::pin(async move {
@@ -134,11 +146,12 @@ fn policy(settings: &SandboxSettings, mut reach: Reach) -> Result<Policy, String
             reach.readable.extend(wide.without_hidden()?.readable);
         }
     }
-    let reach = reach.without_hidden()?;
+    let reach = reach.ruled(settings.mechanism).without_hidden()?;
     let mut policy = bare_policy(settings.limits.clone(), network(&spec.network)?);
     policy.readable = reach.readable;
     policy.writable = reach.writable;
     policy.protected = reach.protected;
+    policy.masked = reach.masked;
     policy.writable.push(
         fs_err::canonicalize(&settings.scratch)
             .map_err(|error| format!("the folder of commands: {error}"))?,
@@ -159,7 +172,14 @@ fn network(asked: &CommandNetwork) -> Result<Network, String> {
 }
 
 fn bare_policy(limits: Limits, network: Network) -> Policy {
-    Policy { readable: Vec::new(), writable: Vec::new(), protected: Vec::new(), network, limits }
+    Policy {
+        readable: Vec::new(),
+        writable: Vec::new(),
+        protected: Vec::new(),
+        masked: Vec::new(),
+        network,
+        limits,
+    }
 }
 
 fn environment(

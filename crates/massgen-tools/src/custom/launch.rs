@@ -18,8 +18,6 @@ pub struct Launch {
     pub command: Vec<OsString>,
     /// The folder that it starts in, absolute.
     pub folder: PathBuf,
-    /// Variables besides those that every program gets.
-    pub environment: BTreeMap<OsString, OsString>,
     /// Files and trees that it must be able to read, absolute and free of links.
     pub readable: Vec<PathBuf>,
 }
@@ -97,7 +95,6 @@ impl Launcher for BySandbox {
         policy.readable.extend(launch.readable.iter().cloned());
         let mut call = Call::new(self.mechanism, policy, launch.command.clone(), launch.folder.clone());
         call.environment = self.environment.clone();
-        call.environment.extend(launch.environment.clone());
         call.stdin = Stdin::Open;
         let mut running = self.sandbox.start(call).map_err(|error| failed(error.to_string()))?;
         match (running.stdin(), running.stdout(), running.stderr()) {

@@ -34,12 +34,8 @@ pub(super) async fn run(
     let place = command.first().filter(|program| program.contains('/'));
     let place = place.and_then(|program| fs_err::canonicalize(program).ok());
     let readable = place.map(|place| readable_for(&place, setup.home.as_deref())).unwrap_or_default();
-    let launch = Launch {
-        command: command.iter().map(Into::into).collect(),
-        folder: setup.folder.clone(),
-        readable,
-        ..Launch::default()
-    };
+    let launch =
+        Launch { command: command.iter().map(Into::into).collect(), folder: setup.folder.clone(), readable };
     let input = Value::Object(arguments).to_string().into_bytes();
     let most = limits::CUSTOM_RESULT_BYTES;
     match feed(&*setup.launcher, &launch, input, most, setup.time).await {

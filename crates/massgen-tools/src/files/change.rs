@@ -1,6 +1,6 @@
 //! Tools that make and change files.
 
-use massgen_workspace::access::{EntryKind, Found, Last};
+use massgen_workspace::access::{EntryKind, Found, Last, Place};
 use serde_json::json;
 
 use super::{FILESYSTEM, FileTool, Touches, edit, remove};
@@ -50,7 +50,7 @@ pub(super) static TOOLS: &[FileTool] = &[
             })
         },
         does: &[Capability::Reads, Capability::Writes],
-        touches: Touches::Named(&[("path", Effect::Write)]),
+        touches: Touches::Edited,
         run: edit::edit_file,
     },
     FileTool {
@@ -89,13 +89,7 @@ fn write_file(desk: &Desk, arguments: Arguments<'_>) -> Result<String, Failed> {
     let content = arguments.text("content")?;
     let place = match desk.find(arguments.text("path")?, Last::Followed)? {
         Found::There(place) => {
-            let told = place.look()?;
-            if told.kind == EntryKind::File && told.size > 0 && !desk.knows(place.path()) {
-                let path = desk.shown(place.path());
-                return Err(Failed::Denied(format!(
-                    "`{path}` exists, and you have not read it; read it first, or change parts of it with edit_file"
-                )));
-            }
+            check_known(desk, &place, "read it first, or change parts of it with edit_file")?;
             place
         }
         Found::Missing(gap) => gap.into_place()?,
@@ -103,6 +97,16 @@ fn write_file(desk: &Desk, arguments: Arguments<'_>) -> Result<String, Failed> {
     place.replace(content.as_bytes())?;
     desk.note(place.path());
     Ok(format!("wrote {} bytes to `{}`", content.len(), desk.shown(place.path())))
+}
+
+/// Refuses to replace a file with something in it that the agent has not read; `instead` says what it can do.
+pub(super) fn check_known(desk: &Desk, place: &Place, instead: &str) -> Result<(), Failed> {
+    let told = place.look()?;
+    if told.kind == EntryKind::File && told.size > 0 && !desk.knows(place.path()) {
+        let path = desk.shown(place.path());
+        return Err(Failed::Denied(format!("`{path}` exists, and you have not read it; {instead}")));
+    }
+    Ok(())
 }
 
 fn create_directory(desk: &Desk, arguments: Arguments<'_>) -> Result<String, Failed> {

@@ -2,12 +2,12 @@ use std::os::unix::fs::symlink;
 
 use massgen_ports::ToolHost;
 use massgen_protocol::ToolOutcome;
-use massgen_protocol::limits::{SEARCH_MATCHES, TOOL_FILE_BYTES, TOOL_RESULT_IN_PROMPT_BYTES};
-use massgen_protocol::tooling::FileTools;
+use massgen_protocol::limits::{SEARCH_MATCHES, TOOL_ENTRIES, TOOL_FILE_BYTES, TOOL_RESULT_IN_PROMPT_BYTES};
+use massgen_protocol::tooling::{FileTools, Permissions, Role};
 use massgen_protocol::workspace::Deletion;
 use serde_json::{Value, json};
 
-use crate::testing::{House, Setup, agent};
+use crate::testing::{House, Setup, agent, permissions};
 
 #[tokio::test]
 async fn schemas_are_those_that_prompts_and_configurations_know() {
@@ -177,6 +177,72 @@ async fn folders_are_listed() {
     insta::assert_snapshot!(told.join("\n---\n").replace(&house.root.display().to_string(), "ROOT"));
     let info = house.ok("get_file_info", json!({"path": "b.txt"})).await;
     assert!(info.contains("size: 3") && info.contains("isFile: true"), "{info}");
+}
+
+/// Runs `test` again as a user whom modes of files hold back, when this one is root. Whether that was done.
+fn done_by_common_user(test: &str) -> bool {
+    let id = std::process::Command::new("id").arg("-u").output().expect("id");
+    if id.stdout != b"0\n" {
+        return false;
+    }
+    let mut again = std::process::Command::new("setpriv");
+    again.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    again.arg(std::env::current_exe().expect("this program")).args(["--exact", test]).env("TMPDIR", "/tmp");
+    match again.output() {
+        Ok(ended) => assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout)),
+        Err(error) => eprintln!("not tried, root is not held back by modes, and `setpriv`: {error}"),
+    }
+    true
+}
+
+#[tokio::test]
+async fn what_cannot_be_looked_into_is_named_and_the_rest_is_shown() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let test = "files::tests::what_cannot_be_looked_into_is_named_and_the_rest_is_shown";
+    if done_by_common_user(test) {
+        return;
+    }
+    let house = House::new();
+    house.write("ws/a/closed/x.txt", "word");
+    house.write("ws/a/z.txt", "word");
+    house.write("ws/secret.txt", "word");
+    let set = |name: &str, mode| {
+        let permissions = std::fs::Permissions::from_mode(mode);
+        fs_err::set_permissions(house.root.join(name), permissions).expect("set");
+    };
+    set("ws/a/closed", 0o000);
+    set("ws/secret.txt", 0o000);
+    let tree = house.ok("directory_tree", json!({"path": "."})).await;
+    assert!(tree.contains("not shown: Permission denied") && tree.contains("z.txt"), "{tree}");
+    let found = house.ok("search_files", json!({"path": ".", "pattern": "*.txt"})).await;
+    assert!(
+        found.contains("a/z.txt") && found.contains("(not looked into: `a/closed` (Permission denied"),
+        "{found}"
+    );
+    let globbed = house.ok("glob", json!({"pattern": "**/*.txt"})).await;
+    assert!(globbed.contains("a/z.txt") && globbed.contains("not looked into: `a/closed`"), "{globbed}");
+    let lines = house.ok("grep", json!({"pattern": "word"})).await;
+    assert!(lines.contains("a/z.txt:1: word") && lines.contains("not looked into: `a/closed`"), "{lines}");
+    assert!(lines.contains("secret.txt: not searched, Permission denied"), "{lines}");
+    let copied = json!({"source_base_path": "a", "destination_base_path": "b"});
+    let told = house.not_ok("copy_files_batch", copied).await;
+    assert!(told.contains("some folders cannot be looked into: `closed`"), "{told}");
+    set("ws/a/closed", 0o755);
+}
+
+#[tokio::test]
+async fn a_folder_with_too_much_does_not_hide_the_rest_of_the_tree() {
+    let house = House::new();
+    house.write("ws/a/first", "x");
+    for number in 0..TOOL_ENTRIES {
+        fs_err::hard_link(house.root.join("ws/a/first"), house.root.join(format!("ws/a/{number}")))
+            .expect("linked");
+    }
+    house.write("ws/b/c.txt", "x");
+    let outcome = house.call("directory_tree", json!({"path": "."})).await;
+    let ToolOutcome::Ok { text, .. } = outcome else { panic!("{outcome:?}") };
+    assert!(text.contains("not shown: there is too much") && text.contains("c.txt"), "{text}");
 }
 
 #[tokio::test]
@@ -462,10 +528,8 @@ async fn every_tool_that_touches_files_asks_for_what_it_does() {
 
 #[tokio::test]
 async fn rules_are_asked_about_the_file_that_a_link_leads_to() {
-    let permissions = massgen_protocol::tooling::Permissions {
-        deny: vec!["read_file(keys/*)".to_owned()],
-        ..crate::testing::permissions()
-    };
+    let permissions =
+        Permissions { deny: vec!["read_file(keys/*)".to_owned()], ..crate::testing::permissions() };
     let house = House::with(Setup { permissions: Some(permissions), ..Setup::default() });
     house.write("ws/keys/a", "key");
     house.write("ws/b", "b");
@@ -482,7 +546,7 @@ async fn rules_are_asked_about_the_file_that_a_link_leads_to() {
 
 #[tokio::test]
 async fn rules_for_a_file_hold_when_a_call_names_the_folder_around_it() {
-    let permissions = massgen_protocol::tooling::Permissions {
+    let permissions = Permissions {
         allow: vec!["write_file(*)".to_owned()],
         ask: vec!["read_file(*.pem)".to_owned()],
         deny: vec!["read_file(*.env)".to_owned(), "write_file(dir/keep)".to_owned()],
@@ -509,4 +573,64 @@ async fn rules_for_a_file_hold_when_a_call_names_the_folder_around_it() {
         .await;
     assert_eq!(copied["details"]["copied"], json!(["a", "keep"]));
     assert!(house.exists("ws/dir/keep") && !house.exists("ws/copy/my.env"));
+}
+
+#[tokio::test]
+async fn rules_hold_in_the_project_as_they_are_spelled_there() {
+    let permissions = Permissions {
+        role: Some(Role::ReadWrite),
+        deny: vec!["read_file(secrets/**)".to_owned(), "write_file(docs/*)".to_owned()],
+        ..crate::testing::permissions()
+    };
+    let house = House::with(Setup { permissions: Some(permissions), ..Setup::default() });
+    for name in ["project/secrets/key.txt", "project/docs/a.txt", "project/open.txt"] {
+        house.write(name, "gold");
+    }
+    let read = |name: &str| json!({ "path": house.path(name) });
+    assert_eq!(house.ok("read_text_file", read("project/open.txt")).await.trim(), "gold");
+    for (tool, arguments) in [
+        ("read_text_file", read("project/secrets/key.txt")),
+        ("write_file", json!({ "path": house.path("project/docs/new.txt"), "content": "x" })),
+        (
+            "copy_file",
+            json!({ "source_path": house.path("project/secrets/key.txt"), "destination_path": "a" }),
+        ),
+    ] {
+        let told = house.not_ok(tool, arguments).await;
+        assert!(told.starts_with("denied") && told.contains("rule"), "{tool}: {told}");
+    }
+    // Work on the folder around it, file by file.
+    let found = house.ok("grep", json!({ "pattern": "gold", "path": house.path("project") })).await;
+    assert!(found.contains("open.txt:1") && found.contains("key.txt: not searched"), "{found}");
+}
+
+#[tokio::test]
+async fn a_copy_replaces_no_file_that_the_agent_has_not_read() {
+    let house = House::new();
+    for name in ["new.txt", "made.txt", "from/made.txt"] {
+        house.write(&format!("ws/{name}"), name);
+    }
+    let one = json!({"source_path": "new.txt", "destination_path": "made.txt", "overwrite": true});
+    let told = house.not_ok("copy_file", one.clone()).await;
+    assert!(told.starts_with("denied") && told.contains("you have not read it"), "{told}");
+    let folder = json!({"source_base_path": "from", "destination_base_path": ".", "overwrite": true});
+    assert_eq!(house.json("copy_files_batch", folder).await["details"]["summary"]["errors"], 1);
+    assert_eq!(house.read("ws/made.txt"), "made.txt");
+    house.ok("read_text_file", json!({"path": "made.txt"})).await;
+    house.ok("copy_file", one).await;
+    assert_eq!(house.read("ws/made.txt"), "new.txt");
+}
+
+#[tokio::test]
+async fn a_dry_run_needs_no_right_to_write() {
+    let permissions = Permissions { deny: vec!["write_file(*)".to_owned()], ..permissions() };
+    let house = House::with(Setup { permissions: Some(permissions), ..Setup::default() });
+    house.write("ws/a.txt", "one\n");
+    let edit = |dry: bool| {
+        let edits = json!([{"oldText": "one", "newText": "1"}]);
+        json!({"path": "a.txt", "edits": edits, "dryRun": dry})
+    };
+    assert!(house.ok("edit_file", edit(true)).await.contains("+1"));
+    assert!(house.not_ok("edit_file", edit(false)).await.contains("write_file(*)"));
+    assert_eq!(house.read("ws/a.txt"), "one\n");
 }

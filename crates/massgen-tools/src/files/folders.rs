@@ -3,18 +3,16 @@
 use std::path::Path;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
-use massgen_protocol::limits::TOOL_ENTRIES;
+use ignore::gitignore::Gitignore;
+use massgen_protocol::limits::{IGNORE_FILE_BYTES, TOOL_ENTRIES};
 use massgen_workspace::access::{EntryKind, Error, Folder, Found, Last, Place};
+use massgen_workspace::ignore_rules;
 
 use crate::desk::Desk;
 use crate::source::Failed;
 
 /// Levels of folders that are walked.
 const LEVELS: usize = 64;
-
-/// Largest `.gitignore` that is read.
-const IGNORE_BYTES: u64 = 256 * 1024;
 
 /// Patterns of paths. `*` goes over `/` too; a pattern without `/` also fits the name of a file at any depth.
 #[derive(Debug)]
@@ -67,13 +65,35 @@ pub(super) enum Onward {
     Stop,
 }
 
-/// How a walk ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Walked {
-    /// Everything was seen, or the visitor had enough.
+/// How far a walk got.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Walked {
+    pub(super) extent: Extent,
+    /// Folders that could not be looked into, below the start, each with why.
+    pub(super) unread: Vec<String>,
+}
+
+/// How much a walk saw.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// Everything, or as much as the visitor wanted.
+    #[default]
     All,
     /// There are more entries or levels than a walk sees.
     Cut,
+}
+
+impl Walked {
+    /// Refuses to go on without what was not seen.
+    pub(super) fn whole(self, too_much: impl FnOnce() -> Failed) -> Result<(), Failed> {
+        match (self.extent, self.unread.is_empty()) {
+            (Extent::Cut, _) => Err(too_much()),
+            (Extent::All, false) => {
+                Err(Failed::Error(format!("some folders cannot be looked into: {}", named(&self.unread))))
+            }
+            (Extent::All, true) => Ok(()),
+        }
+    }
 }
 
 /// One walk.
@@ -97,7 +117,7 @@ pub(super) fn walk(
         Ignored::Skipped => rules_above(desk, start.path())?,
         Ignored::Seen => Vec::new(),
     };
-    let mut walk = Walk { ignored, rules, left: TOOL_ENTRIES, walked: Walked::All, visit };
+    let mut walk = Walk { ignored, rules, left: TOOL_ENTRIES, walked: Walked::default(), visit };
     walk.folder(start, "", LEVELS)?;
     Ok(walk.walked)
 }
@@ -110,7 +130,12 @@ impl Walk<'_> {
         }
         let entries = match folder.entries(self.left) {
             Err(Error::TooMany { .. }) => {
-                self.walked = Walked::Cut;
+                self.walked.extent = Extent::Cut;
+                Vec::new()
+            }
+            // It was opened, and the system does not list it all the same.
+            Err(error @ Error::System { .. }) if !below.is_empty() => {
+                self.walked.unread.push(unread(below, &error));
                 Vec::new()
             }
             other => other?,
@@ -139,13 +164,18 @@ impl Walk<'_> {
 
     fn into(&mut self, place: &Place, path: &str, levels: usize) -> Result<Onward, Failed> {
         let Some(levels) = levels.checked_sub(1) else {
-            self.walked = Walked::Cut;
+            self.walked.extent = Extent::Cut;
             return Ok(Onward::Go);
         };
         match place.folder() {
             Ok(folder) => self.folder(&folder, path, levels),
-            // It went away, turned into something else while we looked, or is closed to its user.
-            Err(Error::Missing(_) | Error::NotAFolder(_) | Error::System { .. }) => Ok(Onward::Go),
+            // It went away, or turned into something else while we looked.
+            Err(Error::Missing(_) | Error::NotAFolder(_)) => Ok(Onward::Go),
+            // It is closed to its user.
+            Err(error @ Error::System { .. }) => {
+                self.walked.unread.push(unread(path, &error));
+                Ok(Onward::Go)
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -176,7 +206,7 @@ fn rules_above(desk: &Desk, start: &Path) -> Result<Vec<Gitignore>, Failed> {
 }
 
 fn rules_in(folder: &Folder) -> Result<Option<Gitignore>, Failed> {
-    let bytes = match folder.child(".gitignore".as_ref())?.read(IGNORE_BYTES) {
+    let bytes = match folder.child(".gitignore".as_ref())?.read(IGNORE_FILE_BYTES) {
         Ok(bytes) => bytes,
         // Most folders have none; what cannot be read holds no rule.
         Err(
@@ -188,20 +218,52 @@ fn rules_in(folder: &Folder) -> Result<Option<Gitignore>, Failed> {
         ) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let mut builder = GitignoreBuilder::new(folder.path());
-    for line in String::from_utf8_lossy(&bytes).lines() {
-        // git passes over rules that it cannot read.
-        let _ = builder.add_line(None, line);
+    Ok(Some(ignore_rules(folder.path(), &bytes)))
+}
+
+/// A folder that cannot be looked into, and why.
+fn unread(path: &str, error: &Error) -> String {
+    format!("`{path}` ({})", reason(error))
+}
+
+/// Why something could not be looked into. Its place is told beside it.
+pub(super) fn reason(error: &Error) -> String {
+    match error {
+        Error::System { source, .. } => source.to_string(),
+        Error::Refused(_)
+        | Error::Missing(_)
+        | Error::Exists(_)
+        | Error::NotAFolder(_)
+        | Error::NotAFile(_)
+        | Error::NotAPath
+        | Error::TooManyLinks(_)
+        | Error::TooLarge { .. }
+        | Error::TooMany { .. } => error.to_string(),
     }
-    Ok(builder.build().ok())
+}
+
+/// Most folders that are named.
+const NAMED: usize = 10;
+
+fn named(unread: &[String]) -> String {
+    let named = unread.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    match unread.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
 }
 
 /// The note at the end of a listing that is not whole.
-pub(super) fn note(walked: Walked) -> String {
-    match walked {
-        Walked::All => String::new(),
-        Walked::Cut => format!(
+pub(super) fn note(walked: &Walked) -> String {
+    let cut = match walked.extent {
+        Extent::All => String::new(),
+        Extent::Cut => format!(
             "\n(only the first {TOOL_ENTRIES} files and folders were looked at; name a smaller folder for the rest)"
         ),
+    };
+    if walked.unread.is_empty() {
+        cut
+    } else {
+        format!("{cut}\n(not looked into: {})", named(&walked.unread))
     }
 }

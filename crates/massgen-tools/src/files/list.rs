@@ -3,10 +3,10 @@
 use massgen_protocol::Timestamp;
 use massgen_protocol::limits::TOOL_ENTRIES;
 use massgen_protocol::workspace::Access;
-use massgen_workspace::access::{Entry, EntryKind, Folder};
+use massgen_workspace::access::{Entry, EntryKind, Error, Folder};
 use serde_json::{Value, json};
 
-use super::folders::Globs;
+use super::folders::{Globs, reason};
 use super::{FILESYSTEM, FileTool, Touches, known};
 use crate::arguments::Arguments;
 use crate::desk::Desk;
@@ -108,8 +108,10 @@ fn list_directory_with_sizes(desk: &Desk, arguments: Arguments<'_>) -> Result<St
     let mut rows = Vec::new();
     for entry in folder.entries(TOOL_ENTRIES)? {
         let size = match entry.kind {
-            EntryKind::File => folder.child(&entry.name)?.look().map(|told| told.size).unwrap_or_default(),
-            EntryKind::Folder | EntryKind::Link | EntryKind::Other => 0,
+            EntryKind::File => {
+                folder.child(&entry.name).and_then(|place| place.look()).ok().map(|told| told.size)
+            }
+            EntryKind::Folder | EntryKind::Link | EntryKind::Other => None,
         };
         rows.push((entry, size));
     }
@@ -117,12 +119,13 @@ fn list_directory_with_sizes(desk: &Desk, arguments: Arguments<'_>) -> Result<St
         rows.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
     }
     let count = |kind| rows.iter().filter(|(entry, _)| entry.kind == kind).count();
-    let total: u64 = rows.iter().map(|(_, size)| size).sum();
+    let total: u64 = rows.iter().filter_map(|(_, size)| *size).sum();
     let mut lines: Vec<String> = rows
         .iter()
-        .map(|(entry, size)| match entry.kind {
-            EntryKind::File => format!("{}  {size}", line(entry)),
-            EntryKind::Folder | EntryKind::Link | EntryKind::Other => line(entry),
+        .map(|(entry, size)| match (entry.kind, size) {
+            (EntryKind::File, Some(size)) => format!("{}  {size}", line(entry)),
+            (EntryKind::File, None) => format!("{}  (its size is not known)", line(entry)),
+            (EntryKind::Folder | EntryKind::Link | EntryKind::Other, _) => line(entry),
         })
         .collect();
     lines.push(String::new());
@@ -148,19 +151,21 @@ fn directory_tree(desk: &Desk, arguments: Arguments<'_>) -> Result<String, Faile
     let folder = desk.existing(arguments.text("path")?)?.folder()?;
     let excluded = Globs::new(&arguments.texts("excludePatterns").unwrap_or_default())?;
     let mut left = TOOL_ENTRIES;
-    let tree = branches(&folder, "", &excluded, &mut left, LEVELS)?;
+    let entries = folder.entries(left)?;
+    let tree = branches(&folder, entries, "", &excluded, &mut left, LEVELS);
     serde_json::to_string_pretty(&tree).map_err(|error| Failed::Error(error.to_string()))
 }
 
 fn branches(
     folder: &Folder,
+    entries: Vec<Entry>,
     below: &str,
     excluded: &Globs,
     left: &mut usize,
     levels: usize,
-) -> Result<Vec<Value>, Failed> {
+) -> Vec<Value> {
     let mut branches = Vec::new();
-    for entry in folder.entries(*left)? {
+    for entry in entries {
         let name = entry.name.to_string_lossy();
         let path = if below.is_empty() { name.to_string() } else { format!("{below}/{name}") };
         if excluded.matches(&path) {
@@ -170,7 +175,7 @@ fn branches(
         branches.push(match entry.kind {
             EntryKind::Folder => {
                 let children = match levels.checked_sub(1) {
-                    Some(levels) => branches_of(folder, &entry, &path, excluded, left, levels)?,
+                    Some(levels) => branches_of(folder, &entry, &path, excluded, left, levels),
                     None => vec![json!("deeper folders are not shown")],
                 };
                 json!({"name": name, "type": "directory", "children": children})
@@ -178,9 +183,10 @@ fn branches(
             EntryKind::File | EntryKind::Link | EntryKind::Other => json!({"name": name, "type": "file"}),
         });
     }
-    Ok(branches)
+    branches
 }
 
+/// What is in a folder; in its place, why that cannot be shown. The rest of the tree is shown all the same.
 fn branches_of(
     folder: &Folder,
     entry: &Entry,
@@ -188,9 +194,14 @@ fn branches_of(
     excluded: &Globs,
     left: &mut usize,
     levels: usize,
-) -> Result<Vec<Value>, Failed> {
-    let child = folder.child(&entry.name)?.folder()?;
-    branches(&child, path, excluded, left, levels)
+) -> Vec<Value> {
+    let opened = folder.child(&entry.name).and_then(|place| place.folder());
+    let listed = opened.and_then(|child| child.entries(*left).map(|entries| (child, entries)));
+    match listed {
+        Ok((child, entries)) => branches(&child, entries, path, excluded, left, levels),
+        Err(Error::TooMany { .. }) => vec![json!("not shown: there is too much; name a smaller folder")],
+        Err(error) => vec![json!(format!("not shown: {}", reason(&error)))],
+    }
 }
 
 fn get_file_info(desk: &Desk, arguments: Arguments<'_>) -> Result<String, Failed> {

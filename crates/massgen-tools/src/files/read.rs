@@ -89,20 +89,20 @@ fn text_of(desk: &Desk, path: &str) -> Result<String, Failed> {
     Ok(text)
 }
 
+/// What helps with other files. Not every agent can run commands.
+const KNOWS_ITS_FORMAT: &str = "if you can run commands, use a program that knows its format";
+
 /// The text of a file.
 pub(super) fn text_at(place: &Place) -> Result<String, Failed> {
     let path = place.path();
     if known::is_named_binary(path) {
-        let hint = if known::is_named_media(path) {
-            "use a tool that looks at media"
-        } else {
-            "use a command or a program that knows its format"
-        };
+        let hint =
+            if known::is_named_media(path) { "use a tool that looks at media" } else { KNOWS_ITS_FORMAT };
         return Err(Failed::Error(format!("`{}` is no text file; {hint}", path.display())));
     }
     let bytes = place.read(TOOL_FILE_BYTES).map_err(|error| match error {
         massgen_workspace::access::Error::TooLarge { .. } => {
-            Failed::Error(format!("{error}; search in it with grep, or read parts of it with a command"))
+            Failed::Error(format!("{error}; if you can run commands, read parts of it with one"))
         }
         massgen_workspace::access::Error::NotAFile(_) => {
             Failed::Error(format!("{error}; list_directory shows what is in a folder"))
@@ -110,12 +110,12 @@ pub(super) fn text_at(place: &Place) -> Result<String, Failed> {
         other => other.into(),
     })?;
     if known::is_binary(&bytes) {
-        return Err(Failed::Error(format!(
-            "`{}` is no text file; use a command or a program that knows its format",
-            path.display()
-        )));
+        return Err(Failed::Error(format!("`{}` is no text file; {KNOWS_ITS_FORMAT}", path.display())));
     }
     String::from_utf8(bytes).map_err(|_| {
-        Failed::Error(format!("`{}` is not written in UTF-8; use a command to convert it", path.display()))
+        Failed::Error(format!(
+            "`{}` is not written in UTF-8; if you can run commands, convert it with one",
+            path.display()
+        ))
     })
 }

@@ -6,7 +6,7 @@ use massgen_protocol::limits::TOOL_ENTRIES;
 use massgen_protocol::workspace::Deletion;
 use massgen_workspace::access::{EntryKind, Place};
 
-use super::folders::{Ignored, Onward, Walked, walk};
+use super::folders::{Ignored, Onward, walk};
 use super::known::{CRITICAL, is_made_again};
 use crate::desk::Desk;
 use crate::policy::Effect;
@@ -40,9 +40,7 @@ pub(super) fn check_rules(desk: &Desk, place: &Place, effect: Effect) -> Result<
             desk.check_rules(effect, inside.path())?;
             Ok(Onward::Go)
         })?;
-        if walked == Walked::Cut {
-            return Err(too_much(desk, place));
-        }
+        walked.whole(|| too_much(desk, place))?;
     }
     Ok(())
 }
@@ -83,9 +81,7 @@ fn check_known(desk: &Desk, place: &Place) -> Result<(), Failed> {
             }
             Ok(if unknown.len() > NAMED { Onward::Stop } else { Onward::Go })
         })?;
-        if walked == Walked::Cut {
-            return Err(too_much(desk, place));
-        }
+        walked.whole(|| too_much(desk, place))?;
     } else if !is_known(place)? {
         unknown.push(desk.shown(place.path()));
     }

@@ -5,7 +5,7 @@ use massgen_workspace::access::{EntryKind, Error, Place};
 use regex::{Regex, RegexBuilder};
 use serde_json::json;
 
-use super::folders::{Globs, Ignored, Onward, note, walk};
+use super::folders::{Globs, Ignored, Onward, note, reason, walk};
 use super::{FILESYSTEM, FileTool, Touches, WORKSPACE, known};
 use crate::arguments::Arguments;
 use crate::clean::clean;
@@ -101,7 +101,7 @@ fn search_files(desk: &Desk, arguments: Arguments<'_>) -> Result<String, Failed>
         }
         Ok(if found.len() > SEARCH_MATCHES { Onward::Stop } else { Onward::Go })
     })?;
-    Ok(format!("{}{}", listed(found), note(walked)))
+    Ok(format!("{}{}", listed(found), note(&walked)))
 }
 
 fn glob(desk: &Desk, arguments: Arguments<'_>) -> Result<String, Failed> {
@@ -114,7 +114,7 @@ fn glob(desk: &Desk, arguments: Arguments<'_>) -> Result<String, Failed> {
         }
         Ok(if found.len() > SEARCH_MATCHES { Onward::Stop } else { Onward::Go })
     })?;
-    Ok(format!("{}{}", listed(found), note(walked)))
+    Ok(format!("{}{}", listed(found), note(&walked)))
 }
 
 fn listed(mut found: Vec<String>) -> String {
@@ -161,7 +161,7 @@ fn grep(desk: &Desk, arguments: Arguments<'_>) -> Result<String, Failed> {
         }
         Ok(if search.matches > SEARCH_MATCHES { Onward::Stop } else { Onward::Go })
     })?;
-    Ok(format!("{}{}", search.told(), note(walked)))
+    Ok(format!("{}{}", search.told(), note(&walked)))
 }
 
 struct Search {
@@ -172,7 +172,7 @@ struct Search {
 }
 
 impl Search {
-    /// Searches one file. What is no text, is too large or is gone has no lines.
+    /// Searches one file. What is no text or is gone has no lines; what cannot be read has one that says why.
     fn file(&mut self, desk: &Desk, place: &Place, shown: &str) -> Result<(), Failed> {
         if known::is_named_binary(place.path()) {
             return Ok(());
@@ -188,6 +188,10 @@ impl Search {
                 self.lines.push(format!("{shown}: not searched, the file is too large"));
                 return Ok(());
             }
+            Err(error @ Error::System { .. }) => {
+                self.lines.push(format!("{shown}: not searched, {}", reason(&error)));
+                return Ok(());
+            }
             Err(
                 Error::Missing(_)
                 | Error::Exists(_)
@@ -195,8 +199,7 @@ impl Search {
                 | Error::NotAFile(_)
                 | Error::NotAPath
                 | Error::TooManyLinks(_)
-                | Error::TooMany { .. }
-                | Error::System { .. },
+                | Error::TooMany { .. },
             ) => return Ok(()),
         };
         if known::is_binary(&bytes) {

@@ -6,7 +6,7 @@ use massgen_protocol::limits::TOOL_ENTRIES;
 use massgen_workspace::access::{EntryKind, Error, Folder, Found, Last, Place, unified_diff};
 use serde_json::{Value, json};
 
-use super::folders::{Globs, Ignored, Onward, Walked, walk};
+use super::folders::{Globs, Ignored, Onward, walk};
 use super::read::text_at;
 use super::{FileTool, Touches, WORKSPACE, remove};
 use crate::arguments::Arguments;
@@ -208,6 +208,9 @@ fn copy(
         let path = desk.shown(target.path());
         return Err(Failed::Error(format!("`{path}` exists already; set `overwrite` to replace it")));
     }
+    if there.is_some() {
+        super::change::check_known(desk, target, "read it before you replace it")?;
+    }
     match kind {
         EntryKind::Folder => {
             let Some(levels) = levels.checked_sub(1) else {
@@ -338,13 +341,13 @@ fn chosen(desk: &Desk, base: &Folder, arguments: Arguments<'_>) -> Result<Vec<(S
         }
         Ok(Onward::Go)
     })?;
-    match walked {
-        Walked::All => Ok(files),
-        Walked::Cut => Err(Failed::Error(format!(
+    walked.whole(|| {
+        Failed::Error(format!(
             "`{}` holds more than {TOOL_ENTRIES} files and folders; name a smaller one",
             desk.shown(base.path())
-        ))),
-    }
+        ))
+    })?;
+    Ok(files)
 }
 
 fn compare_directories(desk: &Desk, arguments: Arguments<'_>) -> Result<Value, Failed> {
@@ -379,11 +382,8 @@ fn compare_directories(desk: &Desk, arguments: Arguments<'_>) -> Result<Value, F
                     let lines = diff.lines().count();
                     let mut shown: String = diff.split_inclusive('\n').take(DIFF_LINES).collect();
                     if lines > DIFF_LINES {
-                        shown = format!(
-                            "{shown}(… {} more lines)
-",
-                            lines - DIFF_LINES
-                        );
+                        let rest = format!("(… {} more lines)\n", lines - DIFF_LINES);
+                        shown.push_str(&rest);
                     }
                     shown
                 }

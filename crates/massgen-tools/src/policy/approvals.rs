@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 use massgen_ports::Clock;
 use massgen_protocol::AgentId;
 use massgen_protocol::limits::{APPROVAL_INTERVAL, APPROVAL_TIME};
+use massgen_workspace::write_whole;
 use serde::{Deserialize, Serialize};
 
 use super::risk::Risk;
@@ -176,9 +177,7 @@ impl Files {
         }
         // A reply that was there before the question answers another one.
         remove(&self.replied)?;
-        let unfinished = self.asked.with_extension("unfinished");
-        fs_err::write(&unfinished, text).map_err(|error| error.to_string())?;
-        fs_err::rename(&unfinished, &self.asked).map_err(|error| error.to_string())
+        write_whole(&self.asked, text.as_bytes()).map_err(|error| error.to_string())
     }
 
     fn reply(&self) -> Result<Option<Reply>, String> {

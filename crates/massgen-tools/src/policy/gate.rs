@@ -7,15 +7,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use massgen_protocol::AgentId;
 use massgen_protocol::tooling::Permissions;
-use serde_json::{Map, Value, json};
+use tokio::sync::Notify;
 
 use super::approvals::{Approver, Question, Reply, Scope};
+use super::remembered;
+use super::risk;
 use super::rules::{Judgement, Rules, Verdict};
 use super::{Asked, Decision, Record, Request};
 use crate::error::Error;
 
-/// Where, in the file of remembered replies, the rules stand that allow.
-const REMEMBERED: (&str, &str) = ("permissions", "allow");
+/// What stands for a rule when a hook wants a person to be asked.
+const HOOK: &str = "hook";
 
 /// Judges the calls of one agent.
 pub struct Gate {
@@ -24,6 +26,7 @@ pub struct Gate {
     approver: Option<Arc<dyn Approver>>,
     /// What was allowed for this run: the action and the target.
     granted: Mutex<BTreeSet<(&'static str, String)>>,
+    granted_more: Notify,
     remembered: Option<PathBuf>,
     /// Calls in a row without a person, and how many there may be.
     unasked: Mutex<u32>,
@@ -50,7 +53,7 @@ impl Gate {
         let remembered =
             permissions.and_then(|permissions| permissions.remembered.as_ref()).map(PathBuf::from);
         if let Some(path) = &remembered {
-            for rule in remembered_rules(&read(path)?) {
+            for rule in remembered::rules(path)? {
                 rules.allow(&rule)?;
             }
         }
@@ -59,6 +62,7 @@ impl Gate {
             rules: Mutex::new(rules),
             approver,
             granted: Mutex::default(),
+            granted_more: Notify::new(),
             remembered,
             unasked: Mutex::new(0),
             most_unasked: permissions.and_then(|permissions| permissions.unasked_in_a_row),
@@ -72,17 +76,30 @@ impl Gate {
 
     /// Decides on a call of `tool` that wants `requests`, all or nothing. Every decision is in the list; the second
     /// part says why the call may not be made, for the model. `id` makes the number of a question.
+    ///
+    /// A `wish` is why a hook wants a person to be asked. It is asked about what can do most harm, and refused where
+    /// nobody can be asked.
     pub async fn decide(
         &self,
         tool: &str,
         requests: &[Request],
+        wish: Option<&str>,
         id: &(dyn Fn() -> u64 + Send + Sync),
     ) -> (Vec<Record>, Result<(), String>) {
         let mut records = Vec::new();
         let must_ask = self.is_long_unasked(requests);
-        for request in requests {
+        let wished = wish.and_then(|wish| {
+            let (at, _) = requests.iter().enumerate().max_by_key(|(_, request)| risk::of(request))?;
+            Some((at, wish))
+        });
+        for (at, request) in requests.iter().enumerate() {
             let mut judgement = lock(&self.rules).judge(request);
-            if judgement.verdict == Verdict::Allow && must_ask {
+            let wish = wished.filter(|(about, _)| *about == at).map(|(_, wish)| wish);
+            if let Some(wish) = wish.filter(|_| judgement.verdict != Verdict::Deny) {
+                judgement.verdict = Verdict::Ask;
+                HOOK.clone_into(&mut judgement.rule);
+                wish.clone_into(&mut judgement.reason);
+            } else if judgement.verdict == Verdict::Allow && must_ask {
                 judgement.verdict = Verdict::Ask;
                 "max_consecutive_auto".clone_into(&mut judgement.rule);
                 "many calls were made without a person".clone_into(&mut judgement.reason);
@@ -133,22 +150,37 @@ impl Gate {
             Verdict::Allow | Verdict::Deny => return judgement,
             Verdict::Ask => {}
         }
-        let action = request.effect.action();
-        if lock(&self.granted).contains(&(action, request.target.clone())) {
+        let granted = |judgement| {
             let reason = "a person allowed it for this run".to_owned();
-            return Judgement { verdict: Verdict::Allow, reason, ..judgement };
+            Judgement { verdict: Verdict::Allow, reason, ..judgement }
+        };
+        if self.is_granted(request) {
+            return granted(judgement);
         }
-        let Some(approver) = &self.approver else { return lock(&self.rules).alone(judgement) };
+        let Some(approver) = &self.approver else {
+            // `unattended` replies to rules. A hook is the user's own, and asks for a person.
+            if judgement.rule == HOOK {
+                let reason = format!("{}; nobody can be asked in this run", judgement.reason);
+                return Judgement { verdict: Verdict::Deny, reason, ..judgement };
+            }
+            return lock(&self.rules).alone(judgement);
+        };
         let question = Question {
             id: id(),
             agent: self.agent.clone(),
             tool: tool.to_owned(),
-            action: action.to_owned(),
+            action: request.effect.action().to_owned(),
             target: request.target.clone(),
             reason: judgement.reason.clone(),
             risk: judgement.risk,
         };
-        match approver.ask(question).await {
+        // Two calls may want the same thing at the same time: a reply for the whole run is one for both.
+        let reply = tokio::select! {
+            biased;
+            reply = approver.ask(question) => reply,
+            () = self.until_granted(request) => return granted(judgement),
+        };
+        match reply {
             Reply::Refused { feedback } => {
                 Judgement { verdict: Verdict::Deny, reason: feedback, ..judgement }
             }
@@ -157,10 +189,10 @@ impl Gate {
                 let reason = match scope {
                     Scope::Once => "a person allowed it".to_owned(),
                     Scope::Session => {
-                        lock(&self.granted).insert((action, request.target.clone()));
+                        self.grant(request);
                         "a person allowed it for this run".to_owned()
                     }
-                    Scope::Always => match self.remember(request) {
+                    Scope::Always => match self.remember(request).await {
                         Ok(()) => "a person allowed it for good".to_owned(),
                         Err(error) => {
                             format!("a person allowed it for good, but it is not remembered: {error}")
@@ -182,24 +214,38 @@ impl Gate {
         *unasked > most.get()
     }
 
-    fn remember(&self, request: &Request) -> Result<(), Error> {
-        let action = request.effect.action();
-        lock(&self.granted).insert((action, request.target.clone()));
-        let rule = format!("{action}({})", globset::escape(&request.target));
-        let mut rules = lock(&self.rules);
-        rules.allow(&rule)?;
-        let Some(path) = &self.remembered else { return Ok(()) };
-        let mut settings = read(path)?;
-        let mut known = remembered_rules(&settings);
-        if !known.contains(&rule) {
-            known.push(rule);
+    /// Writes the reply down for later runs, and goes by it in this one whether that works or not.
+    async fn remember(&self, request: &Request) -> Result<(), Error> {
+        self.grant(request);
+        let rule = format!("{}({})", request.effect.action(), globset::escape(&request.target));
+        lock(&self.rules).allow(&rule)?;
+        let Some(path) = self.remembered.clone() else { return Ok(()) };
+        let told = path.display().to_string();
+        let written = tokio::task::spawn_blocking(move || remembered::add(&path, &rule)).await;
+        written.unwrap_or_else(|error| Err(Error::Remembered { path: told, reason: error.to_string() }))
+    }
+
+    fn grant(&self, request: &Request) {
+        lock(&self.granted).insert((request.effect.action(), request.target.clone()));
+        self.granted_more.notify_waiters();
+    }
+
+    fn is_granted(&self, request: &Request) -> bool {
+        lock(&self.granted).contains(&(request.effect.action(), request.target.clone()))
+    }
+
+    /// Ends when `request` is granted by the reply to another question.
+    async fn until_granted(&self, request: &Request) {
+        loop {
+            let more = self.granted_more.notified();
+            tokio::pin!(more);
+            // Before the look: what is granted between the look and the wait is not missed.
+            more.as_mut().enable();
+            if self.is_granted(request) {
+                return;
+            }
+            more.await;
         }
-        let permissions = settings.entry(REMEMBERED.0).or_insert_with(|| json!({}));
-        let Some(permissions) = permissions.as_object_mut() else {
-            return Err(broken(path, "`permissions` is no object"));
-        };
-        permissions.insert(REMEMBERED.1.to_owned(), json!(known));
-        write(path, &Value::Object(settings))
     }
 }
 
@@ -211,36 +257,6 @@ fn said(request: &Request) -> &'static str {
         super::Effect::Delete => "delete",
         super::Effect::Tool => "use",
     }
-}
-
-fn remembered_rules(settings: &Map<String, Value>) -> Vec<String> {
-    let rules = settings.get(REMEMBERED.0).and_then(|permissions| permissions.get(REMEMBERED.1));
-    let rules = rules.and_then(Value::as_array).into_iter().flatten();
-    rules.filter_map(Value::as_str).map(str::to_owned).collect()
-}
-
-fn read(path: &std::path::Path) -> Result<Map<String, Value>, Error> {
-    let text = match fs_err::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Map::new()),
-        Err(error) => return Err(broken(path, &error.to_string())),
-    };
-    serde_json::from_str(&text).map_err(|error| broken(path, &error.to_string()))
-}
-
-fn write(path: &std::path::Path, settings: &Value) -> Result<(), Error> {
-    let system = |error: std::io::Error| broken(path, &error.to_string());
-    let text = serde_json::to_string_pretty(settings).map_err(|error| broken(path, &error.to_string()))?;
-    if let Some(folder) = path.parent() {
-        fs_err::create_dir_all(folder).map_err(system)?;
-    }
-    let unfinished = path.with_extension("unfinished");
-    fs_err::write(&unfinished, text).map_err(system)?;
-    fs_err::rename(&unfinished, path).map_err(system)
-}
-
-fn broken(path: &std::path::Path, reason: &str) -> Error {
-    Error::Remembered { path: path.display().to_string(), reason: reason.to_owned() }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

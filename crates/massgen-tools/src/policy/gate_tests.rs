@@ -32,7 +32,7 @@ fn approved(scope: Scope) -> Reply {
 }
 
 async fn decide(gate: &Gate, line: &str) -> Result<(), String> {
-    gate.decide("execute_command", &[Request::new(Effect::Command, line)], &|| 7).await.1
+    gate.decide("execute_command", &[Request::new(Effect::Command, line)], None, &|| 7).await.1
 }
 
 fn gate(permissions: &Permissions, person: &Arc<Person>) -> Gate {
@@ -88,7 +88,7 @@ async fn every_decision_is_recorded_and_the_first_refusal_ends_a_call() {
     let permissions = Permissions { deny: vec!["write_file(b*)".to_owned()], ..permissions() };
     let gate = Gate::new(agent(), Some(&permissions), None).expect("a gate");
     let requests = ["a", "b", "c"].map(|path| Request::new(Effect::Write, path));
-    let (records, decision) = gate.decide("copy", &requests, &|| 1).await;
+    let (records, decision) = gate.decide("copy", &requests, None, &|| 1).await;
     assert!(decision.is_err());
     let lines: Vec<String> =
         records.iter().map(|record| serde_json::to_string(record).expect("JSON")).collect();
@@ -182,4 +182,80 @@ async fn a_question_without_a_readable_reply_is_refused_when_its_time_is_over() 
     let (told, ()) = tokio::join!(decide(&gate, "make"), garbage);
     assert!(told.expect_err("no reply").contains("could not be read"));
     assert_eq!(fs_err::read_dir(folder.path().join("approvals")).expect("read").count(), 0);
+}
+
+async fn wished(gate: &Gate, requests: &[Request]) -> (Vec<Record>, Result<(), String>) {
+    gate.decide("tool", requests, Some("a hook wants it"), &|| 7).await
+}
+
+#[tokio::test]
+async fn a_hook_has_a_person_asked_about_what_can_do_most_harm_whatever_rules_allow() {
+    let yes = person(approved(Scope::Session));
+    let permissions = Permissions { allow: vec!["*(*)".to_owned()], ..permissions() };
+    let gate = gate(&permissions, &yes);
+    let requests = [
+        Request::new(Effect::Read, "a"),
+        Request::new(Effect::Command, "make"),
+        Request::new(Effect::Write, "b"),
+    ];
+    let (records, decision) = wished(&gate, &requests).await;
+    decision.expect("agreed");
+    let asked: Vec<(String, String)> =
+        yes.asked.lock().expect("kept").iter().map(|q| (q.target.clone(), q.reason.clone())).collect();
+    assert_eq!(asked, [("make".to_owned(), "a hook wants it".to_owned())]);
+    let of_hook: Vec<bool> = records.iter().map(|record| record.rule == "hook").collect();
+    assert_eq!(of_hook, [false, true, false]);
+    assert_eq!(records[1].asked, Asked::Person);
+    // The reply was for the whole run.
+    wished(&gate, &requests).await.1.expect("agreed");
+    assert_eq!(yes.asked.lock().expect("kept").len(), 1);
+}
+
+#[tokio::test]
+async fn a_hook_that_wants_a_person_is_refused_where_nobody_can_be_asked_and_after_a_rule_that_refuses() {
+    let make = [Request::new(Effect::Command, "make")];
+    let permissions = Permissions { unattended: Unattended::AllowAll, ..permissions() };
+    for permissions in [None, Some(&permissions)] {
+        let alone = Gate::new(agent(), permissions, None).expect("a gate");
+        let told = wished(&alone, &make).await.1.expect_err("nobody is there");
+        assert!(told.contains("a hook wants it; nobody can be asked in this run (rule: hook)"), "{told}");
+        decide(&alone, "make").await.expect("without the hook it is allowed");
+    }
+    let yes = person(approved(Scope::Once));
+    let permissions = Permissions { deny: vec!["command(make*)".to_owned()], ..permissions };
+    wished(&gate(&permissions, &yes), &make).await.1.expect_err("a rule refuses it");
+    assert!(yes.asked.lock().expect("kept").is_empty());
+    let no = person(Reply::Refused { feedback: "not now".to_owned() });
+    let told = wished(&gate(&crate::testing::permissions(), &no), &make).await.1;
+    assert!(told.expect_err("refused").contains("not now"));
+}
+
+/// Replies to the first question only.
+struct Once(Mutex<Option<Reply>>);
+
+impl Approver for Once {
+    fn ask(&self, _question: Question) -> BoxFuture<'static, Reply> {
+        let reply = self.0.lock().expect("kept").take();
+        Box::pin(async move {
+            match reply {
+                // The other question is asked meanwhile.
+                Some(reply) => {
+                    tokio::task::yield_now().await;
+                    reply
+                }
+                None => std::future::pending().await,
+            }
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_reply_for_the_run_answers_two_calls_that_wait_for_the_same() {
+    for scope in [Scope::Session, Scope::Always] {
+        let once = Arc::new(Once(Mutex::new(Some(approved(scope)))));
+        let gate = Gate::new(agent(), Some(&permissions()), Some(once)).expect("a gate");
+        let both = async { tokio::join!(decide(&gate, "make"), decide(&gate, "make")) };
+        let both = tokio::time::timeout(APPROVAL_TIME, both).await.expect("both are answered");
+        assert_eq!(both, (Ok(()), Ok(())), "{scope:?}");
+    }
 }

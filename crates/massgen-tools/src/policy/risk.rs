@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 
 use regex::RegexSet;
 
-use super::lines::{commands, program};
+use super::lines::{commands, is_before};
+use super::seen::seen;
 use super::{Effect, Request};
 
 /// How much harm something can do.
@@ -18,14 +19,13 @@ pub enum Risk {
     High,
 }
 
-/// Programs that only read.
+/// Programs that only read, whatever their options are.
 const READERS: &[&str] = &[
     "basename",
     "cat",
     "cmp",
     "comm",
     "cut",
-    "date",
     "df",
     "diff",
     "dirname",
@@ -33,7 +33,6 @@ const READERS: &[&str] = &[
     "echo",
     "egrep",
     "fgrep",
-    "file",
     "grep",
     "head",
     "id",
@@ -44,18 +43,14 @@ const READERS: &[&str] = &[
     "printf",
     "pwd",
     "realpath",
-    "rg",
     "sha256sum",
-    "sort",
     "stat",
     "tail",
     "test",
     "tr",
-    "tree",
     "true",
     "false",
     "uname",
-    "uniq",
     "wc",
     "which",
     "whoami",
@@ -100,8 +95,11 @@ pub(crate) fn of(request: &Request) -> Risk {
 }
 
 fn of_line(line: &str) -> Risk {
+    if seen(line).commands.iter().any(|command| reaches_far(command)) {
+        return Risk::High;
+    }
     if let Some(commands) = commands(line) {
-        return commands.iter().map(|command| of_command(command)).max().unwrap_or(Risk::Low);
+        return if commands.iter().all(|command| only_reads(command)) { Risk::Low } else { Risk::Medium };
     }
     // What cannot be seen through may hold one of the words.
     let mut words = line.split(|c: char| !(c.is_alphanumeric() || c == '-' || c == '_'));
@@ -109,35 +107,52 @@ fn of_line(line: &str) -> Risk {
     if is_high { Risk::High } else { Risk::Medium }
 }
 
-fn of_command(command: &str) -> Risk {
-    let Some(name) = program(command) else { return Risk::Low };
+/// Whether a command, its program first and without a folder, does much harm or reaches other machines.
+fn reaches_far(command: &str) -> bool {
     let words: Vec<&str> = command.split_whitespace().collect();
+    let Some(name) = words.first() else { return false };
     let has = |word: &str| words.contains(&word);
-    if OTHER_USERS.contains(&name) || NETWORK.contains(&name) {
-        return Risk::High;
+    if OTHER_USERS.contains(name) || NETWORK.contains(name) {
+        return true;
     }
-    if PUBLISHERS.iter().any(|(program, verbs)| *program == name && verbs.iter().any(|verb| has(verb))) {
-        return Risk::High;
+    if PUBLISHERS.iter().any(|(program, verbs)| program == name && verbs.iter().any(|verb| has(verb))) {
+        return true;
     }
-    if name == "git" {
-        let is_forced = has("push")
-            && words.iter().any(|word| word.starts_with("--force") || *word == "-f" || word.starts_with('+'));
-        if is_forced || (has("reset") && has("--hard")) {
-            return Risk::High;
-        }
-        let verb = words.iter().skip_while(|word| !word.ends_with("git")).nth(1);
-        let reads = verb.is_some_and(|verb| GIT_READERS.contains(verb));
+    let is_forced = |word: &&str| word.starts_with("--force") || *word == "-f" || word.starts_with('+');
+    *name == "git" && ((has("push") && words.iter().any(is_forced)) || (has("reset") && has("--hard")))
+}
+
+/// Whether a command, as it is written, surely changes nothing and runs nothing else. A program of another folder than
+/// those of the system may be any, and so may one that is found by a variable that was set before it.
+fn only_reads(command: &str) -> bool {
+    if command.contains('>') {
+        return false;
+    }
+    let words: Vec<&str> = command.split_whitespace().skip_while(|word| is_before(word)).collect();
+    let Some((program, arguments)) = words.split_first() else { return true };
+    let name =
+        ["/bin/", "/usr/bin/"].iter().find_map(|folder| program.strip_prefix(folder)).unwrap_or(*program);
+    let has = |option: &str| arguments.iter().any(|word| word.starts_with(option));
+    // `-uo` is `-u -o`, and long options may be cut short.
+    let writes = || {
+        has("--ou")
+            || arguments
+                .iter()
+                .any(|word| word.starts_with('-') && !word.starts_with("--") && word.contains('o'))
+    };
+    match name {
         // An output can be written to a file by an option too.
-        return if reads && !command.contains(['>']) && !command.contains("--output") {
-            Risk::Low
-        } else {
-            Risk::Medium
-        };
+        "git" => {
+            arguments.first().is_some_and(|verb| GIT_READERS.contains(verb)) && !has("--ou") && !has("--ext")
+        }
+        "date" => !has("-s") && !has("--s"),
+        "file" => !has("-C") && !has("--c"),
+        "rg" => !has("--pre") && !has("--hostname-bin"),
+        "sort" => !writes() && !has("--co"),
+        "tree" => !writes(),
+        "uniq" => arguments.iter().filter(|word| !word.starts_with('-')).count() < 2,
+        name => READERS.contains(&name),
     }
-    if READERS.contains(&name) && !command.contains('>') && !(name == "sort" && command.contains("-o")) {
-        return Risk::Low;
-    }
-    Risk::Medium
 }
 
 /// Commands that no rule and no reply allows, each with why.
@@ -175,8 +190,17 @@ mod tests {
 
     #[test]
     fn commands_are_classed_by_what_they_can_do() {
-        for line in ["ls -la", "cat a | grep b | wc -l", "git status && git diff", "cd x; pwd", "echo 'rm x'"]
-        {
+        for line in [
+            "ls -la",
+            "cat a | grep b | wc -l",
+            "git status && git diff",
+            "cd x; pwd",
+            "echo 'rm x'",
+            "/usr/bin/ls",
+            "! time ls",
+            "sort a | uniq -c",
+            "",
+        ] {
             assert_eq!(risk(line), Risk::Low, "{line}");
         }
         for line in [
@@ -187,6 +211,19 @@ mod tests {
             "echo $(cat a)",
             "git log --output=x",
             "make",
+            "./ls",
+            "tools/cat a",
+            "PATH=. ls",
+            "PATH=.; ls",
+            "LD_PRELOAD=./x.so cat a",
+            "GIT_EXTERNAL_DIFF=./x git diff",
+            "git -c alias.status='!make' status",
+            "sort -uo b a",
+            "sort --compress-program=./x a",
+            "rg --pre ./x a",
+            "tree -o a",
+            "uniq a b",
+            "timeout 5 ls",
         ] {
             assert_eq!(risk(line), Risk::Medium, "{line}");
         }
@@ -201,6 +238,10 @@ mod tests {
             "A=1 /usr/bin/curl x",
             "echo $(curl x)",
             "eval sudo ls",
+            "timeout 5 curl x",
+            "env -i A=1 sudo ls",
+            "sh -c 'git push --force'",
+            "find . -exec ssh x {} +",
         ] {
             assert_eq!(risk(line), Risk::High, "{line}");
         }

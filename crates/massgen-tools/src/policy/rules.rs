@@ -3,13 +3,18 @@
 use globset::{GlobBuilder, GlobMatcher};
 use massgen_protocol::tooling::{Permissions, Role, Unattended};
 
-use super::lines::{commands, program, unquoted};
+use super::lines::{commands, unquoted};
 use super::risk::{self, Risk, hardline};
+use super::seen::{Clarity, seen};
 use super::{Effect, Request};
 use crate::error::Error;
+use crate::preview::front;
 
-/// Longest command whose hidden parts are looked through; rules that refuse fit a longer one.
-const LONGEST: usize = 4096;
+/// Longest line whose hidden parts are looked through; rules that refuse fit a longer one.
+const LONGEST: usize = 64 * 1024;
+
+/// Bytes after a word that are looked at in a line with hidden parts.
+const AHEAD: usize = 1024;
 
 /// What the rules say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -254,14 +259,15 @@ impl Rule {
         if request.true_spellings().any(fits) || request.asked.as_deref().is_some_and(fits) {
             return true;
         }
-        request.effect == Effect::Command
-            && match commands(&request.target) {
-                Some(commands) => commands.iter().any(|command| fits(command) || fits(&by_name(command))),
-                None => self.may_be_hidden_in(&request.target),
-            }
+        if request.effect != Effect::Command {
+            return false;
+        }
+        let seen = seen(&request.target);
+        seen.commands.iter().any(|command| fits(command))
+            || (seen.clarity == Clarity::Unclear && self.may_be_hidden_in(&request.target))
     }
 
-    /// Whether the rule fits what begins at any word of a line that cannot be taken apart.
+    /// Whether the rule fits what begins at any word of a line that cannot be seen through.
     fn may_be_hidden_in(&self, line: &str) -> bool {
         if line.len() > LONGEST {
             return true;
@@ -270,19 +276,11 @@ impl Rule {
         let ends: &[char] = &[')', '`', '"', '\'', ';', '|', '&', '\n', '}'];
         line.char_indices().filter(|(_, c)| begins(*c)).any(|(at, c)| {
             let rest = line.get(at + c.len_utf8()..).unwrap_or_default().trim_start();
+            let rest = front(rest.lines().next().unwrap_or_default(), AHEAD);
             let first = rest.split(ends).next().unwrap_or_default().trim_end();
             !rest.is_empty() && (self.pattern.is_match(rest) || self.pattern.is_match(first))
         })
     }
-}
-
-/// A command without quotes, without what stands before its program, and without the folder of that:
-/// `A=1 /bin/r"m" x` is `rm x`.
-fn by_name(command: &str) -> String {
-    let plain = unquoted(command);
-    let Some(name) = program(&plain) else { return plain };
-    let at = plain.find(name).unwrap_or_default();
-    plain.get(at..).unwrap_or(&plain).to_owned()
 }
 
 #[cfg(test)]

@@ -36,6 +36,13 @@ fn what_refuses_comes_before_what_allows_and_that_before_what_asks() {
         (Effect::Command, "git log $(make)", Verdict::Ask),
         (Effect::Command, "echo \"`git push`\"", Verdict::Deny),
         (Effect::Command, "ls | xargs git push", Verdict::Deny),
+        (Effect::Command, "sh -c 'git push'", Verdict::Deny),
+        (Effect::Command, "sudo -u a git push", Verdict::Deny),
+        (Effect::Command, "find . -exec git push \\;", Verdict::Deny),
+        (Effect::Command, "$(echo git push)", Verdict::Deny),
+        (Effect::Command, "echo 'open; git push", Verdict::Deny),
+        (Effect::Command, "git log 'git push'", Verdict::Allow),
+        (Effect::Command, "git log --grep \"$(date)\" push", Verdict::Ask),
         (Effect::Write, "src/a", Verdict::Allow),
         (Effect::Write, "src/keep/a", Verdict::Deny),
         (Effect::Delete, "src/keep/a", Verdict::Deny),
@@ -106,6 +113,7 @@ fn without_permissions_all_is_allowed_but_what_destroys_the_machine() {
     assert_eq!(verdict(&rules, Effect::Command, "make"), Verdict::Allow);
     assert_eq!(verdict(&rules, Effect::Command, "rm -rf /"), Verdict::Deny);
     assert_eq!(verdict(&rules, Effect::Command, "r\\m -r'f' \"/\""), Verdict::Deny);
+    assert_eq!(verdict(&rules, Effect::Command, "sh -c \"rm -rf /\""), Verdict::Deny);
 }
 
 #[test]

@@ -7,8 +7,8 @@ use massgen_protocol::ToolSchema;
 use serde_json::{Map, Value, json};
 
 use super::WAIT;
-use crate::arguments::Arguments;
-use crate::jobs::{Jobs, Which};
+use crate::arguments::{Arguments, parse};
+use crate::jobs::{Jobs, MOVED, Which};
 use crate::source::Failed;
 
 /// Seconds that a wait takes when the call does not say.
@@ -66,10 +66,14 @@ pub(super) fn controls() -> Vec<(Control, ToolSchema)> {
             Control::Wait,
             schema(
                 "wait_for_background_tool",
-                "Wait until the next background job ends, and get its result.",
+                "Wait until the next background job ends, and get its result. News for you ends the wait too.",
                 json!({
                     "type": "object",
-                    "properties": {"timeout_seconds": {"type": "number", "minimum": 0, "maximum": WAIT.as_secs()}},
+                    "properties": {"timeout_seconds": {
+                        "type": "number",
+                        "minimum": 0,
+                        "description": format!("At most {}.", WAIT.as_secs()),
+                    }},
                 }),
             ),
         ),
@@ -90,7 +94,7 @@ pub(super) fn moved(name: &str, record: &Value) -> String {
     let job = record.get("job_id").and_then(Value::as_str).unwrap_or_default();
     json!({
         "success": true,
-        "status": "background",
+        "status": MOVED,
         "job_id": job,
         "tool_name": name,
         "message": "It runs in the background; you are told when it ends. custom_tool__get_background_tool_result \
@@ -112,9 +116,9 @@ impl Control {
         }
         // Some models write them as a text.
         if let Some(Value::String(text)) = arguments.get("arguments")
-            && let Ok(value @ Value::Object(_)) = serde_json::from_str(text)
+            && let Ok(inner) = parse("tool_name", text)
         {
-            arguments.insert("arguments".to_owned(), value);
+            arguments.insert("arguments".to_owned(), Value::Object(inner));
         }
         arguments
     }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use massgen_ports::ToolHost;
+use massgen_ports::{ToolHost, Waiting};
 use massgen_protocol::ToolOutcome;
 use massgen_protocol::limits::BACKGROUND_JOBS;
 use massgen_protocol::tooling::Tooling;
@@ -25,36 +25,19 @@ async fn a_job_runs_while_its_agent_does_something_else() {
     let house = House::new();
     let job = start(&house, "hold").await;
     assert!(job.starts_with("bgtool_") && job.len() == 19, "{job}");
-    house.ok("write_file", json!({"path": "a", "content": "x"})).await;
+    let told = house.ok("write_file", json!({"path": "a", "content": "x"})).await;
+    assert!(!told.contains("background job"), "{told}");
     assert_eq!(house.json("get_background_tool_status", json!({"job_id": job})).await["status"], "running");
     assert_eq!(house.json("get_background_tool_result", json!({"job_id": job})).await["ready"], false);
-    assert!(house.tools.finished_jobs(&agent()).is_empty());
     house.runner.go.add_permits(1);
     let told = house.json("wait_for_background_tool", json!({"timeout_seconds": 600})).await;
     assert_eq!((&told["job_id"], &told["tool_success"]), (&json!(job), &json!(true)));
     assert!(told["result"].as_str().expect("text").contains("held"), "{told}");
     // It was heard of: it is not announced again.
-    assert!(house.tools.finished_jobs(&agent()).is_empty());
+    let told = house.ok("execute_command", json!({"command": "echo"})).await;
+    assert!(!told.contains("background job"), "{told}");
     assert_eq!(house.json("list_background_tools", json!({})).await["count"], 0);
     assert_eq!(house.json("list_background_tools", json!({"include_all": true})).await["count"], 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_job_that_ended_is_announced_once() {
-    let house = House::new();
-    let job = start(&house, "echo").await;
-    let notices = loop {
-        let notices = house.tools.finished_jobs(&agent());
-        if !notices.is_empty() {
-            break notices;
-        }
-        tokio::task::yield_now().await;
-    };
-    assert_eq!(notices[0].job, job);
-    assert!(notices[0].text().contains("completed"));
-    assert!(house.tools.finished_jobs(&agent()).is_empty());
-    let none = house.json("wait_for_background_tool", json!({})).await;
-    assert_eq!(none["ready"], false);
 }
 
 #[tokio::test]
@@ -69,6 +52,7 @@ async fn the_result_of_the_next_work_tells_of_a_job_that_ended_and_calls_about_j
     assert!(told.contains(&format!("background job {job}")), "{told}");
     let again = house.ok("execute_command", json!({"command": "echo"})).await;
     assert!(!again.contains("background job"), "{again}");
+    assert_eq!(house.json("wait_for_background_tool", json!({})).await["ready"], false);
 }
 
 #[tokio::test]
@@ -89,16 +73,21 @@ async fn a_wait_ends_with_its_time_or_when_something_comes() {
         house.json("wait_for_background_tool", json!({"timeout_seconds": 5})).await["timed_out"],
         true
     );
-    house.tools.interrupt(&agent(), "answer".to_owned(), "a peer has answered".to_owned());
-    let told = house.json("wait_for_background_tool", json!({})).await;
-    assert_eq!((&told["interrupted"], &told["interrupt_reason"]), (&json!(true), &json!("answer")));
-    assert_eq!(told["injected_content"], "a peer has answered");
-    assert!(
-        house
-            .not_ok("wait_for_background_tool", json!({"timeout_seconds": 601}))
-            .await
-            .contains("timeout_seconds")
-    );
+    // While there is something to hear no wait begins, and one that is under way ends.
+    let wait = || house.json("wait_for_background_tool", json!({"timeout_seconds": 600}));
+    house.tools.set_waiting(&agent(), Waiting::Pointless);
+    assert_eq!(wait().await["interrupted"], true);
+    house.tools.set_waiting(&agent(), Waiting::Allowed);
+    let news = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        house.tools.set_waiting(&agent(), Waiting::Pointless);
+    };
+    let (told, ()) = tokio::join!(wait(), news);
+    assert_eq!((&told["interrupted"], &told["ready"]), (&json!(true), &json!(false)), "{told}");
+    house.tools.set_waiting(&agent(), Waiting::Allowed);
+    // A longer wait than there may be is the longest one.
+    let told = house.json("wait_for_background_tool", json!({"timeout_seconds": 100_000})).await;
+    assert_eq!(told["timed_out"], true, "{told}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -126,10 +115,13 @@ async fn jobs_end_with_their_box() {
     }
     let go = Arc::downgrade(&house.runner.go);
     drop(house);
-    // The command that was held up is dropped with its job.
-    while go.upgrade().is_some() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    let dropped = async {
+        while go.upgrade().is_some() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let ended = tokio::time::timeout(Duration::from_mins(1), dropped).await;
+    assert!(ended.is_ok(), "the command that was held up lives on without its box");
 }
 
 #[tokio::test(start_paused = true)]
@@ -204,4 +196,17 @@ async fn what_tools_say_has_no_terminal_codes() {
     let house = House::new();
     house.write("ws/a.txt", "\u{1b}]0;title\u{7}\u{1b}[31mred\r\nnext\u{8}\n");
     assert_eq!(house.ok("read_text_file", json!({"path": "a.txt"})).await, "red\nnext\n");
+}
+
+#[tokio::test]
+async fn a_null_for_what_need_not_be_there_and_wrapped_arguments_are_taken() {
+    let house = House::new();
+    house.write("ws/a.txt", "one\ntwo\n");
+    assert_eq!(house.ok("read_text_file", json!({"path": "a.txt", "head": null, "tail": 1})).await, "two\n");
+    let text = house.not_ok("read_text_file", json!({"path": null})).await;
+    assert!(text.contains("`path`"), "{text}");
+    let wrapped = Value::String(json!({"path": "a.txt", "head": 1}).to_string());
+    assert_eq!(house.ok("read_text_file", wrapped).await, "one\n");
+    let arguments = json!({"tool": "execute_command", "args": {"command": "echo", "timeout": null}});
+    assert_eq!(house.json("start_background_tool", arguments).await["status"], "running");
 }

@@ -15,6 +15,7 @@ use massgen_protocol::workspace::{Access, ContextPath, Deletion, DriftPolicy, Is
 use massgen_protocol::{AgentId, AgentNo, CallId, ToolCall, ToolOutcome, ToolUse};
 use massgen_sandbox::{Limits, Machine, Mechanism, Sandbox};
 use massgen_testkit::clock::TestClock;
+use massgen_testkit::mechanisms::not_tried;
 use massgen_tools::commands::{Checks, CommandSource, CommandTools, Rights, SandboxRunner, SandboxSettings};
 use massgen_tools::{AgentTools, Desk, FileSource, Selection, ToolBox, ToolBoxParts};
 use massgen_workspace::access::{Contexts, Managed};
@@ -99,6 +100,7 @@ impl House {
                     selection: Selection::default(),
                     permissions: None,
                     approver: None,
+                    lost: Vec::new(),
                 },
             )]),
             sources: vec![
@@ -110,6 +112,7 @@ impl House {
             decisions: Arc::new(move |record| {
                 kept.lock().expect("kept").push(format!("{} {}", record.action, record.target));
             }),
+            hooks: None,
         });
         Self { root, tools: tools.expect("tools"), decisions, _folder: folder }
     }
@@ -121,11 +124,15 @@ impl House {
     }
 
     async fn run(&self, command: &str) -> Value {
-        match self.call("execute_command", json!({"command": command})).await {
+        self.run_with(json!({"command": command})).await
+    }
+
+    async fn run_with(&self, arguments: Value) -> Value {
+        match self.call("execute_command", arguments.clone()).await {
             ToolOutcome::Ok { text, .. } | ToolOutcome::Error { text } => {
                 serde_json::from_str(&text).expect("JSON")
             }
-            other => panic!("{command}: {other:?}"),
+            other => panic!("{arguments}: {other:?}"),
         }
     }
 
@@ -144,16 +151,16 @@ async fn sandbox() -> Arc<Sandbox> {
     Arc::new(Sandbox::find(helper, machine).await)
 }
 
-/// The mechanisms of this machine. One that is missing is said, so that nobody takes its tests for run.
+/// The mechanisms of this machine.
 fn mechanisms(sandbox: &Sandbox) -> Vec<Mechanism> {
     let mut found = Vec::new();
     match &sandbox.available().bubblewrap {
         Ok(_) => found.push(Mechanism::Bubblewrap),
-        Err(unavailable) => eprintln!("not tried, bubblewrap: {}", unavailable.reason),
+        Err(unavailable) => not_tried("the command tool", "bubblewrap", &unavailable.reason),
     }
     match &sandbox.available().landlock {
         Ok(()) => found.push(Mechanism::Landlock),
-        Err(unavailable) => eprintln!("not tried, Landlock: {}", unavailable.reason),
+        Err(unavailable) => not_tried("the command tool", "Landlock", &unavailable.reason),
     }
     found
 }
@@ -258,4 +265,30 @@ async fn a_real_command_runs_in_the_background() {
         "{ended:?}"
     );
     assert!(house.root.join("ws/made").exists());
+}
+
+#[tokio::test]
+async fn a_command_gets_a_terminal_when_it_asks_and_its_output_is_plain_text() {
+    let sandbox = sandbox().await;
+    for mechanism in [mechanisms(&sandbox), vec![Mechanism::Unconfined]].concat() {
+        let house = House::new(&sandbox, mechanism, ReadMode::Confined);
+        let line = "test -t 0 && test -t 1 && test -t 2 && stty size && printf '\\033[31mred\\033[0m\\n' && echo err >&2";
+        let told = house.run_with(json!({"command": line, "pty": true})).await;
+        assert_eq!(
+            (&told["success"], &told["stdout"]),
+            (&json!(true), &json!("40 120\nred\nerr\n")),
+            "{mechanism}"
+        );
+        let name = house.run_with(json!({"command": "tty", "pty": true})).await;
+        assert_eq!(name["success"], true, "{mechanism}: {name}");
+        // Its input ends at once, as without a terminal.
+        let read = house.run_with(json!({"command": "stty -echo; cat; echo over", "pty": true})).await;
+        assert_eq!(read["stdout"], "over\n", "{mechanism}: {read}");
+        let without = house.run_with(json!({"command": "test -t 0 || test -t 1 || test -t 2"})).await;
+        assert_eq!(without["success"], false, "{mechanism}: {without}");
+        let arguments = json!({"command": "echo begun; sleep 600", "pty": true, "timeout": 1});
+        let late = house.run_with(arguments).await;
+        let screen = late["stdout"].as_str().expect("text");
+        assert!(late["exit_code"] == -1 && screen.starts_with("begun\n"), "{mechanism}: {late}");
+    }
 }

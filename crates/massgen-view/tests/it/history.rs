@@ -82,6 +82,7 @@ impl History {
             history: Vec::new(),
             instructions: None,
             skills: Vec::new(),
+            memories: None,
         };
         let mut history = Self {
             events: Vec::new(),

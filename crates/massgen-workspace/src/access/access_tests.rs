@@ -388,3 +388,47 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn files_are_spelled_as_seen_from_what_holds_them_and_copies_as_what_they_stand_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = fs_err::canonicalize(folder.path()).expect("its path");
+    for name in ["ws", "peers", "read/sub", "project", "view"] {
+        fs_err::create_dir_all(root.join(name)).expect("made");
+    }
+    fs_err::write(root.join("single.txt"), "single").expect("written");
+    let name = |name: &str| root.join(name).to_str().expect("text").to_owned();
+    let context = |path: &str, access| ContextPath { path: name(path), access, protected: Vec::new() };
+    let spec = WorkspaceSpec {
+        folder: name("ws"),
+        peers: name("peers"),
+        contexts: vec![
+            context("read", Access::Read),
+            context("read/sub", Access::Read),
+            context("project", Access::Write),
+            context("single.txt", Access::Write),
+        ],
+        isolation: Isolation::Auto,
+        drift: DriftPolicy::Skip,
+        deletion: Deletion::AfterReading,
+    };
+    let managed = Managed::of(&spec, Contexts::ReadOnly).expect("all are there");
+    let managed = managed.with_readable(&root.join("view")).expect("there");
+    let told: Vec<String> = [
+        "ws/notes",
+        "ws",
+        "read/secrets/a",
+        "read/sub/secrets/a",
+        "project/secrets/a",
+        "single.txt",
+        "ws/.worktree/ctx_1/secrets/a",
+        "ws/.worktree/ctx_2/single.txt",
+        "peers/agent2/a",
+        "view/.worktree/ctx_7/secrets/a",
+        "other/secrets/a",
+    ]
+    .iter()
+    .map(|path| format!("{path}: {}", managed.spellings(&root.join(path)).join(" | ")))
+    .collect();
+    insta::assert_snapshot!(told.join("\n").replace(root.to_str().expect("text"), "ROOT"));
+}

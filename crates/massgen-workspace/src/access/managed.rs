@@ -3,7 +3,8 @@
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use massgen_protocol::workspace::{Access, WorkspaceSpec};
+use massgen_protocol::tooling::{Covers, PathRule, Refuses};
+use massgen_protocol::workspace::{Access, COPIES, WorkspaceSpec, copy_name};
 
 use super::refusal::{Error, Refusal};
 use super::walk::{self, Found, How, Last};
@@ -34,6 +35,16 @@ pub struct Managed {
     protected: Vec<PathBuf>,
     workspace: PathBuf,
     home: Option<PathBuf>,
+    copies: Vec<Standin>,
+    rules: Vec<PathRule>,
+}
+
+/// A copy of the user's files in the workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Standin {
+    folder: PathBuf,
+    /// The folder of the user that it stands for, without links.
+    original: PathBuf,
 }
 
 /// A folder or file that an agent was given.
@@ -86,6 +97,8 @@ impl Managed {
             hidden: Vec::new(),
             protected: Vec::new(),
             home: None,
+            copies: Vec::new(),
+            rules: Vec::new(),
         };
         // Nobody has peers' files before there is an answer.
         match Root::at(Path::new(&spec.peers), RootKind::Peers, Access::Read) {
@@ -95,7 +108,8 @@ impl Managed {
             }
             Err(error) => return Err(error),
         }
-        for context in &spec.contexts {
+        for seen in spec.seen() {
+            let context = seen.context;
             let access = match contexts {
                 Contexts::AsWritten => context.access,
                 Contexts::ReadOnly => Access::Read,
@@ -103,6 +117,16 @@ impl Managed {
             let mut root = Root::at(Path::new(&context.path), RootKind::Context, access)?;
             if !root.path.is_dir() {
                 root.kind = RootKind::ContextFile;
+            }
+            if let Some(number) = seen.copy {
+                let original = match root.kind {
+                    RootKind::ContextFile => root.path.parent().unwrap_or(&root.path),
+                    RootKind::Workspace | RootKind::Peers | RootKind::Context | RootKind::Shared => {
+                        &root.path
+                    }
+                };
+                let folder = managed.workspace.join(COPIES).join(copy_name(number));
+                managed.copies.push(Standin { folder, original: original.to_path_buf() });
             }
             managed.protected.extend(context.protected.iter().map(|part| plain(&root.path.join(part))));
             managed.roots.push(root);
@@ -127,10 +151,17 @@ impl Managed {
         self
     }
 
-    /// Keeps `path` and all below it from being changed. It need not exist.
+    /// Keeps `path` and all below it as it is. It is without links, and need not exist.
     #[must_use]
     pub fn with_protected(mut self, path: &Path) -> Self {
-        self.protected.push(fs_err::canonicalize(path).unwrap_or_else(|_| plain(path)));
+        self.protected.push(plain(path));
+        self
+    }
+
+    /// Notes what rules refuse, for whoever starts programs: [`Self::refused`]. Calls of tools are judged by themselves.
+    #[must_use]
+    pub fn with_rules(mut self, rules: Vec<PathRule>) -> Self {
+        self.rules = rules;
         self
     }
 
@@ -159,6 +190,85 @@ impl Managed {
     /// What may not even be read.
     pub fn hidden(&self) -> &[PathBuf] {
         &self.hidden
+    }
+
+    /// Other true spellings of `resolved`, a path without links: as seen from what the agent was given and from copies of
+    /// the user's files, also those among peers' files; and where the file is that a copy stands for.
+    pub fn spellings(&self, resolved: &Path) -> Vec<String> {
+        let below = |folder: &Path| resolved.strip_prefix(folder).ok().map(Path::to_path_buf);
+        let mut spellings: Vec<PathBuf> = Vec::new();
+        for root in &self.roots {
+            let short = match root.kind {
+                RootKind::ContextFile if resolved == root.path => resolved.file_name().map(PathBuf::from),
+                RootKind::ContextFile => None,
+                RootKind::Workspace | RootKind::Peers | RootKind::Context | RootKind::Shared => {
+                    below(&root.path)
+                }
+            };
+            let in_copy = short.as_deref().and_then(in_copy);
+            spellings.extend(short.into_iter().chain(in_copy));
+        }
+        for copy in &self.copies {
+            spellings.extend(below(&copy.folder).map(|rest| join(&copy.original, &rest)));
+        }
+        spellings.retain(|path| !path.as_os_str().is_empty());
+        spellings.sort();
+        spellings.dedup();
+        spellings.iter().map(|path| path.display().to_string()).collect()
+    }
+
+    /// What rules refuse of what is there now, without links: in everything that the agent was given, in its copies of the
+    /// user's files, and in those of its peers.
+    pub fn refused(&self, what: Refuses) -> Vec<PathBuf> {
+        let mut refused = Vec::new();
+        for rule in self.rules.iter().filter(|rule| rule.refuses == what) {
+            for place in self.places(Path::new(&rule.path)) {
+                let Ok(place) = fs_err::canonicalize(place) else { continue };
+                let is_meant = match rule.covers {
+                    Covers::File => !place.is_dir(),
+                    Covers::Folder => place.is_dir(),
+                };
+                // Who cannot look into its own folder cannot run anything.
+                if is_meant && self.root_of(&place).is_some() && !self.workspace.starts_with(&place) {
+                    refused.push(place);
+                }
+            }
+        }
+        refused.sort();
+        refused.dedup();
+        refused
+    }
+
+    /// Where `path`, as a rule spells it, can be.
+    fn places(&self, path: &Path) -> Vec<PathBuf> {
+        let mut places = Vec::new();
+        if path.is_absolute() {
+            places.push(path.to_path_buf());
+            let copied = self
+                .copies
+                .iter()
+                .filter_map(|copy| Some(copy.folder.join(path.strip_prefix(&copy.original).ok()?)));
+            places.extend(copied);
+        } else {
+            for root in &self.roots {
+                places.extend(match root.kind {
+                    RootKind::ContextFile => root.path.parent().map(|folder| folder.join(path)),
+                    RootKind::Workspace | RootKind::Peers | RootKind::Context | RootKind::Shared => {
+                        Some(root.path.join(path))
+                    }
+                });
+            }
+            places.extend(self.copies.iter().map(|copy| copy.folder.join(path)));
+        }
+        // What peers show holds their copies at the same places.
+        let shared = self.roots.iter().filter(|root| root.kind == RootKind::Shared);
+        let own: Vec<_> = places
+            .iter()
+            .filter_map(|place| place.strip_prefix(&self.workspace).ok())
+            .map(Path::to_path_buf)
+            .collect();
+        places.extend(shared.flat_map(|root| own.iter().map(|place| root.path.join(place))));
+        places
     }
 
     /// What may be done with `resolved`, a path without links and `..`.
@@ -263,6 +373,13 @@ impl Root {
         let spelled = (real != path).then(|| path.to_path_buf());
         Ok(Self { path: real, spelled, kind, access })
     }
+}
+
+/// What `path`, as seen from a workspace, is called in the copy of the user's files that it is in.
+fn in_copy(path: &Path) -> Option<PathBuf> {
+    let mut rest = path.strip_prefix(COPIES).ok()?.components();
+    rest.next()?;
+    Some(rest.as_path().to_path_buf())
 }
 
 fn depth(path: &Path) -> usize {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +10,8 @@ use std::sync::Arc;
 use massgen_protocol::workspace::Access;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
+
+use crate::beneath::open_beneath;
 
 use super::managed::{Managed, RootKind, join};
 use super::place::Place;
@@ -74,11 +76,6 @@ impl Gap {
     /// Where it is, without links.
     pub fn path(&self) -> PathBuf {
         join(&self.at, &self.names.iter().collect::<PathBuf>())
-    }
-
-    /// Whether the folder around it is missing too.
-    pub fn is_deep(&self) -> bool {
-        self.names.len() > 1
     }
 
     /// Makes the folders around it, so that something can be put there.
@@ -262,12 +259,9 @@ fn gap(
     Ok(Found::Missing(gap))
 }
 
-/// Lets the kernel walk to the folder around `path`, if no link and no `..` is in the way; `None` leaves it to the walk
+/// Opens the folder around `path`, if no link and no `..` is in the way; `None` leaves it to the walk
 /// by hand.
-#[cfg(target_os = "linux")]
 fn in_one_go(managed: &Arc<Managed>, path: &Path, last: Last) -> Result<Option<Place>, Error> {
-    use rustix::fs::ResolveFlags;
-
     let path = managed.respelled(path);
     let Some(root) = managed.root_of(&path).filter(|root| root.kind != RootKind::ContextFile) else {
         return Ok(None);
@@ -277,11 +271,9 @@ fn in_one_go(managed: &Arc<Managed>, path: &Path, last: Last) -> Result<Option<P
         return Ok(None);
     }
     let (Some(around), Some(name)) = (rest.parent(), rest.file_name()) else { return Ok(None) };
-    let around = if around.as_os_str().is_empty() { Path::new(".") } else { around };
-    let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     let opened = rustix::fs::open(&root.path, FOLDER, Mode::empty())
-        .and_then(|root| rustix::fs::openat2(root, around, FOLDER, Mode::empty(), within));
-    // Whatever is in the way, a link, a missing part, a kernel without this call, the walk by hand tells.
+        .and_then(|root| open_beneath(root.as_fd(), around, FOLDER));
+    // Whatever is in the way, a link or a missing part, the walk by hand tells.
     let Ok(folder) = opened else { return Ok(None) };
     let Ok(told) = rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) else { return Ok(None) };
     if FileType::from_raw_mode(told.st_mode) == FileType::Symlink && last == Last::Followed {
@@ -291,9 +283,4 @@ fn in_one_go(managed: &Arc<Managed>, path: &Path, last: Last) -> Result<Option<P
     let access = managed.decide(&path)?;
     let name: &OsStr = name;
     Ok(Some(Place::new(managed.clone(), Arc::new(folder), name.to_os_string(), path, access)))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn in_one_go(_managed: &Arc<Managed>, _path: &Path, _last: Last) -> Result<Option<Place>, Error> {
-    Ok(None)
 }

@@ -235,7 +235,8 @@ fn folders(plan: &Plan, target: &Target, record: &mut Record) -> Result<(), Chan
 /// One change of the target. Each is done or not done, whatever happens to the process.
 #[derive(Debug)]
 enum Action<'a> {
-    Remove(&'a Step),
+    /// With the number under which nothing waits.
+    Remove(usize, &'a Step),
     RemoveFolder(&'a TreePath),
     MakeFolder(&'a TreePath, Option<u32>),
     /// With the number under which it waits.
@@ -244,25 +245,27 @@ enum Action<'a> {
 
 /// What makes the new state of the old one, in this order: first what is in the way goes.
 fn actions(record: &Record) -> Vec<Action<'_>> {
-    let goes = |step: &&Step| {
+    let goes = |(_, step): &(usize, &Step)| {
         matches!(step.old, Thing::File { .. } | Thing::Link { .. })
             && matches!(step.new, Thing::Nothing | Thing::Folder { .. })
     };
     let comes = |step: &Step| matches!(step.new, Thing::File { .. } | Thing::Link { .. });
-    let mut actions: Vec<_> = record.steps.iter().filter(goes).map(Action::Remove).collect();
+    let numbered = || record.steps.iter().enumerate();
+    let mut actions: Vec<_> =
+        numbered().filter(goes).map(|(number, step)| Action::Remove(number, step)).collect();
     actions.extend(deepest_first(leaving(record)).into_iter().map(Action::RemoveFolder));
     actions.extend(made(record).into_iter().map(|(path, permissions)| Action::MakeFolder(path, permissions)));
-    let numbered = record.steps.iter().enumerate().filter(|(_, step)| comes(step));
-    actions.extend(numbered.map(|(number, step)| Action::Place(number, step)));
+    actions
+        .extend(numbered().filter(|(_, step)| comes(step)).map(|(number, step)| Action::Place(number, step)));
     actions
 }
 
 /// Does one thing. Whatever is not as it was planned ends it.
 fn act(target: &Target, stage: &Stage, action: &Action<'_>) -> Result<(), ChangesError> {
     match action {
-        Action::Remove(step) => {
+        Action::Remove(number, step) => {
             expect(target, step)?;
-            target.unlink(&step.path.0)
+            stage.take(target, *number, &step.path.0, &step.old.standing())
         }
         Action::RemoveFolder(path) => target.remove_folder(path),
         Action::MakeFolder(path, permissions) => target.make_folder(path, *permissions),
@@ -271,10 +274,10 @@ fn act(target: &Target, stage: &Stage, action: &Action<'_>) -> Result<(), Change
                 Thing::Nothing | Thing::Folder { .. } => Over::Nothing,
                 Thing::File { .. } | Thing::Link { .. } => {
                     expect(target, step)?;
-                    Over::Old
+                    Over::Old(step.old.standing())
                 }
             };
-            stage.place(target, *number, &step.path.0, over)
+            stage.place(target, *number, &step.path.0, &over)
         }
     }
 }

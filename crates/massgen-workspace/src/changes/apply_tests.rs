@@ -310,31 +310,49 @@ fn interrupted_application_leaves_what_others_wrote_since() {
     assert_eq!(texts, ["mine", "1", "1"]);
 }
 
-/// Runs in a process of its own, started by the test below: applies forever what is on the disk.
+/// Runs in a process of its own, started by the test below: applies what is on the disk and undoes it, again and again.
 #[test]
+#[ignore = "it is started by another test, and works until it is killed"]
 fn child_that_applies_until_it_is_killed() {
     let Some(root) = std::env::var_os("MASSGEN_TEST_APPLY") else { return };
     let root = Path::new(&root);
     let mut store = Store::new();
     let before = scan(&root.join("old"), &mut store);
     let after = scan(&root.join("new"), &mut store);
-    let (plan, target) = planned(&root.join("old"), &before, &after, &store, &Selection::all());
     println!("\nbegins");
-    apply(&plan, &target, &store, &root.join("record")).unwrap();
-    undo(&root.join("record"), Later::Keep).unwrap();
-    println!("\nends");
+    for round in 0.. {
+        let record = root.join(format!("records/{round}"));
+        let (plan, target) = planned(&root.join("old"), &before, &after, &store, &Selection::all());
+        apply(&plan, &target, &store, &record).unwrap();
+        undo(&record, Later::Keep).unwrap();
+    }
 }
 
-#[test]
-fn killed_application_leaves_the_old_or_the_new_state_and_never_a_mix() {
-    let mut seen = std::collections::BTreeMap::<&str, usize>::new();
-    for seed in 0..100 {
+/// What a process left that was killed, and what recovery made of it.
+#[derive(Debug, Default)]
+struct Killed {
+    /// Nothing was under way: between two applications.
+    between: usize,
+    /// Files were in their places already.
+    finished: usize,
+    /// It was taken back.
+    taken_back: usize,
+    /// Before recovery, the folder was neither the old nor the new one.
+    torn: usize,
+}
+
+/// Kills a process that applies random changes, once for each of `seeds`, and recovers.
+fn kill_and_recover(seeds: std::ops::Range<u64>) -> Killed {
+    let mut seen = Killed::default();
+    for seed in seeds {
         let root = temporary();
-        let mut dice = Dice(5000 + seed);
+        let mut dice = Dice(seed);
         let (before, after, _) = two_folders(&mut dice, root.path());
-        let old = root.path().join("old");
+        let (old, records) = (root.path().join("old"), root.path().join("records"));
+        fs_err::create_dir(&records).unwrap();
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "changes::apply::tests::child_that_applies_until_it_is_killed", "--nocapture"])
+            .args(["--exact", "changes::apply::tests::child_that_applies_until_it_is_killed"])
+            .args(["--ignored", "--nocapture"])
             .env("MASSGEN_TEST_APPLY", root.path())
             .stdout(Stdio::piped())
             .spawn()
@@ -342,22 +360,45 @@ fn killed_application_leaves_the_old_or_the_new_state_and_never_a_mix() {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         while lines.next().unwrap().unwrap() != "begins" {}
         // The moment is the point of this test; what is checked holds at every moment.
-        std::thread::sleep(Duration::from_micros(dice.roll(6000) as u64));
+        std::thread::sleep(Duration::from_micros(dice.roll(20_000) as u64));
         child.kill().unwrap();
-        let killed = child.wait().unwrap().signal() == Some(9);
-        let recovered = recover(&root.path().join("record")).unwrap();
-        let state = scan(&old, &mut Store::new());
-        let name = match recovered {
-            Recovered::Nothing => "finished",
-            Recovered::Finished => "finished by recovery",
-            Recovered::TakenBack { left } => {
-                assert_eq!(left, [], "{seed}");
-                "taken back"
+        assert_eq!(child.wait().unwrap().signal(), Some(9), "{seed}: it ended by itself");
+
+        let killed = scan(&old, &mut Store::new());
+        seen.torn += usize::from(killed != before && killed != after);
+        let (mut finished, mut taken_back) = (0, 0);
+        for record in fs_err::read_dir(&records).unwrap() {
+            let record = record.unwrap().path();
+            match recover(&record).unwrap() {
+                Recovered::Nothing => {}
+                Recovered::Finished => finished += 1,
+                Recovered::TakenBack { left } => {
+                    assert_eq!(left, [], "{seed}");
+                    taken_back += 1;
+                }
             }
-        };
-        assert!(state == before || state == after, "{seed}: {name}, killed: {killed}");
+            assert_eq!(recover(&record).unwrap(), Recovered::Nothing, "{seed}");
+        }
+        let state = scan(&old, &mut Store::new());
+        assert!(state == before || state == after, "{seed}: a mix");
         assert!(exactly(&old).keys().all(|path| !path.to_string_lossy().contains(".massgen")), "{seed}");
-        *seen.entry(name).or_default() += 1;
+        assert!(finished + taken_back <= 1, "{seed}: only the last one was under way");
+        seen.finished += finished;
+        seen.taken_back += taken_back;
+        seen.between += 1 - finished - taken_back;
     }
-    println!("{seen:?}");
+    seen
+}
+
+#[test]
+fn killed_application_leaves_the_old_or_the_new_state_and_never_a_mix() {
+    let seen = std::thread::scope(|scope| {
+        let halves = [5000..5100, 5100..5200].map(|seeds| scope.spawn(|| kill_and_recover(seeds)));
+        halves.map(|half| half.join().unwrap())
+    });
+    let count = |of: fn(&Killed) -> usize| seen.iter().map(of).sum::<usize>();
+    assert_eq!(count(|seen| seen.between + seen.finished + seen.taken_back), 200);
+    println!("200 kills: {seen:?}");
+    // Else the kills hit nothing, and the test says nothing.
+    assert!(count(|seen| seen.taken_back) > 20 && count(|seen| seen.torn) > 0, "{seen:?}");
 }

@@ -49,7 +49,7 @@ pub fn compare(
             _ if !counts(path) => {}
             Some(new) => changes.push(texts.changed(path, None, old, new)?),
             // A folder that is no longer empty is still there.
-            None if *old == Entry::EmptyFolder && holds_something(after, path) => {}
+            None if *old == Entry::EmptyFolder && after.holds_below(path) => {}
             None => {
                 deleted.insert(path, old);
             }
@@ -103,17 +103,6 @@ pub fn compare(
     }
     changes.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(Comparison { changes, left_out })
-}
-
-/// Whether something in `tree` is below `folder`.
-fn holds_something(tree: &Tree, folder: &TreePath) -> bool {
-    let mut first = folder.as_bytes().to_vec();
-    first.push(b'/');
-    let below = |path: &TreePath| path.as_bytes().starts_with(&first);
-    tree.entries
-        .range(folder..)
-        .take_while(|(path, _)| path.as_bytes().starts_with(folder.as_bytes()))
-        .any(|(path, _)| below(path))
 }
 
 /// Compares contents, as long as it is not too much for the memory of those who are shown it.

@@ -38,7 +38,7 @@ pub enum ChangesError {
         paths: Vec<TreePath>,
     },
     /// A hunk was approved that is not there.
-    #[error("`{}` has no hunk {index}", spell(path))]
+    #[error("`{}` has no place {}", spell(path), index + 1)]
     NoSuchHunk {
         /// The file.
         path: TreePath,
@@ -46,7 +46,7 @@ pub enum ChangesError {
         index: usize,
     },
     /// The lines that a hunk replaces are not in the file, or in more than one place.
-    #[error("hunk {index} of `{}` does not fit", spell(path))]
+    #[error("place {} of `{}` does not fit", index + 1, spell(path))]
     HunkDoesNotFit {
         /// The file.
         path: TreePath,

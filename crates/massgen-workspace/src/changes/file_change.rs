@@ -98,12 +98,12 @@ pub enum Side {
 
 impl Hunk {
     /// Its lines in the old content.
-    pub fn old_lines(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn old_lines(&self) -> impl Iterator<Item = &[u8]> {
         self.lines.iter().filter(|line| line.side != Side::New).map(|line| line.bytes.as_slice())
     }
 
     /// Its lines in the new content.
-    pub fn new_lines(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn new_lines(&self) -> impl Iterator<Item = &[u8]> {
         self.lines.iter().filter(|line| line.side != Side::Old).map(|line| line.bytes.as_slice())
     }
 }

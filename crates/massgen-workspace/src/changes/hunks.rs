@@ -1,5 +1,7 @@
 //! Texts compared line by line, and hunks put into a text.
 
+use std::collections::BTreeSet;
+
 use massgen_protocol::limits::COMPARED_LINES;
 use similar::{Algorithm, DiffTag};
 
@@ -19,7 +21,7 @@ pub(crate) fn between(old: &[u8], new: &[u8]) -> Text {
     if is_binary(old) || is_binary(new) {
         return Text::Binary;
     }
-    Text::Hunks(compare_lines(&lines(old), &lines(new)))
+    Text::Hunks(line_by_line(old, new, CONTEXT))
 }
 
 /// One content in the place of another, without a look at what they share.
@@ -79,6 +81,35 @@ pub(crate) fn put_in(text: &[u8], hunks: &[&Hunk]) -> Result<Vec<u8>, DoesNotFit
     }
 }
 
+/// Which of `hunks`, all those of one comparison with `old`, stand in `text`, which else is `old`; nothing when there is
+/// any other difference.
+pub(crate) fn held(old: &[u8], hunks: &[Hunk], text: &[u8]) -> Option<BTreeSet<usize>> {
+    let (old, text) = (lines(old), lines(text));
+    let mut held = BTreeSet::new();
+    // Lines that were compared.
+    let (mut in_old, mut in_text) = (0, 0);
+    let stands = |lines: &[&[u8]], at: usize| text.get(at..at + lines.len()) == Some(lines);
+    for hunk in hunks {
+        let between = old.get(in_old..hunk.old_start)?;
+        if !stands(between, in_text) {
+            return None;
+        }
+        in_text += between.len();
+        let before: Vec<&[u8]> = hunk.old_lines().collect();
+        let after: Vec<&[u8]> = hunk.new_lines().collect();
+        if stands(&after, in_text) {
+            held.insert(hunk.index);
+            in_text += after.len();
+        } else if stands(&before, in_text) {
+            in_text += before.len();
+        } else {
+            return None;
+        }
+        in_old = hunk.old_start + before.len();
+    }
+    (old.get(in_old..)? == text.get(in_text..)?).then_some(held)
+}
+
 fn stands_at(current: &[&[u8]], old: &[&[u8]], place: usize) -> bool {
     // A hunk without old lines belongs into an empty text.
     if old.is_empty() {
@@ -101,9 +132,14 @@ fn only_place(current: &[&[u8]], old: &[&[u8]], from: usize) -> Option<usize> {
     places.next().filter(|_| places.next().is_none())
 }
 
-fn compare_lines(old: &[&[u8]], new: &[&[u8]]) -> Vec<Hunk> {
+/// Two texts line by line, with up to `context` unchanged lines around what changed. What takes too long to compare is
+/// shown as replaced.
+pub(crate) fn line_by_line(old: &[u8], new: &[u8], context: usize) -> Vec<Hunk> {
+    let (old, new) = (lines(old), lines(new));
     let mut hunks = Vec::new();
-    for group in similar::group_diff_ops(operations(old, new), CONTEXT) {
+    // More lines than there are mean the same, and are not counted twice without an overflow.
+    let context = context.min(old.len().max(new.len()));
+    for group in similar::group_diff_ops(operations(&old, &new), context) {
         let Some(first) = group.first() else { continue };
         let (old_start, new_start) = (first.old_range().start, first.new_range().start);
         let mut lines = Vec::new();

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{DoesNotFit, between, put_in};
+use super::{DoesNotFit, between, held, put_in};
 use crate::changes::file_change::{Hunk, Text};
 
 fn hunks(old: &[u8], new: &[u8]) -> Vec<Hunk> {
@@ -83,4 +83,23 @@ fn text_that_is_too_long_to_compare_is_replaced_between_what_is_alike() {
     let hunks = hunks(old.as_bytes(), new.as_bytes());
     assert_eq!(hunks.len(), 1);
     assert_eq!(put_in(old.as_bytes(), &[&hunks[0]]).unwrap(), new.as_bytes());
+}
+
+#[test]
+fn hunks_that_stand_in_a_text_are_known_and_any_other_difference_is_one() {
+    let text = |lines: [&str; 3]| {
+        let same = "same\n".repeat(9);
+        format!("{}\n{same}{}\n{same}{}\n", lines[0], lines[1], lines[2]).into_bytes()
+    };
+    let old = text(["a", "b", "c"]);
+    let Text::Hunks(hunks) = between(&old, &text(["A\nand more", "", "C"])) else { panic!("it is a text") };
+    assert_eq!(hunks.len(), 3);
+    let held = |lines| held(&old, &hunks, &text(lines)).map(|held| held.into_iter().collect::<Vec<_>>());
+    assert_eq!(held(["a", "b", "c"]), Some(vec![]));
+    assert_eq!(held(["A\nand more", "b", "c"]), Some(vec![0]));
+    assert_eq!(held(["a", "", "C"]), Some(vec![1, 2]));
+    assert_eq!(held(["A\nand more", "", "C"]), Some(vec![0, 1, 2]));
+    assert_eq!(held(["A", "b", "c"]), None);
+    assert_eq!(held(["A\nand more", "b", "c\n"]), None);
+    assert_eq!(held(["mine\na", "", "c"]), None);
 }

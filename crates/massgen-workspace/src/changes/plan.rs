@@ -80,7 +80,7 @@ pub struct Current {
     pub standings: BTreeMap<TreePath, Standing>,
     /// What is below a folder that stands where a change is, if it is not too much: files, links and empty folders.
     pub inside: BTreeMap<TreePath, Inside>,
-    /// Bytes of files of which only some hunks are to change.
+    /// Bytes of files of which only some hunks are to change, or may have changed already.
     pub bytes: BTreeMap<TreePath, Vec<u8>>,
 }
 
@@ -279,7 +279,14 @@ pub fn plan(wish: &Wish<'_>, current: &Current) -> Result<Plan, ChangesError> {
             // What comes where a folder stands, or above, is decided below: its content may be going too.
             *now != Standing::of(part.before) && !(part.before.is_none() && *now == Standing::Folder)
         };
-        if parts.iter().any(|part| differs(part) && (hunks.is_some() || !is_there(part))) {
+        let held = held(wish, change, current)?;
+        if let (Some(held), Some(chosen)) = (&held, &hunks)
+            && chosen.is_subset(held)
+        {
+            skip(Reason::Done);
+            continue;
+        }
+        if held.is_none() && parts.iter().any(|part| differs(part) && (hunks.is_some() || !is_there(part))) {
             match wish.drift {
                 DriftPolicy::Skip => {
                     skip(Reason::Drifted);
@@ -295,7 +302,9 @@ pub fn plan(wish: &Wish<'_>, current: &Current) -> Result<Plan, ChangesError> {
         let mut operations = Vec::new();
         for part in &parts {
             let then = match (&hunks, part.after) {
-                (Some(chosen), Some(after)) => some_hunks(wish, change, after, chosen, part.path, current)?,
+                (Some(chosen), Some(after)) => {
+                    some_hunks(wish, change, after, (chosen, held.as_ref()), part.path, current)?
+                }
                 (Some(_) | None, after) => Then::of(after),
             };
             let now = current.at(part.path).clone();
@@ -357,12 +366,45 @@ fn is_protected(path: &TreePath, protected: &[TreePath]) -> bool {
     is_bookkeeping(path) || protected.iter().any(|root| is_within(path, root))
 }
 
+/// Which hunks of a change stand in its file already, when it is else as it was: some were applied before. Nothing when it
+/// is as it was, or somebody changed it otherwise.
+fn held(
+    wish: &Wish<'_>,
+    change: &FileChange,
+    current: &Current,
+) -> Result<Option<BTreeSet<usize>>, ChangesError> {
+    let (
+        Some(Entry::File { digest, mode, .. }),
+        Some(Entry::File { mode: then, .. }),
+        Text::Hunks(hunks),
+        None,
+        Standing::File { digest: now, mode: is },
+    ) = (&change.before, &change.after, &change.text, &change.from, current.at(&change.path))
+    else {
+        return Ok(None);
+    };
+    let Some(bytes) = current.bytes.get(&change.path) else { return Ok(None) };
+    if now == digest || (is != mode && is != then) {
+        return Ok(None);
+    }
+    let read = wish.contents.read(digest);
+    let old = read.map_err(|source| ChangesError::Content { path: change.path.clone(), source })?;
+    Ok(hunks::held(&old, hunks, bytes))
+}
+
+/// Whether the file of a change may hold some of its hunks, and not all: it is neither as it was nor as it is to be.
+pub(crate) fn may_hold_some(change: &FileChange, now: &Standing) -> bool {
+    let is_divided = matches!(&change.text, Text::Hunks(hunks) if hunks.len() > 1);
+    let differs = |entry: &Option<Entry>| Standing::of(entry.as_ref()) != *now;
+    is_divided && differs(&change.before) && differs(&change.after)
+}
+
 /// The file with some of its hunks. Its mode stays, unless the whole is approved.
 fn some_hunks(
     wish: &Wish<'_>,
     change: &FileChange,
     after: &Entry,
-    chosen: &BTreeSet<usize>,
+    (chosen, held): (&BTreeSet<usize>, Option<&BTreeSet<usize>>),
     place: &TreePath,
     current: &Current,
 ) -> Result<Then, ChangesError> {
@@ -376,7 +418,7 @@ fn some_hunks(
     };
     let source = change.from.as_ref().unwrap_or(place);
     let text = match current.at(source) {
-        Standing::File { digest: now, .. } if now == digest => read(digest)?,
+        Standing::File { digest: now, .. } if now == digest || held.is_some() => read(digest)?,
         Standing::File { .. } => current.bytes.get(source).cloned().unwrap_or_default(),
         Standing::Nothing | Standing::Link { .. } | Standing::Folder | Standing::Other => Vec::new(),
     };
@@ -384,7 +426,8 @@ fn some_hunks(
         Text::Hunks(hunks) => hunks,
         Text::Same | Text::Binary | Text::Long => &[],
     };
-    let hunks: Vec<&Hunk> = all.iter().filter(|hunk| chosen.contains(&hunk.index)).collect();
+    let is_wanted = |index: &usize| chosen.contains(index) || held.is_some_and(|held| held.contains(index));
+    let hunks: Vec<&Hunk> = all.iter().filter(|hunk| is_wanted(&hunk.index)).collect();
     let bytes = hunks::put_in(&text, &hunks).map_err(|hunks::DoesNotFit(index)| {
         ChangesError::HunkDoesNotFit { path: change.path.clone(), index }
     })?;

@@ -160,9 +160,9 @@ fn hunk_that_does_not_fit_fails_everything_and_is_named() {
         ([("f", "one\n2\n3\n4\n5\n6\n7\n8\n9\nten\n")], [("f", "1\n2\n3\n4\n5\n6\n7\n8\n9\nmine\n")]);
     let case = Case { before: &[("f", NUMBERS)], after: &after, now: &now };
     let failed = decide(&case, &hunks(&[1]), DriftPolicy::PreferPresenter, &[]).unwrap_err();
-    insta::assert_snapshot!(failed, @"hunk 1 of `f` does not fit");
+    insta::assert_snapshot!(failed, @"place 2 of `f` does not fit");
     let unknown = decide(&case, &hunks(&[7]), DriftPolicy::Skip, &[]).unwrap_err();
-    insta::assert_snapshot!(unknown, @"`f` has no hunk 7");
+    insta::assert_snapshot!(unknown, @"`f` has no place 8");
 }
 
 #[test]

@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use fs_err::os::unix::fs::OpenOptionsExt;
 use serde::{Deserialize, Serialize};
 
-use crate::changes::durable::settle;
 use crate::changes::error::ChangesError;
 use crate::changes::plan::Standing;
 use crate::changes::spelling;
 use crate::contents::Contents;
+use crate::durable::{settle, write_whole};
 use crate::tree::{Digest, Mode, TreePath};
 
 /// The file that says what was done.
@@ -197,20 +197,7 @@ impl Shelf {
     pub(crate) fn save(&self, record: &Record) -> Result<(), ChangesError> {
         let path = self.folder.join(FILE);
         let text = serde_json::to_vec_pretty(record).map_err(|error| ChangesError::io(&path, error))?;
-        let temporary = self.folder.join(format!(".{FILE}.new"));
-        let write = || -> io::Result<()> {
-            let mut file = fs_err::OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&temporary)?;
-            file.write_all(&text)?;
-            file.sync_all()?;
-            fs_err::rename(&temporary, &path)?;
-            fs_err::File::open(&self.folder)?.sync_all()
-        };
-        write().map_err(|error| ChangesError::io(&path, error))
+        write_whole(&path, &text).map_err(|error| ChangesError::io(&path, error))
     }
 
     /// Keeps bytes under their hash. They are durable after [`Self::settle`].

@@ -1,7 +1,7 @@
 //! Ends what was interrupted: forwards if everything is in its place, else back.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::changes::apply::{deepest_first, depth, made};
 use crate::changes::error::ChangesError;
@@ -33,6 +33,21 @@ pub enum Recovered {
 /// The record or the target cannot be read or written. It can be called again.
 pub fn recover(record: &Path) -> Result<Recovered, ChangesError> {
     recover_on(&Shelf::at(record))
+}
+
+/// The folders that [`recover`] and [`undo`](crate::changes::undo) would change the files of; none when there is no record. A
+/// record may have been written by anybody: ask before it is followed.
+///
+/// # Errors
+/// The record cannot be read.
+pub fn targets_of(record: &Path) -> Result<BTreeSet<PathBuf>, ChangesError> {
+    let shelf = Shelf::at(record);
+    let undoings = shelf.undoings();
+    let mut targets = BTreeSet::new();
+    for shelf in std::iter::once(shelf).chain(undoings) {
+        targets.extend(shelf.load()?.map(|record| record.target()));
+    }
+    Ok(targets)
 }
 
 pub(crate) fn recover_on(shelf: &Shelf) -> Result<Recovered, ChangesError> {
@@ -180,7 +195,7 @@ fn put_back(
     }
     let over = match seen.standing {
         Standing::Nothing => Over::Nothing,
-        ref ours if *ours == step.new.standing() && *ours != Standing::Folder => Over::Old,
+        ref ours if *ours == step.new.standing() && *ours != Standing::Folder => Over::Old(ours.clone()),
         Standing::File { .. } | Standing::Link { .. } | Standing::Folder | Standing::Other => {
             return Err(ChangesError::Raced { path: path.clone() });
         }
@@ -190,7 +205,7 @@ fn put_back(
         Thing::Link { .. } => {
             let Standing::Link { target: says } = old else { return Ok(()) };
             stage.link(number, &says).map_err(|error| target.problem(path, error))?;
-            stage.place(target, number, path, over)
+            stage.place(target, number, path, &over)
         }
         Thing::File { permissions, .. } => {
             let Standing::File { digest, .. } = old else { return Ok(()) };
@@ -201,7 +216,7 @@ fn put_back(
                 .file(number, &bytes, Fresh { permissions: *permissions, owner })
                 .and_then(|file| file.sync_all())
                 .map_err(|error| target.problem(path, error))?;
-            stage.place(target, number, path, over)
+            stage.place(target, number, path, &over)
         }
     }
 }

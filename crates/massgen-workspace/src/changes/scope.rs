@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ignore::Match;
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use ignore::gitignore::Gitignore;
 use serde::{Deserialize, Serialize};
 
 use crate::changes::spelling;
 use crate::contents::Contents;
+use crate::ignore_rules::{Patience, ignore_rules};
 use crate::tree::{Entry, Tree, TreePath};
 
 /// Which paths count.
@@ -41,12 +42,12 @@ pub struct IgnoreRules {
 
 /// Whether a path is bookkeeping, of git or of this program, and so never a change: it is, or is below, something called
 /// `.git` or `.massgen…`.
-pub fn is_bookkeeping(path: &TreePath) -> bool {
+pub(crate) fn is_bookkeeping(path: &TreePath) -> bool {
     path.as_bytes().split(|byte| *byte == b'/').any(is_bookkeeping_name)
 }
 
 /// Whether something of this name is bookkeeping.
-pub fn is_bookkeeping_name(name: &[u8]) -> bool {
+pub(crate) fn is_bookkeeping_name(name: &[u8]) -> bool {
     // Some file systems take `.GIT` for `.git`.
     name.eq_ignore_ascii_case(b".git") || name.to_ascii_lowercase().starts_with(b".massgen")
 }
@@ -92,16 +93,20 @@ impl Rules {
     /// The rules that hold in `tree`.
     pub(crate) fn of(ignores: &Ignores, tree: &Tree, contents: &dyn Contents) -> std::io::Result<Self> {
         let way = |list: &IgnoreRules| list.way.as_deref().and_then(spelling::read);
-        let elsewhere = ignores.rules.iter().rev().map(|list| (way(list), rules(&list.text))).collect();
-        let mut by_folder = BTreeMap::new();
+        let elsewhere =
+            ignores.rules.iter().rev().map(|list| (way(list), rules(list.text.as_bytes()))).collect();
+        let (mut by_folder, mut patience) = (BTreeMap::new(), Patience::default());
         for (path, entry) in &tree.entries {
             let folder = match path.as_bytes().strip_suffix(b".gitignore") {
                 Some(folder) if folder.is_empty() || folder.ends_with(b"/") => folder.to_vec(),
                 Some(_) | None => continue,
             };
-            if let Entry::File { digest, .. } = entry {
-                let text = contents.read(digest)?;
-                by_folder.insert(folder, rules(&String::from_utf8_lossy(&text)));
+            // An agent wrote them. Rules that are not read hide nothing.
+            if let Entry::File { digest, size, .. } = entry
+                && patience.most().is_some_and(|most| *size <= most)
+            {
+                patience.spend(*size);
+                by_folder.insert(folder, rules(&contents.read(digest)?));
             }
         }
         Ok(Self { elsewhere, by_folder })
@@ -156,12 +161,7 @@ enum Kind {
     Folder,
 }
 
-/// Rules of one text. Lines that are no rules are passed over, as git does.
-fn rules(text: &str) -> Gitignore {
-    let mut builder = GitignoreBuilder::new(Path::new(""));
-    for line in text.lines() {
-        // An error concerns this line only.
-        let _ = builder.add_line(None, line);
-    }
-    builder.build().unwrap_or_else(|_| Gitignore::empty())
+/// The rules of one text, for paths below the folder that it is about.
+fn rules(text: &[u8]) -> Gitignore {
+    ignore_rules(Path::new(""), text)
 }

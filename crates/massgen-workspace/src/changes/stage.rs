@@ -9,10 +9,11 @@ use std::path::Path;
 use rustix::fs::{self as sys, AtFlags, Gid, Mode as Permissions, OFlags, RenameFlags, Uid};
 use rustix::io::Errno;
 
-use crate::changes::durable::{FEW, everything, settle};
 use crate::changes::error::ChangesError;
+use crate::changes::plan::Standing;
 use crate::changes::scope::folders_above;
-use crate::changes::target::Target;
+use crate::changes::target::{Target, see_in};
+use crate::durable::{are_many, everything, settle};
 use crate::tree::{Mode, TreePath};
 
 /// A folder in the target that holds files by number.
@@ -32,12 +33,12 @@ pub(crate) struct Fresh {
 }
 
 /// What a file moves over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Over {
     /// Nothing: if there is something after all, it stays.
     Nothing,
-    /// The old version.
-    Old,
+    /// This file or link: if there is another one after all, it stays.
+    Old(Standing),
 }
 
 const NEW_FILE: OFlags =
@@ -145,7 +146,7 @@ impl Stage {
         // By the folder that they stand in, each once.
         let places: BTreeMap<Option<TreePath>, &TreePath> =
             paths.map(|path| (folders_above(path).next(), path)).collect();
-        if places.len() > FEW {
+        if are_many(places.len()) {
             return everything(target.root()).map_err(|error| ChangesError::io(target.path(), error));
         }
         for path in places.into_values() {
@@ -166,13 +167,13 @@ impl Stage {
         target: &Target,
         number: usize,
         path: &TreePath,
-        over: Over,
+        over: &Over,
     ) -> Result<(), ChangesError> {
         let problem = |error: Errno| target.problem(path, error);
         let (folder, name) = target.parent(path).map_err(problem)?;
         let number = number.to_string();
         let moved = match over {
-            Over::Old => sys::renameat(&self.folder, number.as_str(), &folder, name),
+            Over::Old(old) => self.exchange(&number, (&folder, name), old),
             Over::Nothing => {
                 let flags = RenameFlags::NOREPLACE;
                 match sys::renameat_with(&self.folder, number.as_str(), &folder, name, flags) {
@@ -194,6 +195,57 @@ impl Stage {
             Err(error) => Err(problem(error)),
         }
     }
+
+    /// Lets the file `number` and what stands at a place change places, and changes them back if that is not `old`: what an
+    /// editor has written since anybody looked is not lost.
+    fn exchange(
+        &self,
+        number: &str,
+        (folder, name): (&OwnedFd, &OsStr),
+        old: &Standing,
+    ) -> Result<(), Errno> {
+        let exchange = || sys::renameat_with(&self.folder, number, folder, name, RenameFlags::EXCHANGE);
+        match exchange() {
+            Ok(()) if self.holds(number, old) => Ok(()),
+            Ok(()) => exchange().and(Err(Errno::EXIST)),
+            // It was removed.
+            Err(Errno::NOENT) => Err(Errno::EXIST),
+            // Some file systems cannot do it.
+            Err(Errno::INVAL | Errno::NOSYS) => sys::renameat(&self.folder, number, folder, name),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes the file or link at `path` away, if it is `old`.
+    pub(crate) fn take(
+        &self,
+        target: &Target,
+        number: usize,
+        path: &TreePath,
+        old: &Standing,
+    ) -> Result<(), ChangesError> {
+        let problem = |error: Errno| target.problem(path, error);
+        let (folder, name) = target.parent(path).map_err(problem)?;
+        let number = number.to_string();
+        sys::renameat(&folder, name, &self.folder, number.as_str()).map_err(problem)?;
+        if self.holds(&number, old) {
+            return Ok(());
+        }
+        let flags = RenameFlags::NOREPLACE;
+        match sys::renameat_with(&self.folder, number.as_str(), &folder, name, flags) {
+            Ok(()) => {}
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                sys::renameat(&self.folder, number.as_str(), &folder, name).map_err(problem)?;
+            }
+            Err(error) => return Err(problem(error)),
+        }
+        Err(ChangesError::Raced { path: path.clone() })
+    }
+
+    /// Whether `standing` is what waits under `number`.
+    fn holds(&self, number: &str, standing: &Standing) -> bool {
+        see_in(&self.folder, OsStr::new(number)).is_ok_and(|seen| seen.standing == *standing)
+    }
 }
 
 /// The permissions that a new program has under the user's mask, which cannot be asked for without setting it.
@@ -205,3 +257,7 @@ fn usual(folder: &OwnedFd) -> io::Result<u32> {
     sys::unlinkat(folder, PROBE, AtFlags::empty())?;
     Ok(permissions)
 }
+
+#[cfg(test)]
+#[path = "stage_tests.rs"]
+mod tests;

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{self as sys, AtFlags, FileType, Mode as Permissions, OFlags, Stat};
 use rustix::io::Errno;
 
+use crate::beneath::open_beneath;
 use crate::changes::error::ChangesError;
 use crate::changes::file_change::FileChange;
 use crate::changes::plan::{self, Current, Inside, Standing};
@@ -21,7 +22,7 @@ use crate::tree::{Digest, Mode, TreePath};
 /// Most paths below a folder that are looked at to find out whether it goes as a whole.
 const INSIDE: usize = 10_000;
 
-/// How a folder is opened. `NOFOLLOW` holds for the last part of a path; the others are looked after in [`Target::folder`].
+/// How a folder is opened.
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// A folder whose files are to change.
@@ -35,6 +36,10 @@ pub struct Target {
 pub(crate) struct Seen {
     pub(crate) standing: Standing,
     pub(crate) stat: Option<Stat>,
+}
+
+impl Seen {
+    const NOTHING: Self = Self { standing: Standing::Nothing, stat: None };
 }
 
 impl Target {
@@ -65,7 +70,13 @@ impl Target {
                 self.look(path, &mut current)?;
             }
             let source = change.from.as_ref().unwrap_or(&change.path);
-            if let (Pick::Hunks(_), Standing::File { .. }) = (selection.pick(change), current.at(source)) {
+            let now = current.at(source);
+            let is_needed = match selection.pick(change) {
+                Pick::Hunks(_) => true,
+                Pick::Whole => plan::may_hold_some(change, now),
+                Pick::Nothing | Pick::Unknown(_) => false,
+            };
+            if is_needed && matches!(now, Standing::File { .. }) {
                 let bytes = self.read(source).map_err(|error| self.problem(source, error))?;
                 current.bytes.insert(source.clone(), bytes);
             }
@@ -97,33 +108,12 @@ impl Target {
     }
 
     fn try_to_see(&self, path: &TreePath) -> io::Result<Seen> {
-        let nothing = Seen { standing: Standing::Nothing, stat: None };
         let (folder, name) = match self.parent(path) {
             Ok(found) => found,
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(nothing),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(Seen::NOTHING),
             Err(error) => return Err(error.into()),
         };
-        let stat = match sys::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => stat,
-            Err(Errno::NOENT) => return Ok(nothing),
-            Err(error) => return Err(error.into()),
-        };
-        let standing = match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => Standing::File {
-                digest: hash(open_file(&folder, name)?)?,
-                mode: if stat.st_mode & 0o100 == 0 { Mode::Plain } else { Mode::Executable },
-            },
-            FileType::Symlink => {
-                Standing::Link { target: sys::readlinkat(&folder, name, Vec::new())?.into_bytes() }
-            }
-            FileType::Directory => Standing::Folder,
-            FileType::Fifo
-            | FileType::Socket
-            | FileType::CharacterDevice
-            | FileType::BlockDevice
-            | FileType::Unknown => Standing::Other,
-        };
-        Ok(Seen { standing, stat: Some(stat) })
+        see_in(&folder, name)
     }
 
     /// Whether the folder at `path` holds nothing.
@@ -187,12 +177,8 @@ impl Target {
 
     /// The folder that `path` stands in, and its name there.
     pub(crate) fn parent<'a>(&self, path: &'a TreePath) -> Result<(OwnedFd, &'a OsStr), Errno> {
-        let bytes = path.as_bytes();
-        let (folder, name) = match bytes.iter().rposition(|byte| *byte == b'/') {
-            Some(end) => (bytes.get(..end).unwrap_or_default(), bytes.get(end + 1..).unwrap_or_default()),
-            None => (&b"."[..], bytes),
-        };
-        Ok((self.folder(folder)?, OsStr::from_bytes(name)))
+        let folder = path.as_path().parent().unwrap_or(Path::new(""));
+        Ok((self.folder(folder)?, OsStr::from_bytes(path.name())))
     }
 
     /// The folder itself.
@@ -205,27 +191,8 @@ impl Target {
     }
 
     /// Opens a folder below the root; a symbolic link on the way is an error.
-    fn folder(&self, relative: &[u8]) -> Result<OwnedFd, Errno> {
-        #[cfg(target_os = "linux")]
-        {
-            use rustix::fs::ResolveFlags;
-            let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-            match sys::openat2(&self.root, relative, FOLDER, Permissions::empty(), beneath) {
-                // Kernels before 5.6 do not have it, and some containers forbid what they do not know.
-                Err(Errno::NOSYS | Errno::PERM) => {}
-                other => return other,
-            }
-        }
-        self.walk(relative)
-    }
-
-    /// The same part by part, where the system cannot do it at once.
-    fn walk(&self, relative: &[u8]) -> Result<OwnedFd, Errno> {
-        let mut folder = sys::openat(&self.root, c".", FOLDER, Permissions::empty())?;
-        for part in relative.split(|byte| *byte == b'/').filter(|part| *part != b".") {
-            folder = sys::openat(&folder, part, FOLDER, Permissions::empty())?;
-        }
-        Ok(folder)
+    fn folder(&self, relative: &Path) -> Result<OwnedFd, Errno> {
+        open_beneath(self.root.as_fd(), relative, FOLDER)
     }
 
     /// Everything below `path`.
@@ -255,7 +222,7 @@ impl Target {
     }
 
     fn entries(&self, path: &TreePath) -> io::Result<Vec<(Vec<u8>, FileType)>> {
-        let folder = self.folder(path.as_bytes())?;
+        let folder = self.folder(path.as_path())?;
         let mut entries = Vec::new();
         for entry in sys::Dir::read_from(&folder)? {
             let entry = entry?;
@@ -274,6 +241,31 @@ impl Target {
         }
         Ok(entries)
     }
+}
+
+/// What stands in `folder` under `name`.
+pub(crate) fn see_in(folder: &OwnedFd, name: &OsStr) -> io::Result<Seen> {
+    let stat = match sys::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => stat,
+        Err(Errno::NOENT) => return Ok(Seen::NOTHING),
+        Err(error) => return Err(error.into()),
+    };
+    let standing = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Standing::File {
+            digest: hash(open_file(folder, name)?)?,
+            mode: if stat.st_mode & 0o100 == 0 { Mode::Plain } else { Mode::Executable },
+        },
+        FileType::Symlink => {
+            Standing::Link { target: sys::readlinkat(folder, name, Vec::new())?.into_bytes() }
+        }
+        FileType::Directory => Standing::Folder,
+        FileType::Fifo
+        | FileType::Socket
+        | FileType::CharacterDevice
+        | FileType::BlockDevice
+        | FileType::Unknown => Standing::Other,
+    };
+    Ok(Seen { standing, stat: Some(stat) })
 }
 
 fn open_file(folder: &OwnedFd, name: &OsStr) -> io::Result<fs_err::File> {

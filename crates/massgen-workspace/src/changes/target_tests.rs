@@ -19,15 +19,3 @@ fn nothing_is_seen_through_a_link() {
         assert_eq!(see(name), Standing::Nothing, "{name}");
     }
 }
-
-#[test]
-fn walking_part_by_part_finds_the_same_folders_and_follows_no_link_either() {
-    let root = temporary();
-    fs_err::create_dir_all(root.path().join("real/sub")).unwrap();
-    symlink("real", root.path().join("link")).unwrap();
-    let target = Target::open(root.path()).unwrap();
-    for name in ["real", "real/sub", ".", "link", "link/sub", "missing"] {
-        assert_eq!(target.walk(name.as_bytes()).is_ok(), target.folder(name.as_bytes()).is_ok(), "{name}");
-    }
-    assert!(target.walk(b"link/sub").is_err());
-}

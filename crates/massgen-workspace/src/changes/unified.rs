@@ -108,8 +108,7 @@ fn section(
                 line(format!("+++ {}", with_end(new_name)));
             }
             for hunk in hunks.iter().filter(|hunk| shows(hunk)) {
-                let sides = Sides { old: old_mode.is_some(), new: new_mode.is_some() };
-                write_hunk(out, hunk, sides);
+                write_hunk(out, hunk, Sides { old: old_mode.is_some(), new: new_mode.is_some() });
             }
         }
     }
@@ -117,12 +116,17 @@ fn section(
 
 /// Which sides of a hunk are shown.
 #[derive(Clone, Copy)]
-struct Sides {
+pub(crate) struct Sides {
     old: bool,
     new: bool,
 }
 
-fn write_hunk(out: &mut Vec<u8>, hunk: &Hunk, sides: Sides) {
+impl Sides {
+    pub(crate) const BOTH: Self = Self { old: true, new: true };
+}
+
+/// Writes a hunk with its header.
+pub(crate) fn write_hunk(out: &mut Vec<u8>, hunk: &Hunk, sides: Sides) {
     let old = if sides.old { hunk.old_lines().count() } else { 0 };
     let new = if sides.new { hunk.new_lines().count() } else { 0 };
     let header = format!("@@ -{} +{} @@\n", range(hunk.old_start, old), range(hunk.new_start, new));

@@ -75,13 +75,13 @@ pub enum IsolationError {
         /// The place.
         path: PathBuf,
     },
-    /// Its owner is still at work.
-    #[error("process {pid} still works in `{}`", path.display())]
+    /// Its owner is at work, or may be: it belongs to another machine, or to a container.
+    #[error("process {pid} works in `{}`, as far as can be seen", path.display())]
     InUse {
         /// The worktree.
         path: PathBuf,
         /// The process.
-        pid: u32,
+        pid: i32,
     },
     /// Files of the user's are not isolated on purpose.
     #[error("`write_mode: legacy` works on `{}` itself", path.display())]

@@ -7,9 +7,13 @@ use std::process::Command;
 use massgen_protocol::workspace::{DriftPolicy, Isolation};
 
 use super::{Git, Isolated, IsolationError, Kind, Owner, Request, isolate, leftovers};
+use crate::cache::StatCache;
 use crate::changes::fixture::{Dice, Store, exactly, path, scan, temporary};
-use crate::changes::{self, Later, Selection, Target, Wish};
-use crate::tree::{Entry, Tree};
+use crate::changes::{self, FileChange, Later, Selection, Status, Target, Text, Wish};
+use crate::manifest::Manifest;
+use crate::scan::ScanLimits;
+use crate::store::SnapshotStore;
+use crate::tree::{Digest, Entry, Mode, Tree, TreePath};
 
 /// A home folder, a project and a place for copies.
 struct Desk {
@@ -55,7 +59,7 @@ impl Desk {
     }
 
     fn isolate(&self, source: &Path, isolation: Isolation) -> Result<Isolated, IsolationError> {
-        let owner = Owner::this_process("/logs/run 1");
+        let owner = Owner::this_process("/logs/run 1").unwrap();
         let place = self.place();
         let request = Request { source, place: &place, isolation, skip: &[], owner: &owner };
         isolate(&Git::new(&self.environment()), &request)
@@ -88,8 +92,61 @@ fn tracked(mut tree: Tree) -> Tree {
 
 const MODULES: &str = "[submodule \"module\"]\n\tpath = module\n\turl = ../other\n";
 
+/// What the generated repositories and their changes have among them, and how many.
+#[derive(Debug, Default)]
+struct Kinds(BTreeMap<&'static str, usize>);
+
+/// All of them.
+const KINDS: [&str; 16] = [
+    "dirty tree",
+    "staged work",
+    "submodule",
+    "repository in the repository",
+    "part of a repository",
+    "nested ignore file",
+    "added",
+    "modified",
+    "deleted",
+    "renamed",
+    "another type",
+    "executable bit",
+    "link",
+    "CRLF",
+    "binary",
+    "name that is not UTF-8",
+];
+
+impl Kinds {
+    fn count(&mut self, kind: &'static str, is_there: bool) {
+        *self.0.entry(kind).or_default() += usize::from(is_there);
+    }
+
+    fn of_change(&mut self, change: &FileChange, store: &SnapshotStore) {
+        self.count("added", change.status == Status::Added);
+        self.count("modified", change.status == Status::Modified);
+        self.count("deleted", change.status == Status::Deleted);
+        self.count("renamed", matches!(change.status, Status::Renamed { .. }));
+        self.count("another type", change.status == Status::TypeChanged);
+        let sides = [&change.before, &change.after];
+        let modes = sides.map(|entry| match entry {
+            Some(Entry::File { mode, .. }) => Some(*mode),
+            _ => None,
+        });
+        let is_bit = matches!(modes, [Some(Mode::Plain), Some(Mode::Executable)])
+            || matches!(modes, [Some(Mode::Executable), Some(Mode::Plain)]);
+        self.count("executable bit", is_bit);
+        self.count("link", sides.iter().any(|entry| matches!(entry, Some(Entry::Link { .. }))));
+        let has_crlf = |digest: &Digest| store.read(digest).unwrap().windows(2).any(|pair| pair == b"\r\n");
+        let is_crlf =
+            |entry: &&Option<Entry>| matches!(entry, Some(Entry::File { digest, .. }) if has_crlf(digest));
+        self.count("CRLF", sides.iter().any(is_crlf));
+        self.count("binary", change.text == Text::Binary);
+        self.count("name that is not UTF-8", std::str::from_utf8(change.path.as_bytes()).is_err());
+    }
+}
+
 /// A repository as a user might leave it: some things committed, some staged, some neither.
-fn repository(desk: &Desk, dice: &mut Dice) {
+fn repository(desk: &Desk, dice: &mut Dice, kinds: &mut Kinds) {
     let project = desk.project();
     desk.git(&project, &["init", "-q"]);
     let rules = "*.ignored\njunk/\n";
@@ -156,22 +213,39 @@ fn repository(desk: &Desk, dice: &mut Dice) {
     for name in ["secret.ignored", "junk/product", "junk/more/product", "sub/x.ignored"] {
         fs_err::write(project.join(name), "mine").unwrap();
     }
+    let status = desk.git(&project, &["--no-optional-locks", "status", "--porcelain"]);
+    let status = String::from_utf8_lossy(&status);
+    kinds.count("dirty tree", status.lines().any(|line| !line[1..].starts_with(' ')));
+    kinds.count("staged work", status.lines().any(|line| !line.starts_with([' ', '?'])));
+    kinds.count("submodule", has_module && project.join("module/.git").exists());
+    kinds.count("repository in the repository", project.join("nested/.git").exists());
+    kinds.count("nested ignore file", project.join("sub/.gitignore").is_file());
 }
 
-fn round_trip(seed: u64) {
+/// The manifest of a snapshot of `folder`, as a run takes it. It leaves nothing out.
+fn snapshot(folder: &Path, store: &SnapshotStore) -> Manifest {
+    let taken = store.take(folder, &mut StatCache::default(), &ScanLimits::default()).unwrap();
+    let manifest = store.manifest(&taken.id).unwrap();
+    assert_eq!(manifest.left_out.len(), 0);
+    manifest
+}
+
+fn round_trip(seed: u64, kinds: &mut Kinds) {
     let desk = Desk::new();
     let mut dice = Dice(seed);
-    repository(&desk, &mut dice);
+    repository(&desk, &mut dice, kinds);
     let project = desk.project();
-    let source = if dice.roll(4) == 0 { project.join("sub") } else { project.clone() };
+    let is_part = dice.roll(4) == 0;
+    kinds.count("part of a repository", is_part);
+    let source = if is_part { project.join("sub") } else { project.clone() };
     let isolation = [Isolation::Auto, Isolation::Worktree, Isolation::Copy][dice.roll(3)];
     let (original, noticed) = (exactly(&project), desk.noticed());
 
     let isolated = desk.isolate(&source, isolation).unwrap();
     assert_eq!(matches!(isolated.kind, Kind::Worktree { .. }), isolation != Isolation::Copy, "{seed}");
     assert_eq!(isolated.notes, Vec::<String>::new(), "{seed}");
-    let mut store = Store::new();
-    let before = scan(&isolated.folder, &mut store);
+    let store = SnapshotStore::open(&desk.root.path().join("store")).unwrap();
+    let before = snapshot(&isolated.folder, &store).tree;
     assert_eq!(before, tracked(scan(&source, &mut Store::new())), "{seed}");
     assert_eq!(exactly(&project), original, "{seed}");
     assert_eq!(desk.noticed()[..5], noticed[..5], "{seed}");
@@ -181,17 +255,26 @@ fn round_trip(seed: u64) {
     for _ in 0..12 {
         dice.disturb(&isolated.folder);
     }
-    let mut after = scan(&isolated.folder, &mut store);
+    // The workspace of the agent as a whole, with the copy in it.
+    let workspace = desk.root.path().join("workspace");
+    let way = isolated.folder.strip_prefix(fs_err::canonicalize(&workspace).unwrap()).unwrap();
+    let way = TreePath::from_path(way).unwrap();
+    let take = || snapshot(&workspace, &store).tree.below(&way);
+    let mut after = take();
+    assert_eq!(after, scan(&isolated.folder, &mut Store::new()), "{seed}");
     let rules_stand = [".gitignore", "sub/.gitignore"]
         .iter()
         .all(|name| before.entries.get(&path(name)) == after.entries.get(&path(name)));
     if rules_stand {
         fs_err::write(isolated.folder.join("made.ignored"), "by a build").unwrap();
-        after = scan(&isolated.folder, &mut store);
+        after = take();
     }
     // What a run keeps of it survives being written down.
     let isolated: Isolated = serde_json::from_str(&serde_json::to_string(&isolated).unwrap()).unwrap();
     let changes = changes::compare(&before, &after, &store, &isolated.scope([])).unwrap().changes;
+    for change in &changes {
+        kinds.of_change(change, &store);
+    }
     let target = Target::open(&isolated.target).unwrap();
     let selection = Selection::all();
     let wish = Wish {
@@ -220,24 +303,33 @@ fn round_trip(seed: u64) {
 
 // Four parts, so that they run side by side.
 
+/// Each of these has every kind among its repositories.
+fn round_trips(seeds: std::ops::Range<u64>) {
+    let mut kinds = Kinds::default();
+    seeds.for_each(|seed| round_trip(seed, &mut kinds));
+    for kind in KINDS {
+        assert!(kinds.0.get(kind).is_some_and(|count| *count > 0), "no {kind}: {kinds:?}");
+    }
+}
+
 #[test]
 fn fifty_generated_repositories_round_trip() {
-    (0..50).for_each(round_trip);
+    round_trips(0..50);
 }
 
 #[test]
 fn fifty_other_generated_repositories_round_trip() {
-    (50..100).for_each(round_trip);
+    round_trips(50..100);
 }
 
 #[test]
 fn fifty_more_generated_repositories_round_trip() {
-    (100..150).for_each(round_trip);
+    round_trips(100..150);
 }
 
 #[test]
 fn the_last_fifty_generated_repositories_round_trip() {
-    (150..200).for_each(round_trip);
+    round_trips(150..200);
 }
 
 #[test]
@@ -474,7 +566,18 @@ fn worktrees_of_dead_runs_are_found_and_removed_and_those_of_others_stay() {
     assert_eq!((&found[0].place, found[0].owner.run.as_str()), (&isolated.place, "/logs/run 1"));
     assert!(matches!(found[0].remove(), Err(IsolationError::InUse { .. })));
 
-    let dead = Owner { started: Some(1), ..Owner::this_process("/logs/run 1") };
+    // A process of another container, of which this one sees nothing.
+    let this = found[0].owner.process.to_string();
+    let parts: Vec<&str> = this.split(':').collect();
+    let owner = |processes: &str, began: &str| Owner {
+        process: [parts[0], parts[1], processes, parts[3], began].join(":").parse().unwrap(),
+        run: "/logs/run 1".to_owned(),
+    };
+    isolated.take_over(&owner("pid[1]", "1")).unwrap();
+    let unseen = leftovers(&git, &project).unwrap();
+    assert!(matches!(unseen[0].remove(), Err(IsolationError::InUse { .. })));
+
+    let dead = owner(parts[2], "1");
     isolated.take_over(&dead).unwrap();
     // Whatever the agent did to its files does not matter.
     fs_err::remove_file(isolated.place.join(".git")).unwrap();
@@ -489,6 +592,50 @@ fn worktrees_of_dead_runs_are_found_and_removed_and_those_of_others_stay() {
     let list = String::from_utf8(desk.git(&project, &["worktree", "list", "--porcelain"])).unwrap();
     assert_eq!(list.matches("worktree ").count(), 2, "{list}");
     assert!(!desk.git(&project, &["branch", "--list", "massgen/12345678"]).is_empty());
+}
+
+#[test]
+fn folder_that_is_named_as_a_worktree_and_is_no_copy_of_ours_is_not_removed() {
+    let desk = Desk::new();
+    let project = desk.project();
+    desk.git(&project, &["init", "-q"]);
+    // As a repository could bring it that came from somebody else.
+    let documents = desk.root.path().join("documents");
+    fs_err::create_dir(&documents).unwrap();
+    fs_err::write(documents.join("letter"), "mine").unwrap();
+    let own = project.join(".git/worktrees/ctx_1");
+    fs_err::create_dir_all(&own).unwrap();
+    let dead = massgen_sandbox::Owner::this().unwrap().to_string();
+    let dead = format!("massgen process={}:1 run=/logs", dead.rsplit_once(':').unwrap().0);
+    fs_err::write(own.join("locked"), dead).unwrap();
+    fs_err::write(own.join("gitdir"), format!("{}\n", documents.join(".git").display())).unwrap();
+    assert_eq!(leftovers(&Git::new(&desk.environment()), &project).unwrap(), []);
+    // One that looks as a copy does is.
+    let copy = desk.root.path().join("workspace/.worktree/ctx_1");
+    fs_err::write(own.join("gitdir"), format!("{}\n", copy.join(".git").display())).unwrap();
+    assert_eq!(leftovers(&Git::new(&desk.environment()), &project).unwrap().len(), 1);
+}
+
+#[test]
+fn copy_whose_folder_became_a_link_is_gone_and_what_the_link_leads_to_stays() {
+    for isolation in [Isolation::Auto, Isolation::Copy] {
+        let desk = Desk::new();
+        let project = desk.project();
+        desk.git(&project, &["init", "-q"]);
+        fs_err::write(project.join("file"), "x").unwrap();
+        desk.git(&project, &["add", "-A"]);
+        desk.git(&project, &["commit", "-qm", "first"]);
+        let isolated = desk.isolate(&project, isolation).unwrap();
+        let outside = desk.root.path().join("outside");
+        fs_err::create_dir_all(outside.join("ctx_1")).unwrap();
+        fs_err::write(outside.join("ctx_1/letter"), "mine").unwrap();
+        let all = isolated.place.parent().unwrap();
+        fs_err::rename(all, all.with_file_name("moved")).unwrap();
+        std::os::unix::fs::symlink(&outside, all).unwrap();
+        isolated.remove().unwrap();
+        assert_eq!(fs_err::read_to_string(outside.join("ctx_1/letter")).unwrap(), "mine");
+        assert_eq!(leftovers(&Git::new(&desk.environment()), &project).unwrap(), []);
+    }
 }
 
 #[test]

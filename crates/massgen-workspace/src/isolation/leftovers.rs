@@ -5,9 +5,12 @@ use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use massgen_protocol::workspace::COPIES;
+use massgen_sandbox::Life;
+
 use crate::isolation::error::IsolationError;
 use crate::isolation::git::Git;
-use crate::isolation::owner::{Life, Owner};
+use crate::isolation::owner::Owner;
 use crate::isolation::{repository, worktree};
 
 /// A worktree that this program made.
@@ -62,7 +65,7 @@ impl Leftover {
         match self.owner.life() {
             Life::Dead => worktree::remove(&self.place, &self.own),
             Life::Alive | Life::Unknown => {
-                Err(IsolationError::InUse { path: self.place.clone(), pid: self.owner.pid })
+                Err(IsolationError::InUse { path: self.place.clone(), pid: self.owner.process.pid() })
             }
         }
     }
@@ -86,7 +89,10 @@ fn place(own: &Path) -> Result<Option<PathBuf>, IsolationError> {
     let line = text.strip_suffix(b"\n").unwrap_or(&text);
     // It names the `.git` file there, from here if it is relative.
     let file = own.join(OsString::from_vec(line.to_vec()));
-    Ok(file.parent().filter(|_| file.ends_with(".git")).map(Path::to_owned))
+    // A repository may come from anywhere, and with it these files. What is not where our copies are is none of them.
+    let is_copy =
+        |place: &&Path| file.ends_with(".git") && place.parent().is_some_and(|all| all.ends_with(COPIES));
+    Ok(file.parent().filter(is_copy).map(Path::to_owned))
 }
 
 fn read(file: &Path) -> Result<Option<Vec<u8>>, IsolationError> {

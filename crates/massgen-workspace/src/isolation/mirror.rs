@@ -10,6 +10,7 @@ use massgen_protocol::limits::{ISOLATED_BYTES, ISOLATED_FILES};
 
 use crate::changes::is_bookkeeping_name;
 use crate::isolation::error::IsolationError;
+use crate::removal::remove_tree_without_links;
 use crate::tree::TreePath;
 
 /// What is to be copied of a folder.
@@ -168,24 +169,8 @@ fn copy_one(source: &Path, place: &Path) -> io::Result<()> {
     fs_err::set_permissions(place, std::fs::Permissions::from_mode(mode))
 }
 
-/// Removes a folder with everything in it, also what an agent made unreadable. Links are not followed.
+/// Removes a folder with everything in it. Should a link be on the way to it, an agent put that there: then the folder is
+/// gone, and what the link leads to stays.
 pub(crate) fn remove(folder: &Path) -> Result<(), IsolationError> {
-    match fs_err::remove_dir_all(folder) {
-        Ok(()) => return Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
-        Err(error) => return Err(IsolationError::io(folder, error)),
-    }
-    let mut open = vec![folder.to_owned()];
-    while let Some(folder) = open.pop() {
-        fs_err::set_permissions(&folder, std::fs::Permissions::from_mode(0o700))
-            .map_err(|error| IsolationError::io(&folder, error))?;
-        for entry in fs_err::read_dir(&folder).map_err(|error| IsolationError::io(&folder, error))? {
-            let entry = entry.map_err(|error| IsolationError::io(&folder, error))?;
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                open.push(entry.path());
-            }
-        }
-    }
-    fs_err::remove_dir_all(folder).map_err(|error| IsolationError::io(folder, error))
+    remove_tree_without_links(folder).map_err(|error| IsolationError::io(folder, error))
 }

@@ -13,11 +13,6 @@ use massgen_workspace::{ScanLimits, SnapshotStore, StatCache, export};
 const FOLDER: &str = "MASSGEN_TEST_FOLDER";
 const SEED: &str = "MASSGEN_TEST_SEED";
 
-const KILLS: u64 = 200;
-
-/// A machine that is busy with other things does fewer kills.
-const ENOUGH: Duration = Duration::from_secs(25);
-
 /// After so many kills a store begins anew, so that checking it stays quick.
 const KILLS_PER_STORE: u64 = 20;
 
@@ -86,19 +81,18 @@ fn check(folder: &Path, said: &[SnapshotId]) -> u64 {
     verified.snapshots
 }
 
-#[test]
-fn a_process_that_is_killed_leaves_no_half_snapshot() {
-    let begin = Instant::now();
-    let mut home = new_home();
-    let (mut kills, mut snapshots) = (0, 0);
-    while kills < KILLS && begin.elapsed() < ENOUGH {
-        if kills % KILLS_PER_STORE == 0 {
+/// Kills a process that takes snapshots, once for each of `seeds`, and looks at what it left. Returns how often it was at
+/// work on a snapshot, and the most snapshots that were in a store.
+fn kill_and_check(seeds: std::ops::Range<u64>) -> (u64, u64) {
+    let (mut home, mut at_work, mut snapshots) = (new_home(), 0, 0);
+    for seed in seeds {
+        if seed % KILLS_PER_STORE == 0 {
             home = new_home();
         }
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "killed::works_until_it_is_killed", "--ignored", "--nocapture"])
             .env(FOLDER, home.path())
-            .env(SEED, (kills * 100_000).to_string())
+            .env(SEED, (seed * 100_000).to_string())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -115,14 +109,14 @@ fn a_process_that_is_killed_leaves_no_half_snapshot() {
                 }
             }
         });
-        assert_eq!(lines.recv_timeout(Duration::from_secs(30)).as_deref(), Ok("ready"));
-        let moment = Instant::now() + Duration::from_micros(scrambled(kills) % 40_000);
+        assert_eq!(lines.recv_timeout(Duration::from_mins(1)).as_deref(), Ok("ready"), "{seed}");
+        let moment = Instant::now() + Duration::from_micros(scrambled(seed) % 40_000);
         let mut said = Vec::new();
         loop {
             match lines.recv_timeout(moment.saturating_duration_since(Instant::now())) {
                 Ok(id) => said.push(SnapshotId(id)),
                 Err(RecvTimeoutError::Timeout) => break,
-                Err(RecvTimeoutError::Disconnected) => panic!("the child ended by itself"),
+                Err(RecvTimeoutError::Disconnected) => panic!("{seed}: the child ended by itself"),
             }
         }
         child.kill().unwrap();
@@ -131,9 +125,26 @@ fn a_process_that_is_killed_leaves_no_half_snapshot() {
         said.extend(lines.try_iter().map(SnapshotId));
         // A line that was cut off by the kill says nothing.
         said.retain(|id| id.0.len() == 64);
-        kills += 1;
+        at_work += u64::from(is_left_unfinished(home.path()));
+        println!("seed {seed}: {} snapshots were said", said.len());
         snapshots = snapshots.max(check(home.path(), &said));
     }
-    assert!(kills > 10 && snapshots > 10, "{kills} kills, {snapshots} snapshots: nothing was tried");
-    println!("{kills} kills, up to {snapshots} snapshots in a store, {:?}", begin.elapsed());
+    (at_work, snapshots)
+}
+
+/// Whether a snapshot was on its way into the store.
+fn is_left_unfinished(folder: &Path) -> bool {
+    fs_err::read_dir(folder.join("store/unfinished")).unwrap().next().is_some()
+}
+
+#[test]
+fn a_process_that_is_killed_leaves_no_half_snapshot() {
+    let halves = std::thread::scope(|scope| {
+        let halves = [0..100, 100..200].map(|seeds| scope.spawn(|| kill_and_check(seeds)));
+        halves.map(|half| half.join().unwrap())
+    });
+    println!("200 kills; those at work on a snapshot, and the most snapshots in a store: {halves:?}");
+    // Else the kills hit nothing, and the test says nothing.
+    let at_work: u64 = halves.iter().map(|(at_work, _)| at_work).sum();
+    assert!(at_work > 20 && halves.iter().all(|(_, snapshots)| *snapshots > 10), "{halves:?}");
 }

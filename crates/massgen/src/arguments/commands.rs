@@ -40,6 +40,9 @@ pub(crate) enum Subcommand {
         /// Only this file, named as `massgen changes` does; can be repeated
         #[arg(long = "file", value_name = "PATH")]
         files: Vec<String>,
+        /// Only this place of a file, by its number in `massgen changes`; can be repeated
+        #[arg(long = "hunk", value_name = "PATH:N")]
+        places: Vec<String>,
     },
     /// Take back what a run changed in the project
     Undo {
@@ -240,7 +243,7 @@ pub(crate) struct Doctor {
 /// Options of `massgen trust`.
 #[derive(Debug, Args)]
 pub(crate) struct Trust {
-    /// A folder of the project; without it, the one that you are in
+    /// A folder of the project, or of a run; without it, the project that you are in
     #[arg(value_name = "FOLDER")]
     pub(crate) folder: Option<PathBuf>,
     /// Show what you trust

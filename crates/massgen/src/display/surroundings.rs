@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
 use massgen_protocol::Seq;
 use massgen_view::{Color, Glyphs, Style};
@@ -96,6 +97,7 @@ impl DisplayOptions {
             progress_style: style(stderr),
             answer_style: answer_style.with_width(answer_style.width.min(TEXT_COLUMNS)),
             known: Seq(0),
+            told: Box::new(|_, answer| Arc::clone(&answer.content)),
             places: Box::new(|_| Vec::new()),
             remarks: mpsc::channel(1).1,
         }

@@ -124,6 +124,7 @@ impl Script {
             history: Vec::new(),
             instructions: None,
             skills: Vec::new(),
+            memories: None,
         };
         self.event(Event::RunStarted { spec: Arc::new(spec), meta: Arc::new(RunMeta::default()) })
     }
@@ -180,6 +181,7 @@ fn options(progress: Progress, answer: AnswerForm) -> DisplayOptions {
         places: Box::new(|view| {
             vec![Place { what: "answer".into(), path: format!("/log/{}", view.agents.len()) }]
         }),
+        told: Box::new(|_, answer| Arc::clone(&answer.content)),
         remarks: mpsc::channel(1).1,
     }
 }

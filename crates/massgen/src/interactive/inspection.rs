@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use massgen_journal::artifacts::RunFolder;
+use massgen_protocol::size::size;
 use massgen_view::amount::{counted, tokens};
 use massgen_view::clean::{clean_line, first_line};
 use massgen_view::{Style, markdown};
@@ -348,14 +349,6 @@ fn money(dollars: Option<f64>) -> String {
         None => "price unknown".to_owned(),
         Some(dollars) if dollars > 0.0 && dollars < 0.01 => format!("${dollars:.6}"),
         Some(dollars) => format!("${dollars:.2}"),
-    }
-}
-
-fn size(bytes: u64) -> String {
-    match bytes {
-        0..=9_999 => format!("{bytes} B"),
-        10_000..=9_999_999 => format!("{} kB", bytes / 1000),
-        _ => format!("{} MB", bytes / 1_000_000),
     }
 }
 

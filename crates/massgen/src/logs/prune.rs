@@ -7,15 +7,17 @@
 mod belongings;
 mod tree;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use massgen_config::{Retention, retention};
 use massgen_journal::artifacts::RunFolder;
 use massgen_protocol::Timestamp;
+use massgen_protocol::size::size;
 use massgen_view::clean::clean_text;
-use massgen_workspace::isolation::{Git, Life, leftovers};
+use massgen_workspace::isolation::{Git, Leftover, Life, leftovers};
+use massgen_workspace::remove_tree;
 
 use self::belongings::{Belongings, Standing};
 use super::turns::newest_beginning;
@@ -26,7 +28,8 @@ use crate::failure::Failure;
 use crate::print;
 use crate::remarks::Remarks;
 use crate::setup::{USER_CONFIG, find_source, read_source};
-use crate::trust::FoundConfig;
+use crate::trust::{FoundConfig, is_own};
+use crate::workbench::projects::Projects;
 
 /// What the name of a run's folder begins with while it goes.
 const GOING: &str = ".pruned-";
@@ -162,6 +165,7 @@ fn since(age: Duration) -> String {
 
 fn prune(limits: &Limits, manner: Manner, environment: &Environment) -> Result<Report, Failure> {
     let mut report = Report::default();
+    let mut worktrees = Worktrees::default();
     let Some(base) = base(environment)? else { return Ok(report) };
     let runs = runs_in(&base).map_err(Failure::configuration)?;
     let is_beyond = |place: usize, run: &Run| {
@@ -174,6 +178,7 @@ fn prune(limits: &Limits, manner: Manner, environment: &Environment) -> Result<R
         // A removal that was cut off comes to its end whatever the limits are.
         if run.place != run.root || is_beyond(place, run) {
             let bytes = tree::bytes(&run.place);
+            worktrees.look_in_repositories_of(run, environment);
             let removed = match (&holder, manner) {
                 (Some(holder), _) => Err(format!("at work on it is {holder}")),
                 (None, Manner::Tell) => Ok(()),
@@ -181,6 +186,7 @@ fn prune(limits: &Limits, manner: Manner, environment: &Environment) -> Result<R
             };
             match removed {
                 Ok(()) => {
+                    worktrees.of_runs.insert(run.name());
                     report.runs.push((run.name(), bytes));
                     add(&mut report.left, belongings.left());
                 }
@@ -190,6 +196,8 @@ fn prune(limits: &Limits, manner: Manner, environment: &Environment) -> Result<R
             match belongings.standing(run) {
                 Standing::Open => add(&mut report.waiting, belongings.left()),
                 Standing::Over => {
+                    worktrees.look_in_repositories_of(run, environment);
+                    worktrees.of_runs.insert(run.name());
                     add(&mut report.left, belongings.left());
                     if manner == Manner::Remove {
                         report.kept.extend(belongings.remove_left());
@@ -198,7 +206,7 @@ fn prune(limits: &Limits, manner: Manner, environment: &Environment) -> Result<R
             }
         }
     }
-    worktrees(&mut report, manner, environment);
+    worktrees.remove(&mut report, manner, environment);
     Ok(report)
 }
 
@@ -263,37 +271,61 @@ fn remove(run: &Run, base: &Path, belongings: &Belongings, environment: &Environ
         return Err(format!("at work on it is {holder}"));
     }
     belongings.remove(environment)?;
-    tree::remove(&going).map_err(text)
+    remove_tree(&going).map_err(text)
 }
 
-/// Worktrees in the repository of the project that belonged to runs which are gone.
-fn worktrees(report: &mut Report, manner: Manner, environment: &Environment) {
-    let variables = ["PATH", "HOME", "XDG_CONFIG_HOME", "TMPDIR"];
-    let variables =
-        variables.into_iter().filter_map(|name| Some((name.into(), environment.of_person(name)?.into())));
-    let all = leftovers(&Git::new(&variables.collect()), &environment.working_directory);
-    let all = match all {
-        Ok(all) => all,
-        Err(error) => {
-            report.kept.push(format!("worktrees of dead runs: {error}"));
-            return;
+/// Worktrees that belonged to runs which are gone, or over.
+#[derive(Debug, Default)]
+struct Worktrees {
+    /// Names of such runs.
+    of_runs: BTreeSet<String>,
+    /// Folders in repositories that may have some, besides the project.
+    repositories: BTreeSet<PathBuf>,
+}
+
+impl Worktrees {
+    /// Notes where a run had copies. What came with a project says nothing of other places.
+    fn look_in_repositories_of(&mut self, run: &Run, environment: &Environment) {
+        let turns = run.turns();
+        let own = turns.iter().filter(|turn| is_own(turn, environment));
+        let targets = own.filter_map(|turn| Projects::of_run(turn).ok()).flat_map(|copies| copies.targets());
+        self.repositories.extend(targets.filter(|target| target.is_dir()));
+    }
+
+    fn remove(mut self, report: &mut Report, manner: Manner, environment: &Environment) {
+        let variables = ["PATH", "HOME", "XDG_CONFIG_HOME", "TMPDIR"];
+        let variables =
+            variables.into_iter().filter_map(|name| Some((name.into(), environment.of_person(name)?.into())));
+        let git = Git::new(&variables.collect());
+        self.repositories.insert(environment.working_directory.clone());
+        let mut found: Vec<Leftover> = Vec::new();
+        for repository in &self.repositories {
+            match leftovers(&git, repository) {
+                // Two folders may be in one repository.
+                Ok(all) => found.extend(all),
+                Err(error) => report.kept.push(format!("worktrees of dead runs: {error}")),
+            }
         }
-    };
-    for worktree in all.into_iter().filter(|worktree| worktree.owner.life() == Life::Dead) {
-        let run = Path::new(&worktree.owner.run);
-        let name = run.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let is_removed = report.runs.iter().any(|(removed, _)| *removed == name);
-        // A run that is still there can go on, and needs it.
-        if !is_removed && (!run.is_absolute() || run.exists()) {
-            continue;
-        }
-        let removed = match manner {
-            Manner::Tell => Ok(()),
-            Manner::Remove => worktree.remove(),
-        };
-        match removed {
-            Ok(()) => report.worktrees += 1,
-            Err(error) => report.kept.push(format!("{}: {error}", worktree.place.display())),
+        found.sort_by(|one, other| one.place.cmp(&other.place));
+        found.dedup();
+        for worktree in found.into_iter().filter(|worktree| worktree.owner.life() == Life::Dead) {
+            let run = Path::new(&worktree.owner.run);
+            let is_over = run.ancestors().filter_map(Path::file_name).any(|name| {
+                // The first turn has the folder of the run, later ones have theirs in it.
+                name.to_str().is_some_and(|name| self.of_runs.contains(name))
+            });
+            // A run that is still there can go on, and needs it.
+            if !is_over && (!run.is_absolute() || run.exists()) {
+                continue;
+            }
+            let removed = match manner {
+                Manner::Tell => Ok(()),
+                Manner::Remove => worktree.remove(),
+            };
+            match removed {
+                Ok(()) => report.worktrees += 1,
+                Err(error) => report.kept.push(format!("{}: {error}", worktree.place.display())),
+            }
         }
     }
 }
@@ -326,15 +358,6 @@ fn told(report: &Report, manner: Manner) -> String {
         return "There is nothing to remove.\n".to_owned();
     }
     lines.into_iter().map(|line| clean_text(&line) + "\n").collect()
-}
-
-/// Bytes as a person says them.
-fn size(bytes: u64) -> String {
-    let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-    match units.into_iter().find(|(unit, _)| bytes >= *unit) {
-        Some((unit, name)) => format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit),
-        None => format!("{bytes} B"),
-    }
 }
 
 #[cfg(test)]

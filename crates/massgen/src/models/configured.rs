@@ -8,7 +8,7 @@ use massgen_protocol::spec::{AgentSpec, BackendSpec};
 
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::reach::Reach;
+use crate::reach::{Reach, Replies};
 use crate::remarks::Remarks;
 use crate::setup::find_source;
 
@@ -43,7 +43,7 @@ impl Configured {
                 let Some(first) = agent.fallback.pop() else { continue };
                 agent.backend = first;
             }
-            match reach.secrets(std::slice::from_ref(&agent), environment).await {
+            match reach.secrets(std::slice::from_ref(&agent), Replies::Asked, environment).await {
                 Ok(secrets) => keys.extend(secrets.keys),
                 Err(failure) => {
                     warn(&failure, "going on without this agent");

@@ -3,22 +3,22 @@
 //! Each application is a folder `changes/<n>` beside the journal: the decision first, then a record for each context path,
 //! which is what undoes it, and last the outcome. So a killed application is known by its missing outcome.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use massgen_journal::artifacts::RunFolder;
 use massgen_protocol::Timestamp;
-use massgen_workspace::SnapshotStore;
 use massgen_workspace::changes::{
     Approval, ChangesError, FileChange, Later, Plan, Reason, Recovered, Selection, Skipped, Target, Undone,
-    Wish, apply, plan, recover, spell, undo,
+    Wish, apply, plan, recover, spell, targets_of, undo,
 };
+use massgen_workspace::{SnapshotStore, write_whole};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::proposal::{ContextChanges, Proposal};
 use crate::failure::Failure;
-use crate::workbench::projects::write_whole;
 
 /// The folder beside the journal with all applications.
 const FOLDER: &str = "changes";
@@ -229,12 +229,13 @@ impl Application {
         Ok(outcome)
     }
 
-    /// Takes it back; nothing when there is nothing to take back. The last context path comes first.
+    /// Takes it back, as far as it is about `targets`, folders without links; nothing when there is nothing to take back.
+    /// The last context path comes first.
     ///
     /// # Errors
     /// When the project cannot be changed; what was undone before stays undone.
-    pub(super) fn undo(&self, later: Later) -> Result<Vec<Undone>, Failure> {
-        let mut numbers: Vec<u32> = fs_err::read_dir(&self.folder)
+    pub(super) fn undo(&self, later: Later, targets: &BTreeSet<PathBuf>) -> Result<Vec<Undone>, Failure> {
+        let mut numbers: Vec<usize> = fs_err::read_dir(&self.folder)
             .into_iter()
             .flatten()
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
@@ -242,7 +243,10 @@ impl Application {
         numbers.sort_unstable();
         let mut undone = Vec::new();
         for number in numbers.into_iter().rev() {
-            match undo(&self.folder.join(number.to_string()), later) {
+            if !is_about(&self.record(number), targets)? {
+                continue;
+            }
+            match undo(&self.record(number), later) {
                 Ok(done) => undone.push(done),
                 Err(ChangesError::NotApplied { .. }) => {}
                 Err(error) => return Err(failed(error)),
@@ -281,33 +285,40 @@ impl Application {
     }
 }
 
-/// Ends what killed processes began in the records of `run`.
+/// Ends what killed processes began in the records of `run` that are about `targets`, folders without links. A record
+/// says itself which folder it is about, and may have been written by anybody.
 ///
 /// # Errors
 /// When the project or a record cannot be read or changed.
-pub(super) fn recover_all(run: &RunFolder) -> Result<Vec<Recovered>, Failure> {
+pub(super) fn recover_all(run: &RunFolder, targets: &BTreeSet<PathBuf>) -> Result<Vec<Recovered>, Failure> {
     let mut all = Vec::new();
     for application in Application::all(run)? {
         for entry in fs_err::read_dir(&application.folder).into_iter().flatten().flatten() {
-            if entry.path().is_dir() {
-                all.push(recover(&entry.path()).map_err(failed)?);
+            let record = entry.path();
+            if record.is_dir() && is_about(&record, targets)? {
+                all.push(recover(&record).map_err(failed)?);
             }
         }
     }
     Ok(all)
 }
 
-/// Ends what killed processes began to apply, of all runs beside `run`: before it begins, the project is to be as it was
-/// or as it was to become. Returns what was done, and what could not be, for people.
-pub(crate) fn end_interrupted(run: &RunFolder) -> Vec<String> {
+fn is_about(record: &Path, targets: &BTreeSet<PathBuf>) -> Result<bool, Failure> {
+    Ok(targets_of(record).map_err(failed)?.is_subset(targets))
+}
+
+/// Ends what killed processes began to apply to `targets`, of all `runs`: before another one begins with these folders,
+/// they are to be as they were or as they were to become. Returns what was done, and what could not be, for people.
+pub(crate) fn end_interrupted(
+    runs: impl Iterator<Item = RunFolder>,
+    targets: &BTreeSet<PathBuf>,
+) -> Vec<String> {
     let mut told = Vec::new();
-    let roots = run.root.parent().map(fs_err::read_dir).into_iter().flatten().flatten().flatten();
-    let turns = roots.flat_map(|root| RunFolder::turns_in(&root.path()).unwrap_or_default());
     // Whoever is at work on a run ends it itself.
-    for turn in turns.filter(|turn| turn != run && !turn.is_locked().unwrap_or(true)) {
+    for turn in runs.filter(|turn| !turn.is_locked().unwrap_or(true)) {
         let place = turn.turn_dir();
         let place = place.display();
-        match recover_all(&turn) {
+        match recover_all(&turn, targets) {
             Ok(all) => told.extend(all.into_iter().filter_map(|recovered| match recovered {
                 Recovered::Nothing => None,
                 Recovered::Finished => {
@@ -346,8 +357,12 @@ fn carry_out(
     store: &SnapshotStore,
     record: &Path,
 ) -> Result<ContextOutcome, ChangesError> {
-    recover(record)?;
     let target = Target::open(&context.isolated.target)?;
+    if targets_of(record)?.iter().any(|found| found != target.path()) {
+        let problem = format!("it is not about `{}`", target.path().display());
+        return Err(ChangesError::Record { path: record.to_owned(), problem });
+    }
+    recover(record)?;
     let current = target.current(&context.changes, selection)?;
     let wish = Wish {
         changes: &context.changes,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use massgen_view::clean::clean_line;
-use massgen_workspace::changes::{Approval, ApprovalByContext, FileChange, Hunk, Side, Text, listed};
+use massgen_workspace::changes::{Approval, ApprovalByContext, FileChange, Hunk, listed};
 
 use super::proposal::Proposal;
 use super::telling::{self, files};
@@ -43,7 +43,7 @@ pub(super) fn ask(
     show_diff: ShowDiff<'_>,
 ) -> io::Result<Option<Approval>> {
     dialogue.begin("The answer changes your files")?;
-    dialogue.show("Changes", &telling::list(proposal))?;
+    dialogue.show("Changes", &telling::list(proposal, telling::Places::Hidden))?;
     let mut picks = Picks::new(proposal);
     loop {
         let entries = picks.entries();
@@ -61,7 +61,12 @@ pub(super) fn ask(
                 dialogue.end(&format!("Applying {}.", picks.words()))?;
                 return Ok(Some(picks.approval()));
             }
-            Some(Entry::Diff) => show_diff()?,
+            Some(Entry::Diff) => {
+                if escaped(show_diff())?.is_none() {
+                    dialogue.end("Applying nothing.")?;
+                    return Ok(None);
+                }
+            }
             // Whoever leaves a list comes back to the menu with what was chosen before.
             Some(Entry::Files) => drop(escaped(picks.choose_files(dialogue))?),
             Some(Entry::Hunks) => drop(escaped(picks.choose_hunks(dialogue))?),
@@ -137,19 +142,8 @@ impl<'a> Picks<'a> {
 
     /// The files that can be chosen in part, with their places.
     fn in_places(&self) -> Vec<((usize, usize), &'a [Hunk])> {
-        let hunks = |key: &(usize, usize)| {
-            let change = self.change(*key)?;
-            match &change.text {
-                // What is new or gone is so as a whole.
-                Text::Hunks(hunks)
-                    if change.before.is_some() && change.after.is_some() && hunks.len() > 1 =>
-                {
-                    Some((*key, hunks.as_slice()))
-                }
-                Text::Hunks(_) | Text::Same | Text::Binary | Text::Long => None,
-            }
-        };
-        self.picks.keys().filter_map(hunks).collect()
+        let places = |key: &(usize, usize)| Some((*key, telling::places(self.change(*key)?)));
+        self.picks.keys().filter_map(places).filter(|(_, places)| !places.is_empty()).collect()
     }
 
     fn label(&self, key: (usize, usize)) -> Choice {
@@ -179,7 +173,8 @@ impl<'a> Picks<'a> {
             _ => dialogue.choose("Which file?", &choices, 0)?,
         };
         let Some((key, hunks)) = files.get(file) else { return Ok(()) };
-        let choices: Vec<Choice> = hunks.iter().map(place).collect();
+        let choices: Vec<Choice> =
+            hunks.iter().map(|hunk| Choice::new(telling::first_line(hunk), telling::extent(hunk))).collect();
         let chosen: BTreeSet<usize> =
             dialogue.choose_several("Which places?", &choices)?.into_iter().collect();
         let pick = if chosen.is_empty() {
@@ -219,21 +214,6 @@ impl<'a> Picks<'a> {
             },
         }
     }
-}
-
-/// A place of a file: the first line that changes there, and where it is.
-fn place(hunk: &Hunk) -> Choice {
-    let changed = hunk.lines.iter().filter(|line| line.side != Side::Both);
-    let text = changed.clone().map(|line| {
-        let sign = if line.side == Side::New { '+' } else { '-' };
-        format!("{sign} {}", clean_line(&String::from_utf8_lossy(&line.bytes)))
-    });
-    let first = text.into_iter().find(|line| line.len() > 2).unwrap_or_else(|| "an empty line".to_owned());
-    let short: String = first.chars().take(50).collect();
-    let count = |side| changed.clone().filter(|line| line.side == side).count();
-    let unchanged = hunk.lines.iter().take_while(|line| line.side == Side::Both).count();
-    let line = hunk.old_start + unchanged + 1;
-    Choice::new(short, format!("line {line}, +{} -{}", count(Side::New), count(Side::Old)))
 }
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ fn proposal() -> Proposal {
         ("b\u{1b}[2J.txt", None, Some("new\n")),
         ("gone.txt", Some("x\n"), None),
     ];
-    Proposal { contexts: vec![context(1, "/project", files)], remarks: Vec::new() }
+    Proposal { contexts: vec![context(1, "/project", files)], remarks: Vec::new(), unkept: Vec::new() }
 }
 
 fn answered(proposal: &Proposal, answers: impl IntoIterator<Item = Answer>) -> (Option<Approval>, String) {
@@ -112,7 +112,7 @@ fn who_leaves_a_list_keeps_what_was_chosen_before() {
 fn files_of_the_same_name_in_two_folders_are_kept_apart() {
     let files: Files<'_> = &[("same.txt", None, Some("x\n"))];
     let contexts = vec![context(1, "/one", files), context(2, "/two", files)];
-    let proposal = Proposal { contexts, remarks: Vec::new() };
+    let proposal = Proposal { contexts, remarks: Vec::new(), unkept: Vec::new() };
     let (approval, _) = answered(
         &proposal,
         [Answer::Pick("Choose files"), Answer::Picks(&["/two::same.txt"]), Answer::Enter],

@@ -1,18 +1,26 @@
 //! What the agent that answered changed in its copies of the user's project.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
 
+use massgen_journal::artifacts::RunFolder;
 use massgen_protocol::spec::RunSpec;
 use massgen_protocol::workspace::DriftPolicy;
 use massgen_protocol::{AgentId, AgentNo, Envelope, Event, SnapshotId};
-use massgen_workspace::changes::{FileChange, Listed, compare, listed, unified};
+use massgen_view::clean::clean_line;
+use massgen_workspace::changes::{FileChange, Listed, Scope, compare, listed, read_path, spell, unified};
 use massgen_workspace::isolation::Isolated;
-use massgen_workspace::{Manifest, SnapshotStore, TreePath};
+use massgen_workspace::{Entry, Manifest, SnapshotStore, Tree, TreePath};
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::workbench::guards::Guards;
 use crate::workbench::projects::{ProjectCopy, Projects};
+
+/// Paths that are named when something was not kept.
+const NAMED: usize = 5;
 
 /// The final answer of a run, as far as its files are concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +28,9 @@ pub(super) struct Answered {
     pub(super) agent: AgentId,
     /// What its workspace held.
     pub(super) snapshot: Option<SnapshotId>,
+    /// Programs of the user that the run called with all rights of the user. What an agent makes of them in its copy is
+    /// never applied: the next run would do it.
+    pub(super) programs: Vec<PathBuf>,
 }
 
 /// All that the final answer changed.
@@ -27,8 +38,18 @@ pub(super) struct Answered {
 pub(super) struct Proposal {
     /// Those with changes, in order.
     pub(super) contexts: Vec<ContextChanges>,
-    /// What people are told: changes that are not among them, and why.
+    /// What people are told besides.
     pub(super) remarks: Vec<String>,
+    /// Copies that hold changes which nothing else holds, in order.
+    pub(super) unkept: Vec<Unkept>,
+}
+
+/// A copy of the project with changes that were not kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unkept {
+    pub(super) copy: ProjectCopy,
+    /// Which changes, and why they were not, for people.
+    pub(super) told: String,
 }
 
 /// What changed below one context path.
@@ -56,8 +77,8 @@ pub(super) struct ListedContext {
 
 /// What the run with these events came to; `None` without a final answer.
 pub(super) fn answered(events: &[Envelope]) -> Option<(&RunSpec, Answered)> {
-    let spec = events.iter().find_map(|envelope| match &envelope.event {
-        Event::RunStarted { spec, .. } => Some(spec.as_ref()),
+    let (spec, meta) = events.iter().find_map(|envelope| match &envelope.event {
+        Event::RunStarted { spec, meta } => Some((spec.as_ref(), meta)),
         _ => None,
     })?;
     let (agent, snapshot) = events.iter().rev().find_map(|envelope| match &envelope.event {
@@ -66,7 +87,16 @@ pub(super) fn answered(events: &[Envelope]) -> Option<(&RunSpec, Answered)> {
     })?;
     let of_number = |(number, _): &(AgentNo, _)| *number == agent;
     let (_, agent) = spec.agent_nos().into_iter().zip(&spec.agents).find(of_number)?;
-    Some((spec, Answered { agent: agent.id.clone(), snapshot }))
+    // Programs in the folders of the system are not in the project.
+    let guards = Guards::of(spec, Path::new(&meta.working_directory), OsStr::new(""));
+    let programs = guards.free().map(Path::to_path_buf).collect();
+    Some((spec, Answered { agent: agent.id.clone(), snapshot, programs }))
+}
+
+/// Where `file` is below `context`, which is spelled without links; nothing if it is elsewhere.
+fn inside(context: &str, file: &Path) -> Option<TreePath> {
+    let file = fs_err::canonicalize(file).unwrap_or_else(|_| file.to_path_buf());
+    TreePath::new(file.strip_prefix(context).ok()?.to_str()?)
 }
 
 impl Proposal {
@@ -78,24 +108,28 @@ impl Proposal {
         answered: &Answered,
         spec: &RunSpec,
         projects: &Projects,
-        store: &SnapshotStore,
+        (folder, store): (&RunFolder, &SnapshotStore),
     ) -> Result<Self, Failure> {
-        let mut proposal = Self { contexts: Vec::new(), remarks: Vec::new() };
+        let mut proposal = Self { contexts: Vec::new(), remarks: Vec::new(), unkept: Vec::new() };
         let copies: Vec<&ProjectCopy> =
             projects.copies.iter().filter(|copy| copy.agent == answered.agent).collect();
         if copies.is_empty() {
             return Ok(proposal);
         }
         let Some(snapshot) = &answered.snapshot else {
-            proposal.remarks.push(format!(
-                "warning: what `{}` changed in the project was not kept; nothing of it is applied",
-                answered.agent
-            ));
+            for copy in copies {
+                let path = copy.context();
+                let told = format!(
+                    "what `{}` changed in `{path}` was not kept; nothing of it is applied",
+                    copy.agent
+                );
+                proposal.unkept.push(Unkept { copy: copy.clone(), told });
+            }
             return Ok(proposal);
         };
         let after = store.manifest(snapshot).map_err(damaged)?;
         for copy in copies {
-            proposal.add(copy, spec, &after, store)?;
+            proposal.add(copy, (spec, &answered.programs), &after, (folder, store))?;
         }
         Ok(proposal)
     }
@@ -103,20 +137,19 @@ impl Proposal {
     fn add(
         &mut self,
         copy: &ProjectCopy,
-        spec: &RunSpec,
+        (spec, programs): (&RunSpec, &[PathBuf]),
         after: &Manifest,
-        store: &SnapshotStore,
+        (run, store): (&RunFolder, &SnapshotStore),
     ) -> Result<(), Failure> {
         let before = store.manifest(&copy.baseline).map_err(damaged)?;
-        let path = copy.isolated.review(&[]).original_path;
+        let path = copy.context();
+        let mut unkept = |told: String| self.unkept.push(Unkept { copy: copy.clone(), told });
         let Some(folder) = folder_of(copy) else {
-            self.remarks.push(format!("warning: the copy of `{path}` has an odd place; nothing is applied"));
+            unkept(format!("the copy of `{path}` has an odd place; nothing of it is applied"));
             return Ok(());
         };
         if after.leaves_out(&folder) {
-            self.remarks.push(format!(
-                "warning: the copy of `{path}` was too large to be kept; nothing of it is applied"
-            ));
+            unkept(format!("the copy of `{path}` was too large to be kept; nothing of it is applied"));
             return Ok(());
         }
         let tree = after.tree.below(&folder);
@@ -127,11 +160,20 @@ impl Proposal {
             ));
             return Ok(());
         }
-        let unknown = "it was not kept whole";
-        let left_out = after.left_out.iter().filter_map(|path| path.strip(&folder));
-        let left_out = left_out.chain(before.left_out.iter().cloned()).map(|path| (path, unknown.to_owned()));
+        let left_out: Vec<TreePath> = after.left_out.iter().filter_map(|path| path.strip(&folder)).collect();
+        let mut lost = lost(copy, &before, &tree, &left_out, store).map_err(damaged)?;
+        lost.extend(copy.changed_unkept(run).map_err(damaged)?);
+        // What nobody saw in the project is not replaced in it.
+        let unseen = copy.isolated.left_out.keys().filter_map(|path| read_path(path));
+        lost.extend(unseen.filter(|path| tree.entries.contains_key(path) || tree.holds_below(path)));
+        lost.sort();
+        lost.dedup();
+        if !lost.is_empty() {
+            unkept(format!("not kept, and so not applied to `{path}`: {}", named(&lost)));
+        }
         let comparison =
-            compare(&before.tree, &tree, store, &copy.isolated.scope(left_out)).map_err(damaged)?;
+            compare(&before.tree, &tree, store, &scope(copy, left_out.iter().chain(&before.left_out)))
+                .map_err(damaged)?;
         if comparison.changes.is_empty() {
             return Ok(());
         }
@@ -139,17 +181,18 @@ impl Proposal {
         let workspace = workspace.and_then(|agent| agent.workspace.as_deref());
         let seen =
             workspace.and_then(|workspace| workspace.seen().find(|seen| seen.copy == Some(copy.number)));
-        let protected = seen.map(|seen| seen.context.protected.as_slice()).unwrap_or_default();
+        let protected = seen.map(|seen| seen.context.protected.as_slice()).unwrap_or_default().iter();
+        let protected = protected
+            .filter_map(|path| TreePath::new(path.trim_start_matches("./").trim_end_matches('/')))
+            .chain(programs.iter().filter_map(|program| inside(&path, program)))
+            .collect();
         self.contexts.push(ContextChanges {
             path,
             number: copy.number,
             isolated: copy.isolated.clone(),
             changes: comparison.changes,
             drift: workspace.map(|workspace| workspace.drift).unwrap_or_default(),
-            protected: protected
-                .iter()
-                .filter_map(|path| TreePath::new(path.trim_start_matches("./").trim_end_matches('/')))
-                .collect(),
+            protected,
         });
         Ok(())
     }
@@ -186,6 +229,39 @@ impl Proposal {
             })
             .collect()
     }
+}
+
+/// What counts in a comparison when these paths are not known.
+fn scope<'a>(copy: &ProjectCopy, unknown: impl Iterator<Item = &'a TreePath>) -> Scope {
+    copy.isolated.scope(unknown.map(|path| (path.clone(), "it was not kept whole".to_owned())))
+}
+
+/// Which paths of `left_out`, those that a snapshot with this `tree` does not hold, are changes of the project: not what
+/// was left out `before` already, nor what git ignores.
+fn lost(
+    copy: &ProjectCopy,
+    before: &Manifest,
+    tree: &Tree,
+    left_out: &[TreePath],
+    store: &SnapshotStore,
+) -> io::Result<Vec<TreePath>> {
+    if left_out.iter().all(|path| before.leaves_out(path)) {
+        return Ok(Vec::new());
+    }
+    // With something in their places, whatever it is, the comparison tells which of them would have been changes.
+    let mut whole = tree.clone();
+    whole.entries.extend(left_out.iter().map(|path| (path.clone(), Entry::EmptyFolder)));
+    let comparison = compare(&before.tree, &whole, store, &scope(copy, before.left_out.iter()))?;
+    let paths = comparison.changes.into_iter().map(|change| change.path);
+    Ok(paths.filter(|path| left_out.contains(path)).collect())
+}
+
+/// Some of `paths`, for people.
+fn named(paths: &[TreePath]) -> String {
+    let mut names: Vec<String> =
+        paths.iter().take(NAMED).map(|path| format!("`{}`", clean_line(&spell(path)))).collect();
+    names.extend(paths.len().checked_sub(NAMED).filter(|more| *more > 0).map(|more| format!("{more} more")));
+    names.join(", ")
 }
 
 fn damaged(error: impl std::fmt::Display) -> Failure {

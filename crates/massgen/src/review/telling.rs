@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use massgen_view::clean::clean_line;
-use massgen_workspace::changes::{FileChange, Side, Status, Text, Undone, listed, spell};
+use massgen_workspace::changes::{FileChange, Hunk, Side, Status, Text, Undone, listed, spell};
 
 use super::application::{Outcome, words};
 use super::proposal::Proposal;
@@ -12,28 +12,80 @@ use crate::shell::quoted;
 /// Files that are listed of one context path; the others are counted.
 const LISTED: usize = 200;
 
+/// Places of one file that are listed; the others are counted.
+const PLACES: usize = 20;
+
+/// Whether the places of a file are listed below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Places {
+    Listed,
+    Hidden,
+}
+
 /// `1 file`, `3 files`.
 pub(super) fn files(number: usize) -> String {
     if number == 1 { "1 file".to_owned() } else { format!("{number} files") }
 }
 
 /// The changes, a line each, below the name of their context path.
-pub(super) fn list(proposal: &Proposal) -> String {
+pub(super) fn list(proposal: &Proposal, listed: Places) -> String {
     let mut lines = Vec::new();
     for context in &proposal.contexts {
         lines.push(format!("{}: {}", clean_line(&context.path), files(context.changes.len())));
         let shown = context.changes.iter().take(LISTED);
         let width =
             shown.clone().map(|change| name(change).chars().count()).max().unwrap_or_default().min(60);
-        lines.extend(shown.map(|change| {
+        for change in shown {
             let line = format!("  {} {:width$}  {}", change.status.letter(), name(change), size(change));
-            line.trim_end().to_owned()
-        }));
+            lines.push(line.trim_end().to_owned());
+            match listed {
+                Places::Listed => lines.extend(numbered(places(change))),
+                Places::Hidden => {}
+            }
+        }
         if let Some(more @ 1..) = context.changes.len().checked_sub(LISTED) {
             lines.push(format!("  and {more} more"));
         }
     }
     lines.join("\n")
+}
+
+/// Places of a file, each with the number by which it is chosen.
+fn numbered(places: &[Hunk]) -> Vec<String> {
+    let shown = places.iter().take(PLACES);
+    let mut lines: Vec<String> = shown
+        .map(|place| format!("      {}. {}: {}", place.index + 1, extent(place), first_line(place)))
+        .collect();
+    if let Some(more @ 1..) = places.len().checked_sub(PLACES) {
+        lines.push(format!("      and {more} more"));
+    }
+    lines
+}
+
+/// The places of a file that can be chosen by themselves; none when it is applied as a whole.
+pub(super) fn places(change: &FileChange) -> &[Hunk] {
+    match &change.text {
+        // What is new or gone is so as a whole.
+        Text::Hunks(hunks) if change.before.is_some() && change.after.is_some() && hunks.len() > 1 => hunks,
+        Text::Hunks(_) | Text::Same | Text::Binary | Text::Long => &[],
+    }
+}
+
+/// The first line that changes at a place, shortened.
+pub(super) fn first_line(place: &Hunk) -> String {
+    let mut changed = place.lines.iter().filter(|line| line.side != Side::Both).map(|line| {
+        let sign = if line.side == Side::New { '+' } else { '-' };
+        format!("{sign} {}", clean_line(&String::from_utf8_lossy(&line.bytes)))
+    });
+    let first = changed.find(|line| line.len() > 2).unwrap_or_else(|| "an empty line".to_owned());
+    first.chars().take(50).collect()
+}
+
+/// Where a place is, and how much of it changes.
+pub(super) fn extent(place: &Hunk) -> String {
+    let count = |side| place.lines.iter().filter(|line| line.side == side).count();
+    let unchanged = place.lines.iter().take_while(|line| line.side == Side::Both).count();
+    format!("line {}, +{} -{}", place.old_start + unchanged + 1, count(Side::New), count(Side::Old))
 }
 
 /// The name of a changed file; of a renamed one, both.

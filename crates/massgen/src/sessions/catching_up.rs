@@ -6,7 +6,8 @@ use massgen_journal::read;
 use massgen_journal::sessions::{SessionFolder, StoredEnd, StoredTurn, TurnRecord};
 use massgen_prompt::Prompts;
 use massgen_prompt::history::{NoAnswerReason, NoFinalAnswer, OpenAnswer};
-use massgen_protocol::{PastTurn, limits};
+use massgen_protocol::paths::Rules;
+use massgen_protocol::{PastTurn, limits, places};
 
 use super::{OpenSession, unusable};
 use crate::failure::Failure;
@@ -48,7 +49,7 @@ impl OpenSession {
             match folder
                 .turn(*number)
                 .map_err(|error| error.to_string())
-                .and_then(|turn| Ok((past_turn(&turn)?, turn)))
+                .and_then(|turn| Ok((self.past_turn(&turn)?, turn)))
             {
                 Ok((past, turn)) => {
                     self.remember(past);
@@ -76,6 +77,21 @@ impl OpenSession {
             run.turn
         ))
         .hint("wait for its end; a question without `--continue` and `--session-id` begins a new session"))
+    }
+
+    /// A turn as the next question remembers it; says why it cannot be. The workspaces of the next turn begin with the
+    /// files of this one: paths are relative to them.
+    pub(super) fn past_turn(&self, turn: &StoredTurn) -> Result<PastTurn, String> {
+        let mut past = past_turn(turn)?;
+        if let (Some(root), Some(agent)) = (&self.root, &turn.winning_agent) {
+            let real = fs_err::canonicalize(root).unwrap_or_else(|_| root.clone());
+            let rules = [root.clone(), real].into_iter().flat_map(|root| {
+                let kept = RunFolder::of_turn(root, turn.number).turn_final_workspace(agent);
+                places::relative(&kept.to_string_lossy())
+            });
+            past.answer = Rules::new(rules).apply(&past.answer).into_owned();
+        }
+        Ok(past)
     }
 
     /// Adds the newest turn to what the next question is told.
@@ -109,7 +125,7 @@ fn keep_from_journal(
         Ok(events) => events,
         Err(error) => return not_remembered(&error),
     };
-    let mut record = TurnRecord::default();
+    let mut record = TurnRecord::of(run.clone());
     for envelope in &events {
         record.fold(envelope);
     }
@@ -124,6 +140,7 @@ fn keep_from_journal(
     {
         return None;
     }
+    super::keep_memories(folder, run, &record);
     if let Err(error) = folder.keep(number, &record) {
         return not_remembered(&error);
     }
@@ -137,8 +154,7 @@ fn keep_from_journal(
     })
 }
 
-/// A turn as the next question remembers it; says why it cannot be.
-pub(super) fn past_turn(turn: &StoredTurn) -> Result<PastTurn, String> {
+fn past_turn(turn: &StoredTurn) -> Result<PastTurn, String> {
     if turn.task.trim().is_empty() {
         return Err("its question is not known".to_owned());
     }

@@ -5,16 +5,23 @@ use std::path::Path;
 use massgen_config::backends::Backends;
 use massgen_config::trust::Trusted;
 use massgen_config::{LoadRequest, Settings, Source, Validation, load};
+use massgen_journal::artifacts::RunFolder;
+use massgen_protocol::Event;
 use massgen_view::clean::clean_line;
 
-use super::{Demanding, FoundConfig, TRUST, demands_of, read, root_of, write};
+use super::{
+    Demanding, FoundConfig, TRUST, demands_of, demands_of_agents, demands_of_changes, read, root_of, runs,
+    write,
+};
 use crate::arguments::commands::Trust;
 use crate::backends;
 use crate::environment::{Environment, is_there};
 use crate::failure::Failure;
+use crate::logs::find_run;
 use crate::print;
 use crate::setup::{PROJECT_CONFIG, configuration, literal_secrets, read_source};
 use crate::skills::{Origin, Places, discover};
+use crate::workbench::projects::Projects;
 
 /// Performs `massgen trust …`.
 pub(crate) fn perform(command: &Trust, environment: &Environment) -> Result<u8, Failure> {
@@ -33,6 +40,9 @@ pub(crate) fn perform(command: &Trust, environment: &Environment) -> Result<u8, 
         .ok()
         .filter(|real| real.is_dir())
         .ok_or_else(|| Failure::configuration(format!("there is no folder `{}`", folder.display())))?;
+    if RunFolder::named_by(&folder).map_err(Failure::configuration)?.is_some() {
+        return trust_run_in(&folder, environment);
+    }
     trust(trusted, &folder, environment)
 }
 
@@ -57,8 +67,7 @@ fn trust(mut trusted: Trusted, folder: &Path, environment: &Environment) -> Resu
         }
     }
     trusted.trust_project(&root);
-    let places =
-        Places { working_directory: folder, configured: None, home: environment.home.as_deref(), own: &[] };
+    let places = Places { working_directory: folder, configured: None, home: environment.home.as_deref() };
     let skills = discover(places, &trusted).found;
     let names = skills.iter().filter(|skill| skill.origin == Origin::Project);
     let names: Vec<String> = names.map(|skill| clean_line(&skill.name)).collect();
@@ -69,6 +78,35 @@ fn trust(mut trusted: Trusted, folder: &Path, environment: &Environment) -> Resu
     }
     write(&trusted, environment)?;
     told.push_str("To take it back: massgen trust --forget\n");
+    print(told.as_bytes())
+}
+
+/// Trusts the run in `folder` with all its turns.
+fn trust_run_in(folder: &Path, environment: &Environment) -> Result<u8, Failure> {
+    let turns = find_run(folder, environment)?.turns();
+    let mut demands = Vec::new();
+    for turn in &turns {
+        if let Ok(Some(start)) = massgen_journal::read_start(&turn.journal_dir())
+            && let Event::RunStarted { spec, .. } = start.event
+        {
+            demands.extend(demands_of_agents(&spec.agents, environment)?);
+        }
+        demands.extend(demands_of_changes(&Projects::of_run(turn)?, environment));
+    }
+    let Some(run) = turns.last() else {
+        return Err(Failure::configuration(format!("there is no run in `{}`", folder.display())));
+    };
+    runs::trust_run(run, environment)?;
+    let mut told = format!("You trust this run now: {}\n", clean_line(&run.root.display().to_string()));
+    let demanding = Demanding { source: None, demands, redactor: environment.redactor([]) };
+    match demanding.told().as_slice() {
+        [] => told.push_str("It asks for nothing that needs trust.\n"),
+        demands => {
+            told.push_str("With it, massgen\n");
+            told.push_str(&demands.join("\n"));
+            told.push('\n');
+        }
+    }
     print(told.as_bytes())
 }
 
@@ -89,7 +127,7 @@ fn demanding<'a>(
     })
     .map_err(configuration)?;
     let demands = demands_of(&loaded.draft.agents, backends, environment);
-    Ok(Demanding { source, demands, redactor: environment.redactor(literal_secrets(&loaded)) })
+    Ok(Demanding { source: Some(source), demands, redactor: environment.redactor(literal_secrets(&loaded)) })
 }
 
 fn forget(mut trusted: Trusted, folder: &Path, environment: &Environment) -> Result<u8, Failure> {

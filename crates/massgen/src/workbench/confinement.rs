@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use massgen_protocol::spec::{AgentSpec, RunSpec};
-use massgen_protocol::tooling::{CommandNetwork, CommandPlace, CustomSource, ServerTransport};
+use massgen_protocol::tooling::{CommandNetwork, CommandPlace, Programs, ServerTransport};
 use massgen_sandbox::{Limits, Machine, Mechanism, Network, Policy, Sandbox};
 
 use crate::environment::Environment;
@@ -28,7 +28,10 @@ impl Confinement {
     /// # Errors
     /// When the sandbox cannot be tried.
     pub(crate) async fn find(spec: &RunSpec, environment: &Environment) -> Result<Option<Self>, Failure> {
-        if !spec.agents.iter().any(starts_programs) {
+        let has_hooks = |agent: &AgentSpec| {
+            !agent.tooling.hooks.before.is_empty() || !agent.tooling.hooks.after.is_empty()
+        };
+        if !spec.agents.iter().any(|agent| starts_programs(agent) || has_hooks(agent)) {
             return Ok(None);
         }
         let failed = |error| Failure::configuration(format!("the sandbox cannot be tried: {error}"));
@@ -67,10 +70,15 @@ impl Confinement {
 
 /// Whether the configuration says that programs of `agent` are not confined.
 pub(crate) fn is_unconfined(agent: &AgentSpec) -> bool {
-    agent.tooling.commands.as_ref().is_some_and(|commands| commands.place == CommandPlace::Unconfined)
+    match agent.tooling.programs {
+        Programs::Confined => false,
+        Programs::Unconfined => true,
+    }
 }
 
-fn starts_programs(agent: &AgentSpec) -> bool {
+/// Whether `agent` starts programs that the sandbox is for: commands on this machine, tool servers, tools of the user.
+/// Services are no programs, and hooks are confined by nothing.
+pub(crate) fn starts_programs(agent: &AgentSpec) -> bool {
     let tooling = &agent.tooling;
     let commands = tooling.commands.as_ref().is_some_and(|commands| match commands.place {
         CommandPlace::Sandbox(_) | CommandPlace::Unconfined => true,
@@ -80,11 +88,7 @@ fn starts_programs(agent: &AgentSpec) -> bool {
         ServerTransport::Stdio { .. } => true,
         ServerTransport::Http { .. } => false,
     });
-    let custom = tooling.custom.iter().any(|tool| match tool.source {
-        CustomSource::Python { .. } | CustomSource::Program { .. } => true,
-    });
-    let hooks = !tooling.hooks.before.is_empty() || !tooling.hooks.after.is_empty();
-    commands || servers || custom || hooks
+    commands || servers || !tooling.custom.is_empty()
 }
 
 /// What commands reach of the network.
@@ -110,6 +114,7 @@ pub(crate) fn nothing_but(network: Network) -> Policy {
         readable: Vec::new(),
         writable: Vec::new(),
         protected: Vec::new(),
+        masked: Vec::new(),
         network,
         limits: Limits::STANDARD,
     }

@@ -1,4 +1,5 @@
-//! Commands of an agent in a container of its own. It is made with the first command.
+//! Commands of an agent in a container of its own. It is made with the first command, and made anew when the agent
+//! reaches something else: what a container sees is settled when it is made.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -11,10 +12,10 @@ use massgen_protocol::spec::AgentSpec;
 use massgen_protocol::tooling::{ContainerEngine, ContainerNetwork, ContainerSpec};
 use massgen_protocol::workspace;
 use massgen_sandbox::container::{
-    Access, AgentContainer, Container, ContainerCall, ContainerMount, Credential, Engine, EngineKind, Owner,
+    Access, AgentContainer, Container, ContainerCall, ContainerMount, Credential, Engine, EngineKind,
     Packages, Sudo, caches, is_of_the_engine,
 };
-use massgen_sandbox::{HowItEnded, Keep};
+use massgen_sandbox::{HowItEnded, Keep, Owner};
 use massgen_tools::commands::{Command, Finish, Ran, Reach, Runner};
 use secrecy::SecretString;
 use tokio::sync::Mutex;
@@ -22,6 +23,9 @@ use tokio::sync::Mutex;
 use crate::dotenv::Dotenv;
 use crate::environment::{ENV_FILE_BYTES, Environment, read_text};
 use crate::failure::Failure;
+
+/// The key of a configuration that says what of the user's a container gets.
+const CREDENTIALS: &str = "command_line_docker_credentials";
 
 /// Runs the commands of one agent in its container.
 pub(crate) struct ContainerRunner {
@@ -32,7 +36,24 @@ struct Shared {
     engine: Engine,
     /// What the container is made from, but for what the agent reaches.
     plan: Container,
-    container: Mutex<Option<Arc<AgentContainer>>>,
+    containers: Mutex<Containers>,
+}
+
+/// The containers of one agent.
+#[derive(Default)]
+struct Containers {
+    current: Option<Current>,
+    /// Those in which commands were still at work when another one took their place.
+    earlier: Vec<Arc<AgentContainer>>,
+    /// How many were made.
+    made: u32,
+}
+
+/// The container that commands begin in.
+struct Current {
+    /// What the agent reached when it was made.
+    reach: Reach,
+    container: Arc<AgentContainer>,
 }
 
 impl ContainerRunner {
@@ -51,9 +72,7 @@ impl ContainerRunner {
             ContainerEngine::Podman => (EngineKind::Podman, "podman"),
         };
         let search = std::env::var_os("PATH").unwrap_or_default();
-        let found =
-            std::env::split_paths(&search).map(|folder| folder.join(program)).find(|path| path.is_file());
-        let found = found.ok_or_else(|| {
+        let found = massgen_sandbox::program(&search, program).ok_or_else(|| {
             of_agent(format!("`{program}` is not installed, and its commands are to run in a container"))
                 .hint("install it, or leave `command_line_execution_mode` out: commands then run in the sandbox")
         })?;
@@ -73,7 +92,7 @@ impl ContainerRunner {
             processors: spec.processors,
             mounts: mounts(spec, environment).map_err(of_agent)?,
             environment: folder.as_deref().and_then(caches).unwrap_or_default(),
-            secrets: secrets(spec, environment).map_err(of_agent)?,
+            secrets: given(spec, environment).map_err(of_agent)?,
             sudo: if spec.root { Sudo::Yes } else { Sudo::No },
             user: owner_of(agent).map_err(of_agent)?,
             packages: Packages {
@@ -83,29 +102,33 @@ impl ContainerRunner {
             },
         };
         let engine = Engine::new(kind, found, std::env::vars_os());
-        Ok(Self { shared: Arc::new(Shared { engine, plan, container: Mutex::new(None) }) })
+        Ok(Self { shared: Arc::new(Shared { engine, plan, containers: Mutex::default() }) })
     }
 
-    /// Removes the container, if one was made, with all that still runs in it.
+    /// Removes what was made of containers, with all that still runs in them.
+    ///
+    /// # Errors
+    /// Why one of them stays; the others are removed all the same.
     pub(crate) async fn remove(&self) -> Result<(), String> {
-        let container = self.shared.container.lock().await.take();
-        match container {
-            Some(container) => container.remove().await.map_err(|error| error.to_string()),
-            None => Ok(()),
+        let Containers { current, earlier, .. } = std::mem::take(&mut *self.shared.containers.lock().await);
+        let mut removed = Ok(());
+        for container in current.map(|current| current.container).into_iter().chain(earlier) {
+            removed = container.remove().await.map_err(|error| error.to_string()).and(removed);
         }
+        removed
     }
 }
 
 impl Runner for ContainerRunner {
     fn run(&self, command: Command) -> BoxFuture<'static, Result<Ran, String>> {
         let shared = Arc::clone(&self.shared);
-        Box::pin(async move { shared.run(command).await.map_err(|error| error.to_string()) })
+        Box::pin(async move { shared.run(command).await })
     }
 }
 
 impl Shared {
-    async fn run(&self, command: Command) -> Result<Ran, massgen_sandbox::Error> {
-        let container = self.container(&command.reach).await?;
+    async fn run(&self, command: Command) -> Result<Ran, String> {
+        let container = self.container(command.reach).await?;
         let half = COMMAND_OUTPUT_BYTES / 2;
         let keep = Keep { head: half, tail: half, file: None, file_bytes: 0 };
         let call = ContainerCall {
@@ -117,7 +140,7 @@ impl Shared {
             stdout: keep.clone(),
             stderr: keep,
         };
-        let ended = container.run(call).await?;
+        let ended = container.run(call).await.map_err(|error| error.to_string())?;
         let gap = |bytes| format!("\n[… {bytes} bytes left out …]\n");
         Ok(Ran {
             finish: match ended.how {
@@ -131,24 +154,51 @@ impl Shared {
         })
     }
 
-    /// The container, made if there is none yet; leftovers of runs that are gone are removed then.
-    async fn container(&self, reach: &Reach) -> Result<Arc<AgentContainer>, massgen_sandbox::Error> {
-        let mut held = self.container.lock().await;
-        if let Some(container) = held.as_ref() {
-            return Ok(Arc::clone(container));
+    /// The container for who reaches `reach`, made if there is none. Leftovers of runs that are gone are removed before
+    /// the first.
+    async fn container(&self, reach: Reach) -> Result<Arc<AgentContainer>, String> {
+        let told = |error: massgen_sandbox::Error| error.to_string();
+        let mut containers = self.containers.lock().await;
+        if let Some(current) = containers.current.take_if(|current| current.reach != reach) {
+            containers.earlier.push(current.container);
         }
-        let me = Owner::this().map_err(massgen_sandbox::Error::Lost)?;
-        self.engine.remove_leftovers(&me).await?;
+        // Nobody gets hold of them any more, so those that only we hold are at rest.
+        let (rest, busy) = std::mem::take(&mut containers.earlier)
+            .into_iter()
+            .partition(|container| Arc::strong_count(container) == 1);
+        containers.earlier = busy;
+        let rest: Vec<_> = rest;
+        for container in rest {
+            container.remove().await.map_err(told)?;
+        }
+        if let Some(current) = &containers.current {
+            return Ok(Arc::clone(&current.container));
+        }
+        let me = Owner::this().map_err(massgen_sandbox::Error::Lost).map_err(told)?;
         let mut plan = self.plan.clone();
-        let shown =
-            |path: &PathBuf, access| ContainerMount { host: path.clone(), inside: path.clone(), access };
-        plan.mounts.extend(reach.writable.iter().map(|path| shown(path, Access::Write)));
-        plan.mounts.extend(reach.readable.iter().map(|path| shown(path, Access::Read)));
-        plan.mounts.extend(reach.protected.iter().map(|path| shown(path, Access::Read)));
-        let container = Arc::new(self.engine.make(plan, &me).await?);
-        *held = Some(Arc::clone(&container));
+        plan.mounts.extend(shown(reach.clone())?);
+        containers.made += 1;
+        match containers.made {
+            1 => drop(self.engine.remove_leftovers(&me).await.map_err(told)?),
+            // The one before may still have the name.
+            number => plan.instance = format!("{}-{number}", plan.instance),
+        }
+        let container = Arc::new(self.engine.make(plan, &me).await.map_err(told)?);
+        containers.current = Some(Current { reach, container: Arc::clone(&container) });
         Ok(container)
     }
+}
+
+/// What a container of who reaches `reach` sees, at the same places. What is hidden is not in it; of one path the
+/// narrower access counts where it is protected, and the wider one elsewhere.
+fn shown(reach: Reach) -> Result<impl Iterator<Item = ContainerMount>, String> {
+    let reach = reach.without_hidden()?;
+    let with = |paths: Vec<PathBuf>, access| paths.into_iter().map(move |path| (path, access));
+    let all = with(reach.readable, Access::Read)
+        .chain(with(reach.writable, Access::Write))
+        .chain(with(reach.protected, Access::Read));
+    let all: BTreeMap<PathBuf, Access> = all.collect();
+    Ok(all.into_iter().map(|(path, access)| ContainerMount { host: path.clone(), inside: path, access }))
 }
 
 /// What tells runs apart: the folder of a run among those for peers.
@@ -186,28 +236,33 @@ fn mounts(spec: &ContainerSpec, environment: &Environment) -> Result<Vec<Contain
     Ok(mounts)
 }
 
-/// The variables that the container gets: those of the file, of the whole environment, and those that are named.
-fn secrets(
+/// The variables that a container gets: those of the file, of the whole environment, and those that are named.
+///
+/// # Errors
+/// Which of them cannot be had.
+pub(crate) fn given(
     spec: &ContainerSpec,
     environment: &Environment,
 ) -> Result<BTreeMap<String, SecretString>, String> {
     let wanted = &spec.credentials;
-    let mut secrets = BTreeMap::new();
+    let mut given = BTreeMap::new();
     if let Some(file) = &wanted.env_file {
-        let text = read_text(Path::new(file), ENV_FILE_BYTES)?;
+        let text = read_text(Path::new(file), ENV_FILE_BYTES).map_err(|problem| {
+            format!("`{file}`, which `{CREDENTIALS}.env_file` names, cannot be used: {problem}")
+        })?;
         let read = Dotenv::parse(&text);
         let is_wanted =
             |name: &String| wanted.env_vars_from_file.is_empty() || wanted.env_vars_from_file.contains(name);
-        secrets.extend(read.variables.into_iter().filter(|(name, _)| is_wanted(name)));
+        given.extend(read.variables.into_iter().filter(|(name, _)| is_wanted(name)));
     }
     if wanted.pass_all_env {
-        secrets.extend(environment.all().filter(|(name, _)| !is_of_the_engine(name)));
+        given.extend(environment.all().filter(|(name, _)| !is_of_the_engine(name)));
     }
     for name in &wanted.env_vars {
-        let value = environment
-            .get(name)
-            .ok_or_else(|| format!("the variable `{name}` of `docker_credentials.env_vars` is not set"))?;
-        secrets.insert(name.clone(), value);
+        let value = environment.get(name).ok_or_else(|| {
+            format!("the variable `{name}`, which `{CREDENTIALS}.env_vars` names, is not set")
+        })?;
+        given.insert(name.clone(), value);
     }
-    Ok(secrets.into_iter().map(|(name, value)| (name, SecretString::from(value))).collect())
+    Ok(given.into_iter().map(|(name, value)| (name, SecretString::from(value))).collect())
 }

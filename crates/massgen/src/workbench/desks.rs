@@ -15,6 +15,7 @@ pub(crate) struct Desks(Arc<BTreeMap<AgentId, Seat>>);
 
 struct Seat {
     desk: Arc<Desk>,
+    base: Managed,
     presenting: Option<Managed>,
     state: Mutex<State>,
 }
@@ -30,14 +31,24 @@ pub(crate) struct SeatParts {
 }
 
 struct State {
-    base: Managed,
+    part: Part,
     shown: Vec<PathBuf>,
+}
+
+/// What an agent does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// It works on an answer, or is done.
+    Works,
+    /// It writes the final answer.
+    Presents,
 }
 
 impl Desks {
     pub(crate) fn new(seats: impl IntoIterator<Item = SeatParts>) -> Self {
         let seats = seats.into_iter().map(|SeatParts { agent, desk, base, presenting }| {
-            (agent, Seat { desk, presenting, state: Mutex::new(State { base, shown: Vec::new() }) })
+            let state = Mutex::new(State { part: Part::Works, shown: Vec::new() });
+            (agent, Seat { desk, base, presenting, state })
         });
         Self(Arc::new(seats.collect()))
     }
@@ -53,26 +64,37 @@ impl Desks {
         seat.grant(&state)
     }
 
-    /// Lets `agent`, who writes the final answer, change the user's own files where nothing is kept apart.
+    /// Where nothing is kept apart, lets `agent` change the user's own files while it writes the final answer, and no
+    /// longer.
     ///
     /// # Errors
     /// When a folder that it was shown is gone.
-    pub(crate) fn let_present(&self, agent: &AgentId) -> Result<(), String> {
+    pub(crate) fn give(&self, agent: &AgentId, part: Part) -> Result<(), String> {
         let Some(seat) = self.0.get(agent) else { return Ok(()) };
-        let Some(presenting) = &seat.presenting else { return Ok(()) };
         let mut state = seat.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.base = presenting.clone();
+        state.part = part;
         seat.grant(&state)
     }
 }
 
 impl Seat {
+    /// Where a folder is gone, nothing that was shown can be read: what the agent may change is right in any case.
     fn grant(&self, state: &State) -> Result<(), String> {
-        let mut managed = state.base.clone();
-        for folder in &state.shown {
-            managed = managed.with_readable(folder).map_err(|error| error.to_string())?;
-        }
+        let base = match state.part {
+            Part::Works => &self.base,
+            Part::Presents => self.presenting.as_ref().unwrap_or(&self.base),
+        };
+        let mut shown = state.shown.iter();
+        let all = shown.try_fold(base.clone(), |managed, folder| managed.with_readable(folder));
+        let (managed, granted) = match all {
+            Ok(all) => (all, Ok(())),
+            Err(error) => (base.clone(), Err(error.to_string())),
+        };
         self.desk.grant(managed);
-        Ok(())
+        granted
     }
 }
+
+#[cfg(test)]
+#[path = "desks_tests.rs"]
+mod tests;

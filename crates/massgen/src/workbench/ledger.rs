@@ -10,10 +10,9 @@ use massgen_ports::Clock;
 use massgen_protocol::AgentId;
 use massgen_protocol::spec::RunSpec;
 use massgen_protocol::tooling::Audit;
-use massgen_tools::policy::{Decision, Record};
-use serde_json::json;
-
 use massgen_tools::hooks::Notify;
+use massgen_tools::policy::{Decision, Record};
+use serde_json::{Value, json};
 
 /// The name of the file.
 const FILE: &str = "ledger.jsonl";
@@ -46,8 +45,17 @@ impl Ledger {
         if !is_wanted {
             return;
         }
-        let seconds = self.clock.now().unix_seconds();
-        let line = json!({ "timestamp": seconds, "decision": record });
+        self.add(&record.agent, "decision", &json!(record));
+    }
+
+    /// Adds that the programs of `agent` are not confined: whoever reads the trail must know that decisions are all that
+    /// there was.
+    pub(crate) fn write_unconfined(&self, agent: &AgentId) {
+        self.add(agent, "unsandboxed", &json!(agent));
+    }
+
+    fn add(&self, agent: &AgentId, what: &str, value: &Value) {
+        let line = json!({ "timestamp": self.clock.now().unix_seconds(), what: value });
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         if file.is_none() {
             *file = fs_err::OpenOptions::new().create(true).append(true).mode(0o600).open(&self.path).ok();
@@ -55,7 +63,7 @@ impl Ledger {
         let written = file.as_mut().map(|file| file.write_all(format!("{line}\n").as_bytes()));
         if !matches!(written, Some(Ok(()))) {
             let path = self.path.display();
-            (self.notify)(&record.agent, format!("a decision about a call was not written to `{path}`"));
+            (self.notify)(agent, format!("an entry (`{what}`) was not written to `{path}`"));
         }
     }
 }

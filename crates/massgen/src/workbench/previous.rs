@@ -4,14 +4,25 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use massgen_journal::artifacts::RunFolder;
+use massgen_journal::artifacts::{RunFolder, WORKSPACE};
 use massgen_protocol::workspace::COPIES;
 
-/// The folder beside a final answer with what the workspace held.
-const WORKSPACE: &str = "workspace";
+use crate::failure::Failure;
+
+/// Puts what the turn before left into each of `places`, the workspaces of a run in `folder` that begins; nothing if there is
+/// no such turn.
+///
+/// # Errors
+/// When that cannot be read or written.
+pub(super) fn take_over(folder: &RunFolder, places: &[PathBuf]) -> Result<(), Failure> {
+    let Some(before) = workspace(folder) else { return Ok(()) };
+    places.iter().try_for_each(|place| copy(&before, place)).map_err(|error| {
+        Failure::configuration(format!("the workspace of the turn before cannot be taken over: {error}"))
+    })
+}
 
 /// What the agent that answered the newest earlier turn of the session had in its workspace; nothing if there is none.
-pub(super) fn workspace(folder: &RunFolder) -> Option<PathBuf> {
+fn workspace(folder: &RunFolder) -> Option<PathBuf> {
     let earlier = (1..folder.turn).rev().map(|turn| RunFolder::of_turn(folder.root.clone(), turn));
     let answers = |turn: &RunFolder| {
         let answers = fs_err::read_dir(turn.turn_final_dir()).ok()?;

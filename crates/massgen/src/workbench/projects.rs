@@ -3,27 +3,36 @@
 //! The copies are made when a run begins, with a snapshot of what they held then; both are noted in a file of the run, so
 //! that a resumed run goes on with them and the final answer can be compared with where it began.
 
-use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use fs_err::os::unix::fs::OpenOptionsExt;
 use massgen_journal::artifacts::RunFolder;
 use massgen_protocol::spec::RunSpec;
 use massgen_protocol::workspace::WorkspaceSpec;
 use massgen_protocol::{AgentId, SnapshotId};
+use massgen_view::clean::clean_line;
+use massgen_workspace::changes::{read_path, spell};
 use massgen_workspace::isolation::{
-    Git, Isolated, IsolationError, Kind, Leftover, Life, Owner, Request, isolate, leftovers,
+    Git, Isolated, IsolationError, Kind, Leftover, Life, Owner, Request, isolate, leftovers, trace,
 };
-use massgen_workspace::{ScanLimits, SnapshotStore, StatCache};
+use massgen_workspace::{ScanLimits, SnapshotStore, StatCache, Taken, TreePath, write_whole};
 use serde::{Deserialize, Serialize};
 
+use super::previous;
+use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::review;
+use crate::{review, trust};
 
 /// The file of a run, beside its journal, that tells of the copies.
 const FILE: &str = "projects.json";
+
+/// The folder of a run, beside its journal, with copies that hold what nothing else does.
+const REFUGE: &str = "copies";
+
+/// Files that a copy lacks, and are named.
+const NAMED: usize = 5;
 
 /// The form of that file.
 const VERSION: u32 = 1;
@@ -56,6 +65,79 @@ pub(crate) struct ProjectCopy {
     pub(crate) isolated: Isolated,
     /// What it held before the agent began.
     pub(crate) baseline: SnapshotId,
+    /// What it held besides, which snapshots do not hold: paths, spelled, each with its trace.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    unkept: BTreeMap<String, String>,
+}
+
+impl ProjectCopy {
+    /// The context path that it stands for, without links.
+    pub(crate) fn context(&self) -> String {
+        self.isolated.review(&[]).original_path
+    }
+
+    /// Where it stays after its run, if changes in it are nowhere else.
+    pub(crate) fn refuge(&self, run: &RunFolder) -> PathBuf {
+        run.journal_dir().join(REFUGE).join(format!("{}_{}", self.agent, self.number))
+    }
+
+    /// What changed of that which snapshots do not hold. Nothing is known of a copy that is gone. Blocks.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub(crate) fn changed_unkept(&self, run: &RunFolder) -> io::Result<Vec<TreePath>> {
+        let places = [self.isolated.folder.clone(), self.refuge(run)];
+        let Some(place) = places.iter().find(|place| place.is_dir()) else { return Ok(Vec::new()) };
+        let mut changed = Vec::new();
+        for (path, before) in self.unkept.iter().filter_map(|(path, before)| Some((read_path(path)?, before)))
+        {
+            if trace(place, &path)? != *before {
+                changed.push(path);
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Moves it to where it stays. One that is there already, or is gone, is left as it is. Blocks.
+    ///
+    /// # Errors
+    /// What the file system says. It is where it was then.
+    pub(crate) fn rescue(&self, run: &RunFolder) -> io::Result<()> {
+        let (from, to) = (&self.isolated.folder, self.refuge(run));
+        if !from.is_dir() || to.exists() {
+            return Ok(());
+        }
+        let above = run.journal_dir().join(REFUGE);
+        fs_err::create_dir_all(&above)?;
+        match fs_err::rename(from, &to) {
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                let unfinished = above.join(format!(".{}_{}", self.agent, self.number));
+                remove_if_there(&unfinished)?;
+                fs_err::create_dir(&unfinished)?;
+                previous::copy(from, &unfinished)?;
+                fs_err::rename(&unfinished, &to)?;
+            }
+            moved => moved?,
+        }
+        match &self.isolated.kind {
+            Kind::Copy => Ok(()),
+            // What it points to goes with the run.
+            Kind::Worktree { .. } => remove_if_there(&to.join(".git")),
+        }
+    }
+}
+
+/// Removes what is at `path`, if anything is.
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    let removed = match fs_err::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => fs_err::remove_dir_all(path),
+        Ok(_) => fs_err::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 impl Default for Projects {
@@ -83,36 +165,46 @@ impl Projects {
     ///
     /// # Errors
     /// When one cannot be made; none is left behind then.
-    pub(crate) fn begin(spec: &RunSpec, folder: &RunFolder, store: &SnapshotStore) -> Result<Self, Failure> {
+    pub(crate) fn begin(
+        spec: &RunSpec,
+        folder: &RunFolder,
+        store: &SnapshotStore,
+        environment: &Environment,
+    ) -> Result<Self, Failure> {
         let wanted = wanted(spec);
         if wanted.is_empty() {
             return Ok(Self::default());
         }
         let git = Git::new(&std::env::vars_os().collect());
         clear_leftovers(&git, wanted.iter().map(|wanted| wanted.path))?;
-        let owner = owner(folder);
+        let owner = owner(folder)?;
         let skip = own_folders(spec, folder);
-        let remarks = review::end_interrupted(folder);
+        let targets = wanted.iter().filter_map(|wanted| target_of(wanted.path)).collect();
+        let remarks = review::end_interrupted(own_runs_beside(folder, environment), &targets);
         let mut projects = Self { file: folder.journal_dir().join(FILE), remarks, ..Self::default() };
         for wanted in &wanted {
-            let made = make(&git, wanted, &skip, &owner).and_then(|isolated| {
-                let baseline =
-                    store.take(&isolated.folder, &mut StatCache::default(), &ScanLimits::default());
+            let made = make(&git, wanted, &skip, &owner).and_then(|mut isolated| {
+                let baseline = store
+                    .take(&isolated.folder, &mut StatCache::default(), &ScanLimits::default())
+                    .map_err(Failure::configuration)
+                    .and_then(|baseline| Ok((unkept(&isolated, &baseline)?, baseline)));
                 let agent = wanted.agent.clone();
                 match baseline {
-                    Ok(baseline) => {
+                    Ok((unkept, baseline)) => {
+                        note_what_is_missing(&mut isolated, &baseline);
                         projects.copies.push(ProjectCopy {
                             agent,
                             number: wanted.number,
                             isolated,
                             baseline: baseline.id,
+                            unkept,
                         });
                         Ok(())
                     }
                     Err(error) => {
                         // Why the run ends comes first.
                         let _ = isolated.remove();
-                        Err(Failure::configuration(error))
+                        Err(error)
                     }
                 }
             });
@@ -134,7 +226,7 @@ impl Projects {
     /// When one is gone, or what is noted of them cannot be read.
     pub(crate) fn resume(folder: &RunFolder) -> Result<Self, Failure> {
         let projects = Self::of_run(folder)?;
-        let owner = owner(folder);
+        let owner = owner(folder)?;
         for copy in &projects.copies {
             let gone = |problem: String| {
                 let target = copy.isolated.target.display();
@@ -179,6 +271,11 @@ impl Projects {
         self.copies.is_empty()
     }
 
+    /// The folders that their changes go to, without links.
+    pub(crate) fn targets(&self) -> BTreeSet<PathBuf> {
+        self.copies.iter().map(|copy| copy.isolated.target.clone()).collect()
+    }
+
     /// What people are told of them: what is not as one might expect, each once.
     pub(crate) fn notes(&self) -> BTreeSet<&str> {
         let of_copies = self.copies.iter().flat_map(|copy| &copy.isolated.notes);
@@ -217,19 +314,6 @@ impl Projects {
     }
 }
 
-/// Writes a file of a run that nobody else reads: all of it or nothing, and durable.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = folder.join(format!(".{name}.new"));
-    let mut options = fs_err::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs_err::rename(&temporary, path)?;
-    fs_err::File::open(folder)?.sync_all()
-}
-
 fn wanted(spec: &RunSpec) -> Vec<Wanted<'_>> {
     let workspaces = spec.agents.iter().filter_map(|agent| Some((&agent.id, agent.workspace.as_deref()?)));
     workspaces
@@ -240,6 +324,19 @@ fn wanted(spec: &RunSpec) -> Vec<Wanted<'_>> {
             })
         })
         .collect()
+}
+
+/// The folder that the changes of a context path go to, without links.
+fn target_of(context: &Path) -> Option<PathBuf> {
+    let real = fs_err::canonicalize(context).ok()?;
+    if real.is_dir() { Some(real) } else { real.parent().map(Path::to_owned) }
+}
+
+/// All turns of the runs of this user that lie beside `run`, without itself.
+fn own_runs_beside(run: &RunFolder, environment: &Environment) -> impl Iterator<Item = RunFolder> {
+    let roots = run.root.parent().map(fs_err::read_dir).into_iter().flatten().flatten().flatten();
+    let turns = roots.flat_map(|root| RunFolder::turns_in(&root.path()).unwrap_or_default());
+    turns.filter(move |turn| turn != run && trust::is_own(turn, environment))
 }
 
 /// What of a project belongs to runs, should they be in it.
@@ -273,6 +370,32 @@ fn make(git: &Git, wanted: &Wanted<'_>, skip: &[PathBuf], owner: &Owner) -> Resu
     }
 }
 
+/// What a copy holds and its first snapshot does not, with the traces by which it is known whether it changed.
+fn unkept(isolated: &Isolated, baseline: &Taken) -> Result<BTreeMap<String, String>, Failure> {
+    let traced = baseline.left_out.told().map(|(path, _)| {
+        trace(&isolated.folder, path).map(|trace| (spell(path), trace)).map_err(Failure::configuration)
+    });
+    traced.collect()
+}
+
+/// Notes what agents do not get of a project, and what they can change in vain.
+fn note_what_is_missing(isolated: &mut Isolated, baseline: &Taken) {
+    let place = isolated.review(&[]).original_path;
+    let (missing, unkept) = (&isolated.left_out, baseline.left_out.named());
+    let mut notes: Vec<String> = missing
+        .iter()
+        .take(NAMED)
+        .map(|(path, why)| format!("agents do not see `{}` of `{place}`: {why}", clean_line(path)))
+        .collect();
+    if let Some(more @ 1..) = missing.len().checked_sub(NAMED) {
+        notes.push(format!("agents do not see {more} more files and folders of `{place}`"));
+    }
+    notes.extend(unkept.iter().map(|(path, why)| {
+        format!("what agents change in `{path}` of `{place}` is not applied; it is not kept whole ({why})")
+    }));
+    isolated.notes.extend(notes);
+}
+
 /// Whether `path` is a folder inside of a checkout, and not the whole of it.
 fn is_part_of_a_repository(path: &Path) -> bool {
     let is_checkout = |folder: &Path| fs_err::symlink_metadata(folder.join(".git")).is_ok();
@@ -288,8 +411,8 @@ fn refused(error: &IsolationError) -> Failure {
     }
 }
 
-fn owner(folder: &RunFolder) -> Owner {
-    Owner::this_process(&folder.journal_dir().display().to_string())
+fn owner(folder: &RunFolder) -> Result<Owner, Failure> {
+    Owner::this_process(&folder.journal_dir().display().to_string()).map_err(Failure::configuration)
 }
 
 /// Removes what runs that were killed left in the repositories of `contexts`, unless they can still be resumed.

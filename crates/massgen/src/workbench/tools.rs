@@ -11,22 +11,26 @@ use massgen_mcp::{AgentServers, BASE_VARIABLES, Filter, Pool, Setup, Web};
 use massgen_ports::{Clock, ToolHost};
 use massgen_protocol::spec::{AgentSpec, RunSpec};
 use massgen_protocol::tooling::{Approval, CommandPlace, Hooks, Planning, SandboxSpec};
-use massgen_protocol::workspace::{Isolation, WorkspaceSpec};
-use massgen_protocol::{AgentId, limits};
+use massgen_protocol::workspace::{Access, Isolation, WorkspaceSpec};
+use massgen_protocol::{AgentId, Envelope, limits};
 use massgen_sandbox::{Limits, Mechanism, Network, Policy};
 use massgen_tools::commands::{
     Checks, CommandSource, CommandTools, Reach, Rights, Runner, SandboxRunner, SandboxSettings,
 };
 use massgen_tools::custom::{BySandbox, CallerContext, CustomSetup, CustomTools, find_python};
-use massgen_tools::hooks::{HookPrograms, HookedHost, Notify};
+use massgen_tools::hooks::{HookPrograms, Notify, SessionHooks};
 use massgen_tools::policy::{Approver, FileApprover, Record};
-use massgen_tools::{AgentTools, Desk, FileSource, PlanSource, Selection, Source, ToolBox, ToolBoxParts};
+use massgen_tools::{
+    AgentTools, Desk, FileSource, LostJob, PlanSource, Selection, Source, ToolBox, ToolBoxParts, lost_jobs,
+};
+use massgen_view::clean::clean_line;
 use massgen_workspace::access::{Contexts, Managed};
 
-use super::confinement::{Confinement, at_home, is_unconfined, network, nothing_but};
+use super::confinement::{Confinement, at_home, is_unconfined, network, nothing_but, starts_programs};
 use super::containers::ContainerRunner;
 use super::custom::{CustomToolSource, Written};
 use super::desks::{Desks, SeatParts};
+use super::guards::Guards;
 use super::ledger::Ledger;
 use super::projects::Projects;
 use super::servers::{Confined, InSandbox, NamedFiles, ServerSource};
@@ -34,7 +38,7 @@ use crate::environment::Environment;
 use crate::failure::Failure;
 
 /// The folder of a project, and of the home folder, that holds what is massgen's own.
-const OWN: &str = ".massgen";
+pub(super) const OWN: &str = ".massgen";
 
 /// The folder below the home folder that holds settings and keys.
 const OWN_SETTINGS: &str = ".config/massgen";
@@ -64,6 +68,8 @@ pub(crate) struct Parts<'a> {
     /// Hears of what goes wrong during the run.
     pub(crate) notify: Notify,
     pub(crate) environment: &'a Environment,
+    /// The events of the run so far: none, unless it goes on.
+    pub(crate) past: &'a [Envelope],
 }
 
 /// Puts the tools of all agents together, starts their servers, and reads the functions that the user wrote.
@@ -73,11 +79,19 @@ pub(crate) struct Parts<'a> {
 pub(crate) async fn equip(parts: &Parts<'_>) -> Result<Tools, Failure> {
     let confinement = Confinement::find(parts.spec, parts.environment).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    make_places_of_replies(parts.spec)?;
+    let search_path = confinement.as_ref().map(|confinement| confinement.search_path.clone());
+    let guards =
+        Guards::of(parts.spec, &parts.environment.working_directory, &search_path.unwrap_or_default());
     let mut benches = Vec::new();
     for agent in &parts.spec.agents {
-        benches.push(Bench::of(agent, parts, confinement.as_ref())?);
+        benches.push(Bench::of(agent, parts, confinement.as_ref(), &guards)?);
     }
-    let mut notices = Vec::new();
+    let gone = parts.spec.skills.iter().filter(|skill| !Path::new(&skill.path).exists());
+    let mut notices: Vec<String> = gone
+        .map(|skill| format!("the skill `{}` is no longer there: `{}`", clean_line(&skill.name), skill.path))
+        .collect();
+    notices.extend(benches.iter().filter_map(loose_rules));
     let mut sources: Vec<Arc<dyn Source>> = vec![
         Arc::new(FileSource::new(desks_of(&benches, |bench| Some(bench.agent.tooling.files)))),
         Arc::new(PlanSource::new(
@@ -90,7 +104,7 @@ pub(crate) async fn equip(parts: &Parts<'_>) -> Result<Tools, Failure> {
     let (commands, containers) = commands(&benches, parts, confinement.as_ref())?;
     sources.push(Arc::new(CommandSource::new(commands)));
     let (pool, custom) = tokio::join!(
-        servers(&benches, parts, confinement.as_ref()),
+        servers(&benches, &sources, parts, confinement.as_ref()),
         custom(&benches, parts, confinement.as_ref())
     );
     let (pool, missing) = pool?;
@@ -100,6 +114,10 @@ pub(crate) async fn equip(parts: &Parts<'_>) -> Result<Tools, Failure> {
     let (custom, missing) = custom?;
     notices.extend(missing);
     sources.push(Arc::new(CustomToolSource(custom)));
+    let mut by_number = lost_jobs(parts.past);
+    let ids = parts.spec.agent_nos().into_iter().zip(&parts.spec.agents);
+    let mut lost: BTreeMap<AgentId, Vec<LostJob>> =
+        ids.filter_map(|(no, agent)| Some((agent.id.clone(), by_number.remove(&no)?))).collect();
     let agents = benches.iter().map(|bench| {
         let permissions = bench.agent.tooling.permissions.clone();
         let approver = permissions.as_ref().and_then(|permissions| match &permissions.approval {
@@ -109,9 +127,14 @@ pub(crate) async fn equip(parts: &Parts<'_>) -> Result<Tools, Failure> {
             }
         });
         let selection = Selection::of(&bench.agent.tooling);
-        (bench.agent.id.clone(), AgentTools { desk: bench.desk.clone(), selection, permissions, approver })
+        let lost = lost.remove(&bench.agent.id).unwrap_or_default();
+        let tools = AgentTools { desk: bench.desk.clone(), selection, permissions, approver, lost };
+        (bench.agent.id.clone(), tools)
     });
     let ledger = Ledger::new(parts.spec, parts.logs, Arc::clone(&clock), Arc::clone(&parts.notify));
+    for agent in parts.spec.agents.iter().filter(|agent| starts_programs(agent) && is_unconfined(agent)) {
+        ledger.write_unconfined(&agent.id);
+    }
     let random = std::hash::RandomState::new();
     let counter = std::sync::atomic::AtomicU64::new(0);
     let toolbox = ToolBox::new(ToolBoxParts {
@@ -120,9 +143,10 @@ pub(crate) async fn equip(parts: &Parts<'_>) -> Result<Tools, Failure> {
         clock: Arc::clone(&clock),
         ids: Arc::new(move || random.hash_one(counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed))),
         decisions: Arc::new(move |record: Record| ledger.write(&record)),
+        hooks: hooks(parts, confinement.as_ref(), clock),
     })
     .map_err(Failure::configuration)?;
-    let host = hooked(Arc::new(toolbox), parts, confinement.as_ref(), clock);
+    let host = Arc::new(toolbox);
     let desks = Desks::new(benches.iter().filter_map(|bench| {
         Some(SeatParts {
             agent: bench.agent.id.clone(),
@@ -151,23 +175,30 @@ impl<'a> Bench<'a> {
         agent: &'a AgentSpec,
         parts: &Parts<'_>,
         confinement: Option<&Confinement>,
+        guards: &Guards,
     ) -> Result<Self, Failure> {
         let workspace = agent.workspace.as_deref();
-        let reach = |contexts| move |workspace: &WorkspaceSpec| managed(agent, workspace, contexts, parts);
+        let reach = |contexts| {
+            move |workspace: &WorkspaceSpec| {
+                guards.protect(managed(agent, workspace, contexts, parts)?, agent)
+            }
+        };
         let base = workspace.map(reach(Contexts::ReadOnly)).transpose()?;
         let direct = workspace.filter(|workspace| workspace.isolation == Isolation::Direct);
         let presenting = direct.map(reach(Contexts::AsWritten)).transpose()?;
         let desk = agent.workspace.as_ref().zip(base.clone());
         let desk = desk.map(|(workspace, base)| Arc::new(Desk::new(base, workspace.deletion)));
         let scratch = parts.scratch.join(agent.id.as_str());
-        let needs_sandbox = confinement.is_some() && needs_sandbox(agent);
-        let mechanism = match confinement.filter(|_| needs_sandbox) {
+        let mechanism = match confinement.filter(|_| starts_programs(agent)) {
             Some(confinement) => {
                 fs_err::create_dir_all(&scratch).map_err(Failure::configuration)?;
                 Some(confinement.mechanism(agent)?)
             }
             None => None,
         };
+        if let Some((mechanism, managed)) = mechanism.zip(presenting.as_ref().or(base.as_ref())) {
+            guards.check_commands(managed, agent, mechanism)?;
+        }
         Ok(Self { agent, desk, base, presenting, scratch, mechanism })
     }
 
@@ -180,28 +211,33 @@ impl<'a> Bench<'a> {
         self.workspace().map_or_else(|| self.scratch.clone(), |workspace| PathBuf::from(&workspace.folder))
     }
 
+    /// What its programs never see: our own state, wherever the user's files lie around it.
+    fn hidden(&self, parts: &Parts<'_>) -> Vec<PathBuf> {
+        let mut hidden = own_state(parts);
+        hidden.extend(self.base.iter().flat_map(|managed| managed.hidden().to_vec()));
+        hidden.into_iter().filter_map(|path| fs_err::canonicalize(path).ok()).collect()
+    }
+
     /// What programs of the user reach for it: what the agent reaches, and a folder of their own.
     fn policy(&self, network: Network) -> Result<Policy, Failure> {
         let mut policy = nothing_but(network);
         if let Some(desk) = &self.desk {
-            let reach = Reach::of(&desk.managed()).without_hidden().map_err(Failure::configuration)?;
+            let reach = Reach::of(&desk.managed()).ruled(self.mechanism.unwrap_or(Mechanism::Unconfined));
+            let reach = reach.without_hidden().map_err(Failure::configuration)?;
             policy.readable.extend(reach.readable);
             policy.writable.extend(reach.writable);
             policy.protected.extend(reach.protected);
+            policy.masked.extend(reach.masked);
         }
         policy.writable.push(fs_err::canonicalize(&self.scratch).map_err(Failure::configuration)?);
         Ok(policy)
     }
 }
 
-/// Whether `agent` starts programs that are confined.
-fn needs_sandbox(agent: &AgentSpec) -> bool {
-    let tooling = &agent.tooling;
-    let commands = tooling.commands.as_ref().is_some_and(|commands| match commands.place {
-        CommandPlace::Sandbox(_) | CommandPlace::Unconfined => true,
-        CommandPlace::Container(_) => false,
-    });
-    commands || !tooling.servers.is_empty() || !tooling.custom.is_empty()
+/// Where our own state is, apart from that in projects that agents see.
+fn own_state(parts: &Parts<'_>) -> Vec<PathBuf> {
+    let home = parts.environment.home.iter().flat_map(|home| [home.join(OWN), home.join(OWN_SETTINGS)]);
+    [parts.logs.to_owned(), parts.environment.working_directory.join(OWN)].into_iter().chain(home).collect()
 }
 
 /// What an agent reaches: its folder and its context paths, never our own state.
@@ -212,18 +248,30 @@ fn managed(
     parts: &Parts<'_>,
 ) -> Result<Managed, Failure> {
     let mut managed = Managed::of(workspace, contexts).map_err(Failure::configuration)?;
-    managed = managed.with_hidden(parts.logs);
     // Our own files are there: settings, keys, and the folders that other agents work in.
     let contexts = workspace.contexts.iter().map(|context| Path::new(&context.path));
-    let projects = contexts.flat_map(|path| path.ancestors()).chain([&*parts.environment.working_directory]);
-    for own in projects.map(|project| project.join(OWN)).collect::<BTreeSet<_>>() {
+    let projects = contexts.flat_map(|path| path.ancestors()).map(|project| project.join(OWN));
+    for own in projects.chain(own_state(parts)).collect::<BTreeSet<_>>() {
         managed = managed.with_hidden(&own);
     }
     if let Some(home) = &parts.environment.home {
-        managed = managed.with_hidden(&home.join(OWN)).with_hidden(&home.join(OWN_SETTINGS)).with_home(home);
+        managed = managed.with_home(home);
+    }
+    // Who could write there would reply to its own questions, or take replies for given.
+    for permissions in parts.spec.agents.iter().filter_map(|agent| agent.tooling.permissions.as_ref()) {
+        if let Approval::Files { folder } = &permissions.approval {
+            managed = managed.with_hidden(Path::new(folder));
+        }
+        if let Some(file) = &permissions.remembered {
+            managed = managed.with_hidden(Path::new(file));
+        }
+    }
+    if let Some(permissions) = &agent.tooling.permissions {
+        managed = managed.with_rules(permissions.path_rules());
     }
     for skill in &parts.spec.skills {
-        if let Some(folder) = Path::new(&skill.path).parent() {
+        // One that is gone is told of, and cannot be read.
+        if let Some(folder) = Path::new(&skill.path).parent().filter(|folder| folder.is_dir()) {
             managed = managed.with_readable(folder).map_err(Failure::configuration)?;
         }
     }
@@ -232,6 +280,56 @@ fn managed(
         managed = managed.with_readable(&history).map_err(Failure::configuration)?;
     }
     Ok(managed)
+}
+
+/// Makes the folders of questions, and the files of remembered replies where an agent could make them itself: what is not
+/// there cannot be kept from commands.
+fn make_places_of_replies(spec: &RunSpec) -> Result<(), Failure> {
+    let failed = |path: &str, error: std::io::Error| {
+        Failure::configuration(format!("`{path}`, which `permissions` names, cannot be made: {error}"))
+    };
+    let is_open = |file: &str| {
+        let workspaces = spec.agents.iter().filter_map(|agent| agent.workspace.as_deref());
+        let direct = workspaces.filter(|workspace| workspace.isolation == Isolation::Direct);
+        let mut contexts = direct.flat_map(|workspace| &workspace.contexts);
+        contexts.any(|context| context.access == Access::Write && Path::new(file).starts_with(&context.path))
+    };
+    for permissions in spec.agents.iter().filter_map(|agent| agent.tooling.permissions.as_ref()) {
+        if let Approval::Files { folder } = &permissions.approval {
+            fs_err::create_dir_all(folder).map_err(|error| failed(folder, error))?;
+        }
+        let remembered = permissions.remembered.as_deref().filter(|file| is_open(file));
+        if let Some(file) = remembered.filter(|file| !Path::new(file).exists()) {
+            let folder = Path::new(file).parent().unwrap_or(Path::new("/"));
+            fs_err::create_dir_all(folder).map_err(|error| failed(file, error))?;
+            massgen_workspace::write_whole(Path::new(file), b"{}\n").map_err(|error| failed(file, error))?;
+        }
+    }
+    Ok(())
+}
+
+/// What of the rules of an agent its programs are not held to on this machine.
+fn loose_rules(bench: &Bench<'_>) -> Option<String> {
+    let agent = bench.agent;
+    let permissions = agent.tooling.permissions.as_ref()?;
+    if permissions.path_rules().is_empty() {
+        return None;
+    }
+    let in_container = agent
+        .tooling
+        .commands
+        .as_ref()
+        .is_some_and(|commands| matches!(commands.place, CommandPlace::Container(_)));
+    let why = match bench.mechanism {
+        Some(Mechanism::Unconfined) => "they have no sandbox",
+        Some(Mechanism::Landlock) => "without bubblewrap that holds only where they cannot write",
+        Some(Mechanism::Bubblewrap) | None if in_container => {
+            "a container shows all that the agent was given"
+        }
+        Some(Mechanism::Bubblewrap) | None => return None,
+    };
+    let rules = "rules for paths (`read_file(…)`, `write_file(…)`)";
+    Some(format!("agent `{}`: its programs are not held to {rules}: {why}", agent.id))
 }
 
 /// The desks of the agents that `of` says something of, with that.
@@ -310,8 +408,10 @@ fn sandboxed(
     Ok(Arc::new(SandboxRunner::new(Arc::clone(&confinement.sandbox), settings)))
 }
 
+/// `others` are where the agents' other tools come from.
 async fn servers(
     benches: &[Bench<'_>],
+    others: &[Arc<dyn Source>],
     parts: &Parts<'_>,
     confinement: Option<&Confinement>,
 ) -> Result<(Pool, Vec<massgen_mcp::Notice>), Failure> {
@@ -323,16 +423,16 @@ async fn servers(
         if let Some(mechanism) = bench.mechanism {
             // Servers of the user fetch packages and reach services: that is what they are for.
             let policy = bench.policy(Network::Full)?;
-            let named = NamedFiles {
-                working_directory: parts.environment.working_directory.clone(),
-                home: parts.environment.home.clone(),
-            };
-            confined.insert(id.clone(), Confined { mechanism, policy, home: bench.scratch.clone(), named });
+            let (hidden, folder, home) = (bench.hidden(parts), bench.folder(), bench.scratch.clone());
+            confined.insert(id.clone(), Confined { mechanism, policy, hidden, folder, home });
         }
+        let selection = Selection::of(tooling);
+        let taken = others.iter().flat_map(|source| source.schemas(id)).map(|schema| schema.name);
         agents.push(AgentServers {
             agent: id.clone(),
             servers: tooling.servers.clone(),
             filter: Filter { allowed: tooling.allowed.clone(), excluded: tooling.excluded.clone() },
+            taken: taken.filter(|name| selection.has(name)).collect(),
             folder: bench.folder(),
             logs: parts.logs.join("servers").join(id.as_str()),
         });
@@ -340,12 +440,19 @@ async fn servers(
     if agents.is_empty() {
         return Ok((Pool::default(), Vec::new()));
     }
-    let launcher: Arc<dyn massgen_mcp::Launcher> = match confinement {
-        Some(confinement) => Arc::new(InSandbox {
+    let in_sandbox = confinement.map(|confinement| {
+        Arc::new(InSandbox {
             sandbox: Arc::clone(&confinement.sandbox),
             agents: confined,
+            named: NamedFiles {
+                working_directory: parts.environment.working_directory.clone(),
+                home: parts.environment.home.clone(),
+            },
             started: std::sync::Mutex::default(),
-        }),
+        })
+    });
+    let launcher: Arc<dyn massgen_mcp::Launcher> = match &in_sandbox {
+        Some(in_sandbox) => Arc::<InSandbox>::clone(in_sandbox),
         // All are services.
         None => Arc::new(massgen_mcp::Unconfined),
     };
@@ -357,7 +464,11 @@ async fn servers(
         seed: std::hash::RandomState::new().hash_one(0),
         ..Setup::new(launcher, Arc::clone(&parts.lookup))
     };
-    Ok(Pool::connect(agents, setup).await)
+    let (pool, mut notices) = Pool::connect(agents, setup).await;
+    if let Some(in_sandbox) = in_sandbox {
+        in_sandbox.tell_unseen(&mut notices).map_err(Failure::configuration)?;
+    }
+    Ok((pool, notices))
 }
 
 type Customs = (BTreeMap<AgentId, Arc<Written>>, Vec<String>);
@@ -387,7 +498,7 @@ async fn custom(
         };
         let setup = CustomSetup {
             launcher: Arc::new(launcher),
-            python: find_python(&confinement.search_path, is_program),
+            python: find_python(&confinement.search_path),
             home: confinement.home.clone(),
             folder: fs_err::canonicalize(bench.folder()).map_err(Failure::configuration)?,
             time: limits::CUSTOM_CALL_TIME,
@@ -413,39 +524,30 @@ fn context(bench: &Bench<'_>, spec: &RunSpec) -> CallerContext {
         agent_cwd: bench.workspace().map(|workspace| workspace.folder.clone()),
         allowed_paths: roots.map(|roots| roots.map(|root| root.path.display().to_string()).collect()),
         task_context: Some(spec.question.clone()),
-        ..CallerContext::default()
     }
 }
 
-fn is_program(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    fs_err::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-}
-
-/// `host` with the hooks of all agents around it.
-fn hooked(
-    host: Arc<ToolBox>,
+/// The hooks of all agents, if there are any.
+fn hooks(
     parts: &Parts<'_>,
     confinement: Option<&Confinement>,
     clock: Arc<dyn Clock>,
-) -> Arc<dyn ToolHost> {
+) -> Option<Arc<SessionHooks>> {
     let hooks: BTreeMap<AgentId, Hooks> =
         parts.spec.agents.iter().map(|agent| (agent.id.clone(), agent.tooling.hooks.clone())).collect();
     let is_empty = |hooks: &Hooks| hooks.before.is_empty() && hooks.after.is_empty();
-    let (Some(confinement), false) = (confinement, hooks.values().all(is_empty)) else {
-        return host;
-    };
+    let confinement = confinement.filter(|_| !hooks.values().all(is_empty))?;
     let launcher = BySandbox {
         sandbox: confinement.sandbox.as_ref().clone(),
         mechanism: Mechanism::Unconfined,
         policy: nothing_but(Network::Full),
         environment: home(confinement),
     };
-    let python = find_python(&confinement.search_path, is_program);
+    let python = find_python(&confinement.search_path);
     let programs = HookPrograms::new(Arc::new(launcher), python, parts.environment.working_directory.clone());
     let session = parts.logs.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let notify = Arc::clone(&parts.notify);
-    Arc::new(HookedHost::new(host, hooks, Arc::new(programs), session, clock, notify))
+    Some(Arc::new(SessionHooks::new(hooks, Arc::new(programs), session, clock, notify)))
 }
 
 /// The variables of a hook: it runs as the user does.

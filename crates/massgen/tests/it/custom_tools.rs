@@ -1,7 +1,7 @@
 //! Tools and hooks of the user, with the program as the helper of the sandbox.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,9 +73,7 @@ impl Bench {
     }
 
     fn mechanisms(&self) -> Vec<Mechanism> {
-        let available = self.sandbox.available();
-        let bubblewrap = available.bubblewrap.is_ok().then_some(Mechanism::Bubblewrap);
-        bubblewrap.into_iter().chain(available.landlock.is_ok().then_some(Mechanism::Landlock)).collect()
+        crate::lab::working(&self.sandbox, "the tools of the user")
     }
 
     fn launcher(&self, mechanism: Mechanism) -> Arc<dyn Launcher> {
@@ -83,6 +81,7 @@ impl Bench {
             readable: Vec::new(),
             writable: vec![self.at("workspace")],
             protected: Vec::new(),
+            masked: Vec::new(),
             network: Network::None,
             limits: Limits::STANDARD,
         };
@@ -108,7 +107,7 @@ async fn sandbox() -> Sandbox {
 }
 
 fn python() -> PathBuf {
-    find_python(&std::env::var_os("PATH").unwrap(), Path::is_file).unwrap()
+    find_python(&std::env::var_os("PATH").unwrap()).unwrap()
 }
 
 async fn call(tools: &CustomTools, name: &str, arguments: Value) -> (CustomOutcome, String) {
@@ -186,7 +185,7 @@ async fn hooks_run_with_the_rights_of_the_user() {
             agent_id: "a".to_owned(),
             timestamp: "2030-01-02T03:04:05Z".to_owned(),
             tool_name: "read_file".to_owned(),
-            tool_input: json!({ "path": bench.at("secret") }),
+            tool_input: serde_json::from_value(json!({ "path": bench.at("secret") })).unwrap(),
             tool_output: None,
         };
         let programs =

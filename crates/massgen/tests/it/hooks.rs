@@ -6,7 +6,7 @@ use massgen_protocol::Event;
 use massgen_protocol::message::ToolVerdict;
 use serde_json::{Value, json};
 
-use crate::lab::{Call, Lab, PATH, can_confine, command, merge};
+use crate::lab::{Call, Lab, can_confine, command, merge};
 
 /// Longer than anything here takes. It ends tests that would hang; none is measured by it.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -70,6 +70,33 @@ fn hooks_refuse_rewrite_and_add() {
     made[2].is("denied", "files stay here");
     assert_eq!(lab.left_file("rewritten.txt"), "by a hook");
     assert_eq!(decided(&lab), ["denied mcp workspace_tools/delete_file (hook)"]);
+}
+
+#[test]
+fn a_hook_holds_for_short_names_jobs_and_calls_without_arguments_and_refusals_are_in_the_ledger() {
+    let lab = Lab::new();
+    let hook = |matcher: &str| json!({ "type": "command", "matcher": matcher, "handler": ["sh", "-c", "echo hands off >&2; exit 2"] });
+    let matchers = ["mcp__filesystem__write_file", "*delete_file", "*list_allowed_directories"];
+    let more = json!({ "hooks": { "PreToolUse": matchers.map(hook) } });
+    let job = json!({ "tool_name": "mcp__workspace_tools__delete_file", "arguments": { "path": "a.txt" } });
+    let calls: [Call<'_>; 3] = [
+        ("write_file", json!({ "path": "a.txt", "content": "x" })),
+        ("custom_tool__start_background_tool", job),
+        ("list_allowed_directories", json!("")),
+    ];
+    lab.set(&backend(&more), &calls);
+    lab.run();
+    for made in lab.made() {
+        made.is("denied", "hands off");
+    }
+    let refused =
+        ["filesystem/write_file", "workspace_tools/delete_file", "filesystem/list_allowed_directories"];
+    assert_eq!(decided(&lab), refused.map(|tool| format!("denied mcp {tool} (hook)")));
+    let ledger = fs_err::read_to_string(lab.world.log_dir().join("ledger.jsonl")).unwrap();
+    let lines: Vec<Value> = ledger.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<_> = lines.iter().map(|line| line["decision"]["target"].as_str().unwrap()).collect();
+    assert_eq!(told, refused);
+    assert!(lines.iter().all(|line| line["decision"]["rule"] == "hook"), "{ledger}");
 }
 
 #[test]
@@ -231,52 +258,4 @@ fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
         assert!(begun.elapsed() < PATIENCE, "it does not come");
         std::thread::yield_now();
     }
-}
-
-/// An engine that runs commands on this machine, and writes down how it is called.
-const DOCKER: &str = r#"#!/bin/sh
-printf '%s\n' "$*" | head -n 1 >> "$HOME/docker.log"
-case $1 in
-  ps|start|rm) exit 0 ;;
-  create) echo 0123abc; exit 0 ;;
-  exec)
-    shift
-    while :; do
-      case $1 in
-        --interactive) shift ;;
-        --workdir) cd "$2" || exit 1; shift 2 ;;
-        --env) export "$2"; shift 2 ;;
-        --user) shift 2 ;;
-        *) break ;;
-      esac
-    done
-    shift
-    exec "$@" ;;
-esac
-"#;
-
-#[test]
-fn commands_run_in_a_container_that_is_removed_at_the_end() {
-    let lab = Lab::new();
-    let docker = lab.world.write("bin/docker", DOCKER);
-    fs_err::set_permissions(&docker, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let more = json!({ "enable_mcp_command_line": true, "command_line_execution_mode": "docker",
-        "command_line_docker_image": "some/image:1" });
-    let (tool, mut arguments) = command("sleep 10");
-    arguments["background"] = json!(true);
-    let calls =
-        [command("echo in the container > made.txt; exit 4"), command("cat made.txt"), (tool, arguments)];
-    lab.set(&backend(&more), &calls);
-    let path = format!("{}:{PATH}", lab.world.work().join("bin").display());
-    lab.run_with(&[("PATH", &path)]);
-    let made = lab.made();
-    assert_eq!(made[0].json()["exit_code"], 4, "{:?}", made[0]);
-    assert_eq!(made[1].json()["stdout"], "in the container\n");
-    let log = fs_err::read_to_string(lab.world.home().join("docker.log")).unwrap();
-    let calls: Vec<&str> = log.lines().filter_map(|line| line.split(' ').next()).collect();
-    assert_eq!(calls.iter().filter(|call| **call == "create").count(), 1, "{log}");
-    assert!(calls.iter().filter(|call| **call == "exec").count() >= 2, "{log}");
-    // Also while a job is still at work in it.
-    assert!(calls.contains(&"rm"), "{log}");
-    assert!(log.contains("some/image:1") && log.contains("--network none"), "{log}");
 }

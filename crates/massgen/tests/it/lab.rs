@@ -1,11 +1,12 @@
 //! Agents with real tools: the program runs in automation mode, its agents follow scripts, and what their calls came to
 //! is read from the journal.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use massgen_protocol::message::ToolFile;
 use massgen_protocol::{Envelope, Event, ToolOutcome, ToolUse};
-use massgen_sandbox::{Machine, Sandbox};
+use massgen_sandbox::{Machine, Mechanism, Sandbox};
+use massgen_testkit::mechanisms::not_tried;
 use serde_json::{Value, json};
 
 use crate::program::{MASSGEN, Running, Told, World};
@@ -22,6 +23,8 @@ pub(crate) type Call<'a> = (&'a str, Value);
 /// A world with agents that have tools.
 pub(crate) struct Lab {
     pub(crate) world: World,
+    /// Where the program looks for others.
+    search: String,
 }
 
 /// What a call came to.
@@ -50,7 +53,13 @@ impl Made {
 
 impl Lab {
     pub(crate) fn new() -> Self {
-        Self { world: World::new() }
+        Self { world: World::new(), search: PATH.to_owned() }
+    }
+
+    /// One in which commands are confined by `mechanism`, which works here.
+    pub(crate) fn confined(mechanism: Mechanism) -> Self {
+        let world = World::new();
+        Self { search: search_path(&world, mechanism), world }
     }
 
     /// One agent with `backend` that makes `calls`, each in a reply of its own, and answers.
@@ -87,14 +96,26 @@ impl Lab {
     }
 
     pub(crate) fn run_with(&self, variables: &[(&str, &str)]) -> Told {
-        let variables: Vec<_> = [("PATH", PATH)].iter().chain(variables).copied().collect();
+        let variables: Vec<_> = [("PATH", self.search.as_str())].iter().chain(variables).copied().collect();
         let told = self.world.run_with(&variables, &["--config", CONFIG, "--automation", "Do it."]);
         assert_eq!(told.code, Some(0), "{told}\n{}", self.course());
         told
     }
 
+    /// Goes on with the only run, to its end.
+    pub(crate) fn resume(&self) -> Told {
+        let told = self.world.run_with(&[("PATH", &self.search)], &["--automation", "--resume", "latest"]);
+        assert_eq!(told.code, Some(0), "{told}\n{}", self.course());
+        told
+    }
+
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
-        let mut command = self.world.command(MASSGEN, &[("PATH", PATH)]);
+        self.start_with(&[], arguments)
+    }
+
+    pub(crate) fn start_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Running {
+        let variables: Vec<_> = [("PATH", self.search.as_str())].iter().chain(variables).copied().collect();
+        let mut command = self.world.command(MASSGEN, &variables);
         command.args(["--config", CONFIG]).args(arguments);
         Running::start(command)
     }
@@ -105,7 +126,16 @@ impl Lab {
 
     /// What all calls came to, in the order in which they ended.
     pub(crate) fn made(&self) -> Vec<Made> {
-        let events = self.events();
+        Self::made_of(&self.events())
+    }
+
+    /// The same for the only run whose logs are in `base`.
+    pub(crate) fn made_in(base: &Path) -> Vec<Made> {
+        let mut runs = fs_err::read_dir(base).unwrap().map(|entry| entry.unwrap().path());
+        Self::made_of(&massgen_journal::read(&runs.next().unwrap()).unwrap())
+    }
+
+    fn made_of(events: &[Envelope]) -> Vec<Made> {
         let name = |wanted: ToolUse| {
             events.iter().find_map(|envelope| match &envelope.event {
                 Event::ToolCallStarted { tool_use, tool_call } if *tool_use == wanted => {
@@ -182,14 +212,49 @@ pub(crate) fn command(line: &str) -> Call<'static> {
 
 /// Whether commands can be confined here. Where they cannot, a test that needs it says so and ends.
 pub(crate) fn can_confine(test: &str) -> bool {
+    !mechanisms(test).is_empty()
+}
+
+/// The mechanisms that confine commands here. A test says which it was not tried with.
+pub(crate) fn mechanisms(test: &str) -> Vec<Mechanism> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let machine = Machine::look([("PATH".into(), PATH.into())]).unwrap();
-    let sandbox = runtime.block_on(Sandbox::find(PathBuf::from(MASSGEN), machine));
+    working(&runtime.block_on(Sandbox::find(PathBuf::from(MASSGEN), machine)), test)
+}
+
+/// Those of them that `sandbox` has.
+pub(crate) fn working(sandbox: &Sandbox, test: &str) -> Vec<Mechanism> {
     let available = sandbox.available();
-    if available.best().is_none() {
-        use std::io::Write;
-        let _ = writeln!(std::io::stderr(), "SKIPPED {test}: nothing confines commands here: {available:?}");
-        return false;
+    let reasons = [
+        (Mechanism::Bubblewrap, available.bubblewrap.as_ref().err()),
+        (Mechanism::Landlock, available.landlock.as_ref().err()),
+    ];
+    let mut working = Vec::new();
+    for (mechanism, reason) in reasons {
+        match reason {
+            None => working.push(mechanism),
+            Some(no) => not_tried(test, &mechanism.to_string(), &no.reason),
+        }
     }
-    true
+    working
+}
+
+/// The search path with which the program takes `mechanism`.
+pub(crate) fn search_path(world: &World, mechanism: Mechanism) -> String {
+    match mechanism {
+        Mechanism::Bubblewrap | Mechanism::Unconfined => PATH.to_owned(),
+        Mechanism::Landlock => {
+            let programs = world.home().parent().unwrap().join("programs");
+            program(&programs, "bwrap", "#!/bin/sh\nexit 1\n");
+            format!("{}:{PATH}", programs.display())
+        }
+    }
+}
+
+/// Writes a program.
+pub(crate) fn program(folder: &Path, name: &str, text: &str) {
+    fs_err::create_dir_all(folder).unwrap();
+    let path = folder.join(name);
+    fs_err::write(&path, text).unwrap();
+    fs_err::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
 }

@@ -9,6 +9,10 @@ mod broken_sessions;
 #[cfg(test)]
 mod cassette;
 #[cfg(test)]
+mod changes;
+#[cfg(test)]
+mod containers;
+#[cfg(test)]
 mod contexts;
 #[cfg(test)]
 mod costs;
@@ -33,6 +37,8 @@ mod forms;
 #[cfg(test)]
 mod full_disk;
 #[cfg(test)]
+mod guards;
+#[cfg(test)]
 mod help;
 #[cfg(test)]
 mod hooks;
@@ -52,7 +58,11 @@ mod logs;
 #[cfg(test)]
 mod lookup;
 #[cfg(test)]
+mod lost_jobs;
+#[cfg(test)]
 mod made_files;
+#[cfg(test)]
+mod memory;
 #[cfg(test)]
 mod models;
 #[cfg(test)]
@@ -61,6 +71,8 @@ mod models_file;
 mod network;
 #[cfg(test)]
 mod output;
+#[cfg(test)]
+mod path_rules;
 #[cfg(test)]
 mod plain_terminal;
 #[cfg(test)]
@@ -76,6 +88,8 @@ mod questions;
 #[cfg(test)]
 mod quickstart;
 #[cfg(test)]
+mod real_servers;
+#[cfg(test)]
 mod rebuild;
 #[cfg(test)]
 mod refusals;
@@ -83,6 +97,8 @@ mod refusals;
 mod resilience;
 #[cfg(test)]
 mod resume;
+#[cfg(test)]
+mod reviews;
 #[cfg(test)]
 mod run_folder;
 #[cfg(test)]
@@ -101,5 +117,7 @@ mod skills;
 mod tools;
 #[cfg(test)]
 mod trust;
+#[cfg(test)]
+mod unconfined;
 #[cfg(test)]
 mod uploads;

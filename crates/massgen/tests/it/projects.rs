@@ -9,14 +9,18 @@ use massgen_testkit::crash_point::Side;
 use serde_json::{Value, json};
 
 use crate::kill::crashing;
+use crate::lab::{mechanisms, search_path};
 use crate::program::{MASSGEN, Told, World, files};
 use crate::pty::Terminal;
+
+/// A question without anybody at a terminal.
+const ASK: [&str; 4] = ["--automation", "--cwd-context", "rw", "improve it"];
 
 /// More commits of a journal than any run here makes.
 const MANY: u64 = 200;
 
 /// Writes two files of the project and answers.
-const TWO_FILES: &str = r#"
+pub(crate) const TWO_FILES: &str = r#"
 agents:
   default:
     replies:
@@ -51,17 +55,17 @@ agents:
 "#;
 
 /// A repository with committed, staged, changed and new files.
-struct Project {
-    world: World,
+pub(crate) struct Project {
+    pub(crate) world: World,
 }
 
 impl Project {
-    fn new(agents: usize, script: &str) -> Self {
+    pub(crate) fn new(agents: usize, script: &str) -> Self {
         Self::with(agents, script, &json!({}), &json!({}))
     }
 
     /// With these keys of each backend and of `orchestrator.coordination`.
-    fn with(agents: usize, script: &str, backend: &Value, coordination: &Value) -> Self {
+    pub(crate) fn with(agents: usize, script: &str, backend: &Value, coordination: &Value) -> Self {
         let world = World::new();
         let project = Self { world };
         project.world.write("script.yaml", script);
@@ -93,34 +97,34 @@ impl Project {
         project
     }
 
-    fn at(&self, path: &str) -> PathBuf {
+    pub(crate) fn at(&self, path: &str) -> PathBuf {
         self.world.work().join(path)
     }
 
-    fn git(&self, arguments: &[&str]) -> String {
+    pub(crate) fn git(&self, arguments: &[&str]) -> String {
         let mut command = self.world.command("git", &variables());
         let output = command.args(arguments).output().unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn run(&self, arguments: &[&str]) -> Told {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Told {
         self.world.run_with(&variables(), arguments)
     }
 
-    fn ask(&self) -> Told {
-        self.run(&["--automation", "--cwd-context", "rw", "improve it"])
+    pub(crate) fn ask(&self) -> Told {
+        self.run(&ASK)
     }
 
     /// Every file of the project, without those of git and of this program.
-    fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+    pub(crate) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut files = files(&self.world.work());
         files.retain(|path, _| !path.starts_with(".git") && !path.starts_with(".massgen"));
         files
     }
 
     /// What git knows besides the files: index, branches, stashes, worktrees.
-    fn known_to_git(&self) -> String {
+    pub(crate) fn known_to_git(&self) -> String {
         let calls: [&[&str]; 4] = [
             &["ls-files", "-s"],
             &["for-each-ref"],
@@ -130,22 +134,22 @@ impl Project {
         calls.map(|arguments| self.git(arguments)).concat()
     }
 
-    fn text(&self, path: &str) -> String {
+    pub(crate) fn text(&self, path: &str) -> String {
         self.world.read(path)
     }
 
-    fn has(&self, path: &str) -> bool {
+    pub(crate) fn has(&self, path: &str) -> bool {
         self.at(path).exists()
     }
 }
 
 /// The program finds git as a person does.
-fn variables() -> Vec<(&'static str, &'static str)> {
+pub(crate) fn variables() -> Vec<(&'static str, &'static str)> {
     let path: &'static str = option_env!("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin");
     vec![("PATH", path)]
 }
 
-fn json_of(path: &Path) -> Value {
+pub(crate) fn json_of(path: &Path) -> Value {
     serde_json::from_slice(&fs_err::read(path).unwrap()).unwrap()
 }
 
@@ -165,6 +169,15 @@ fn changes_land_beside_the_users_own_work_and_undo_takes_exactly_them_back() {
     assert_eq!(project.known_to_git(), known);
 
     let attempt = project.world.attempt();
+    for workspace in [
+        attempt.join("final/agent_a/workspace"),
+        project.world.log_dir().join("turn_1/final/agent_a/workspace"),
+    ] {
+        assert!(
+            workspace.is_dir() && !workspace.join(".worktree").exists(),
+            "the project is told as changes"
+        );
+    }
     let result = json_of(&attempt.join("review_result.json"));
     assert_eq!((&result["approved"], &result["approved_files"]), (&json!(true), &Value::Null));
     assert_eq!((&result["action"], &result["resolved_by"]), (&json!("approve"), &json!("automatic")));
@@ -383,7 +396,7 @@ fn killed_at_any_commit_a_run_goes_on_and_applies_once() {
 }
 
 /// A project whose run was killed while it put changes into place: one of two is there.
-fn half_applied() -> (Project, BTreeMap<PathBuf, Vec<u8>>) {
+pub(crate) fn half_applied() -> (Project, BTreeMap<PathBuf, Vec<u8>>) {
     let project = Project::new(1, TWO_FILES);
     let before = project.files();
     project.ask().exits(0);
@@ -487,41 +500,55 @@ fn who_leaves_the_question_changes_nothing() {
     assert_eq!(project.text("b.txt"), "b, better\n");
 }
 
-/// Writes a program and its test, builds both with the compiler of the machine, and runs the test.
+/// Every agent writes a program of its own and its test, builds both with the compiler of the machine, and runs the test.
+/// All vote for the second one.
+fn builds() -> String {
+    let of_agent =
+        |(agent, factor): (&str, u32)| BUILDS.replace("AGENT", agent).replace("FACTOR", &factor.to_string());
+    let agents = [("agent_a", 1), ("agent_b", 2), ("agent_c", 3)].map(of_agent);
+    format!("agents:{}", agents.concat())
+}
+
 const BUILDS: &str = r##"
-agents:
-  default:
+  AGENT:
     replies:
       - - call:
             tool: mcp__filesystem__write_file
-            arguments: {path: .worktree/ctx_1/twice.c, content: "int twice(int x) { return 2 * x; }\n"}
+            arguments: {path: .worktree/ctx_1/times.c, content: "int times(int x) { return FACTOR * x; }\n"}
         - call:
             tool: mcp__filesystem__write_file
             arguments:
               path: .worktree/ctx_1/test.c
-              content: "#include <stdio.h>\nint twice(int);\nint main(void) { puts(twice(21) == 42 ? \"passed\" : \"failed\"); return 0; }\n"
+              content: "#include <stdio.h>\nint times(int);\nint main(void) { printf(\"%d\\n\", times(21)); return 0; }\n"
       - - call:
             tool: mcp__command_line__execute_command
             arguments:
-              command: "cd .worktree/ctx_1 && mkdir -p build && cc -Wall -o build/test test.c twice.c && ./build/test > result.txt && git status --short > status.txt"
+              command: "cd .worktree/ctx_1 && mkdir -p build && cc -Wall -o build/test test.c times.c && ./build/test > result.txt && git status --short > status.txt"
       - - answer: "It is built and tested."
       - - vote: agent_b
 "##;
 
 #[test]
-fn three_agents_write_build_and_test_a_program_in_the_sandbox() {
-    let project = Project::with(3, BUILDS, &json!({ "enable_mcp_command_line": true }), &json!({}));
-    let known = project.known_to_git();
-    let told = project.ask().exits(0);
-    assert!(told.stderr.contains("CHANGES_APPLIED: 4 files\n"), "{told}");
-    assert_eq!(project.text("result.txt"), "passed\n");
-    // What git ignores is a product of the build and stays where it was made.
-    assert!(!project.has("build/test"));
-    // Git can be asked in the copy, and knows that the user's own work was there before.
-    let status = project.text("status.txt");
-    let names: Vec<&str> = status.lines().collect();
-    assert_eq!(names, ["?? result.txt", "?? status.txt", "?? test.c", "?? twice.c"]);
-    assert_eq!(project.known_to_git(), known);
+fn three_agents_write_build_and_test_programs_in_the_sandbox_and_that_of_the_winner_is_applied() {
+    for mechanism in mechanisms("three_agents_write") {
+        let project = Project::with(3, &builds(), &json!({ "enable_mcp_command_line": true }), &json!({}));
+        let known = project.known_to_git();
+        let path = search_path(&project.world, mechanism);
+        let told = project.world.run_with(&[("PATH", &path)], &ASK).exits(0);
+        assert!(told.stderr.contains("CHANGES_APPLIED: 4 files\n"), "{mechanism}: {told}");
+        assert_eq!(project.text("result.txt"), "42\n", "what agent_b made");
+        assert_eq!(project.text("times.c"), "int times(int x) { return 2 * x; }\n");
+        let result = json_of(&project.world.attempt().join("review_result.json"));
+        assert_eq!((&result["approved"], &result["approved_files"]), (&json!(true), &Value::Null));
+        assert_eq!((&result["action"], &result["resolved_by"]), (&json!("approve"), &json!("automatic")));
+        // What git ignores is a product of the build and stays where it was made.
+        assert!(!project.has("build/test"));
+        // Git can be asked in the copy, and knows that the user's own work was there before.
+        let status = project.text("status.txt");
+        let names: Vec<&str> = status.lines().collect();
+        assert_eq!(names, ["?? result.txt", "?? status.txt", "?? test.c", "?? times.c"]);
+        assert_eq!(project.known_to_git(), known);
+    }
 }
 
 #[test]
@@ -541,4 +568,67 @@ fn next_turn_begins_with_the_workspace_of_the_one_before() {
     let answers = fs_err::read_dir(world.log_dir().join("turn_2/final")).unwrap();
     let answer = answers.map(|entry| entry.unwrap().path()).next().unwrap();
     assert_eq!(world.read(answer.join("workspace/note.txt")), "kept");
+}
+
+#[test]
+fn files_that_were_voted_for_are_applied_and_not_what_came_after_them() {
+    let script = r#"
+agents:
+  default:
+    replies:
+      - - call: {tool: mcp__filesystem__write_file, arguments: {path: .worktree/ctx_1/new.txt, content: "good\n"}}
+      - - answer: "done"
+      - - call: {tool: mcp__filesystem__write_file, arguments: {path: .worktree/ctx_1/new.txt, content: "bad\n"}}
+        - call: {tool: mcp__filesystem__write_file, arguments: {path: .worktree/ctx_1/half.txt, content: "done\n"}}
+      - - vote: agent_a
+    present:
+      - - call: {tool: mcp__filesystem__write_file, arguments: {path: .worktree/ctx_1/last.txt, content: "final\n"}}
+      - - answer: "It is done."
+"#;
+    let project = Project::new(1, script);
+    let told = project.ask().exits(0);
+    assert!(told.stderr.contains("CHANGES_APPLIED: 2 files\n"), "{told}");
+    assert_eq!((project.text("new.txt"), project.text("last.txt")), ("good\n".into(), "final\n".into()));
+    assert!(!project.has("half.txt"));
+}
+
+#[test]
+fn without_isolation_the_project_changes_also_when_no_new_final_answer_is_wanted() {
+    let script = r#"
+agents:
+  default:
+    replies:
+      - - answer: "done"
+      - - vote: agent_a
+    present:
+      - - call: {tool: mcp__filesystem__write_file, arguments: {path: "NEW", content: "new\n"}}
+      - - answer: "It is done."
+"#;
+    let project = Project::with(1, script, &json!({}), &json!({ "write_mode": "legacy" }));
+    let config = project.text(".massgen/config.yaml");
+    let mut config: Value = serde_json::from_str(&config).unwrap();
+    config["orchestrator"]["final_answer_strategy"] = json!("winner_reuse");
+    project.world.write(".massgen/config.yaml", &config.to_string());
+    let path = project.at("new.txt").display().to_string();
+    project.world.write("script.yaml", &script.replace("NEW", &path));
+    project.run(&["trust"]).exits(0);
+    project.ask().exits(0);
+    assert_eq!(project.text("new.txt"), "new\n");
+    let told = project.world.read(project.world.attempt().join("events.jsonl"));
+    assert!(told.contains("write_mode: legacy"), "{told}");
+}
+
+#[test]
+fn file_that_is_too_large_to_be_kept_is_told() {
+    let script = r#"
+agents:
+  default:
+    replies:
+      - - call: {tool: mcp__command_line__execute_command, arguments: {command: "truncate -s 257M big.bin; echo x > small.txt"}}
+      - - answer: "done"
+      - - vote: agent_a
+"#;
+    let project = Project::with(1, script, &json!({ "enable_mcp_command_line": true }), &json!({}));
+    let told = project.run(&["question"]).exits(0);
+    assert!(told.stderr.contains("big.bin (a file of 257 MB; files above 256 MB are not kept)"), "{told}");
 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use fs_err::os::unix::fs::symlink;
 use serde_json::json;
 
-use crate::program::{World, files};
+use crate::program::{MASSGEN, Running, World, files};
+use crate::projects::{Project, variables};
 
 /// One agent answers at once, or never.
 const ANSWERS: &str = "agents: {default: {replies: [[{answer: an answer}], [{vote: agent1}]]}}\n";
@@ -54,7 +55,7 @@ fn plain(text: &str) -> String {
                 Some(at) => format!("{}[run]{}", &line[..at], &line[at + 26..]),
                 None => line.to_owned(),
             };
-            let is_unit = |word: &str| ["B", "KiB", "MiB"].contains(&word.trim_end_matches([')', ',']));
+            let is_unit = |word: &str| ["bytes", "KB", "MB"].contains(&word.trim_end_matches([')', ',']));
             let words: Vec<&str> = line.split(' ').collect();
             let sized = words.iter().enumerate().map(|(place, word)| {
                 let next = words.get(place + 1).is_some_and(|next| is_unit(next));
@@ -67,7 +68,7 @@ fn plain(text: &str) -> String {
             sized.collect::<Vec<_>>().join(" ")
         })
         .collect();
-    text.join("\n").replace("KiB", "B").replace("MiB", "B")
+    text.join("\n").replace("bytes", "B").replace("KB", "B").replace("MB", "B")
 }
 
 #[test]
@@ -130,6 +131,33 @@ fn what_a_killed_run_left_stays_while_it_can_be_resumed_and_goes_with_it() {
     assert_eq!(left(), [1, 0]);
     assert_eq!(logs(&world), [""; 0]);
     assert_eq!(world.read(".massgen/workspaces/mine/notes.md"), "nobody knows whose");
+}
+
+#[test]
+fn worktrees_in_other_repositories_go_with_their_run() {
+    let project = Project::new(1, HANGS);
+    let other = project.world.home().join("other");
+    fs_err::create_dir(&other).unwrap();
+    fs_err::write(other.join("file"), "1\n").unwrap();
+    let place = other.to_str().unwrap();
+    let git = |words: &[&str]| project.git(&[&["-C", place], words].concat());
+    git(&["init", "-q", "-b", "main", "."]);
+    git(&["add", "."]);
+    git(&["-c", "user.name=n", "-c", "user.email=e", "commit", "-qm", "first"]);
+    let worktrees = || git(&["worktree", "list", "--porcelain"]).matches("worktree ").count();
+    let mut command = project.world.command(MASSGEN, &variables());
+    command.args(["--stream-events", &format!("improve @{place}:w")]);
+    let mut running = Running::start(command);
+    running.hear("round_start");
+    running.signal("-KILL");
+    running.wait();
+    assert_eq!(worktrees(), 2);
+    project.run(&["logs", "prune", "--keep", "1"]).exits(0);
+    assert_eq!(worktrees(), 2, "the run can go on");
+    let told = project.run(&["logs", "prune", "--keep", "0"]).exits(0);
+    assert!(told.stdout.contains("Removed 1 worktree of git that dead runs left"), "{told}");
+    assert_eq!(worktrees(), 1);
+    assert!(other.join("file").exists());
 }
 
 #[test]

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::lab::{Call, Lab, can_confine, merge};
+use crate::lab::{Call, Lab, can_confine, mechanisms, merge};
 use crate::program::Told;
 use crate::server::Server;
 
 /// A server. `die` ends its process, `garble` writes what no client reads.
-const SERVER: &str = r#"
+pub(crate) const SERVER: &str = r#"
 import base64, json, os, sys
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -70,8 +70,7 @@ fn backend(more: &Value) -> Value {
     backend
 }
 
-fn lab() -> Lab {
-    let lab = Lab::new();
+fn lab(lab: Lab) -> Lab {
     lab.world.write("tools/server.py", SERVER);
     lab
 }
@@ -83,30 +82,30 @@ fn run(lab: &Lab, backend: &Value, calls: &[Call<'_>]) -> Told {
 
 #[test]
 fn a_server_is_called_under_its_names_and_comes_back_when_it_dies() {
-    if !can_confine("a_server_is_called") {
-        return;
+    for mechanism in mechanisms("a_server_is_called") {
+        let lab = lab(Lab::confined(mechanism));
+        let tool = |name: &str| format!("mcp__lab__{name}");
+        run(
+            &lab,
+            &backend(&json!({})),
+            &[
+                (&tool("echo"), json!({ "words": "hello" })),
+                (&tool("fail"), json!({})),
+                (&tool("die"), json!({})),
+                (&tool("echo"), json!({ "words": "again" })),
+                (&tool("garble"), json!({})),
+                (&tool("echo"), json!({ "words": "still" })),
+            ],
+        );
+        let made = lab.made();
+        made[0].is("ok", "echo: hello");
+        made[1].is("error", "it failed as asked");
+        assert_eq!(made[2].how, "error", "{:?}", made[2]);
+        made[3].is("ok", "echo: again");
+        made[4].is("error", "it sent something that is no message of the protocol");
+        made[5].is("ok", "echo: still");
+        assert!(!made.iter().any(|made| made.text.contains('\u{1b}')), "{made:?}");
     }
-    let lab = lab();
-    let tool = |name: &str| format!("mcp__lab__{name}");
-    run(
-        &lab,
-        &backend(&json!({})),
-        &[
-            (&tool("echo"), json!({ "words": "hello" })),
-            (&tool("fail"), json!({})),
-            (&tool("die"), json!({})),
-            (&tool("echo"), json!({ "words": "again" })),
-            (&tool("garble"), json!({})),
-            (&tool("echo"), json!({ "words": "still" })),
-        ],
-    );
-    let made = lab.made();
-    made[0].is("ok", "echo: hello");
-    made[1].is("error", "it failed as asked");
-    assert_eq!(made[2].how, "error", "{:?}", made[2]);
-    made[3].is("ok", "echo: again");
-    made[5].is("ok", "echo: still");
-    assert!(!made.iter().any(|made| made.text.contains('\u{1b}')), "{made:?}");
 }
 
 #[test]
@@ -126,7 +125,7 @@ fn a_picture_of_a_server_is_in_the_next_request() {
             }
         }
     });
-    let lab = lab();
+    let lab = lab(Lab::new());
     let mut config = server.config(1);
     merge(&mut config["agents"][0]["backend"], &backend(&json!({ "model": "gpt-4o" })));
     lab.configure(&config);
@@ -140,36 +139,134 @@ fn a_picture_of_a_server_is_in_the_next_request() {
 
 #[test]
 fn a_server_reaches_what_its_agent_reaches_and_the_files_that_its_command_names() {
-    if !can_confine("a_server_reaches") {
+    for mechanism in mechanisms("a_server_reaches") {
+        let lab = lab(Lab::confined(mechanism));
+        let at = |path: &str| lab.world.work().join(path).display().to_string();
+        lab.world.write("seen/notes.txt", "notes");
+        lab.world.write("secret/key.txt", "secret");
+        let call = |name: &str, path: &str| (format!("mcp__lab__{name}"), json!({ "path": path }));
+        let (seen, secret) = (at("seen/notes.txt"), at("secret/key.txt"));
+        let (logs, outside) = (at(".massgen/massgen_logs/x"), at("secret/new.txt"));
+        let calls = [
+            call("read", &seen),
+            call("write", &seen),
+            call("read", &secret),
+            call("write", &outside),
+            call("write", &logs),
+            call("write", "made.txt"),
+            call("write", &at("tools/server.py")),
+        ];
+        let calls: Vec<Call<'_>> = calls.iter().map(|(name, given)| (name.as_str(), given.clone())).collect();
+        let context = json!({ "context_paths": [{ "path": "seen", "permission": "read" }] });
+        run(&lab, &backend(&context), &calls);
+        let made = lab.made();
+        made[0].is("ok", "read: notes");
+        for refused in [1, 2, 3, 4, 6] {
+            made[refused].is("error", "refused: ");
+        }
+        made[5].is("ok", "wrote");
+        assert_eq!(lab.left_file("made.txt"), "x");
+        assert!(!Path::new(&outside).exists() && !Path::new(&logs).exists());
+    }
+}
+
+#[test]
+fn a_server_that_is_an_installed_package_finds_what_is_installed_beside_it() {
+    for mechanism in mechanisms("a_server_that_is_an_installed_package") {
+        let lab = Lab::confined(mechanism);
+        let beside = "import os, sys\nhere = os.path.dirname(os.path.abspath(__file__))\n\
+                      sys.path.insert(0, os.path.join(here, '../../../needed'))\nimport needed\n";
+        let entry = "elsewhere/app/node_modules/@lab/server/dist/index.py";
+        lab.world.write(entry, &format!("{beside}{SERVER}"));
+        lab.world.write("elsewhere/app/node_modules/needed/needed.py", "");
+        lab.world.write("elsewhere/app/secret.txt", "secret");
+        let server = json!({ "name": "lab", "type": "stdio", "command": "python3", "args": [entry] });
+        let secret = lab.world.work().join("elsewhere/app/secret.txt").display().to_string();
+        let read = ("mcp__lab__read", json!({ "path": secret }));
+        run(
+            &lab,
+            &json!({ "cwd": "workspace", "mcp_servers": [server] }),
+            &[("mcp__lab__echo", json!({ "words": "found" })), read],
+        );
+        let made = lab.made();
+        made[0].is("ok", "echo: found");
+        made[1].is("error", "refused: ");
+    }
+}
+
+#[test]
+fn a_server_starts_in_its_folder_sees_it_and_finds_its_files_from_there() {
+    for mechanism in mechanisms("a_server_starts_in_its_folder") {
+        let lab = Lab::confined(mechanism);
+        lab.world.write("own/server.py", SERVER);
+        lab.world.write("own/notes.txt", "notes");
+        lab.world.write("own/.massgen/.env", "KEY=secret");
+        lab.world.write("own/deep/x.txt", "deep");
+        let server = json!({ "name": "lab", "type": "stdio", "command": "python3", "args": ["server.py"],
+            "cwd": "own" });
+        let call = |name: &str, path: &str| (format!("mcp__lab__{name}"), json!({ "path": path }));
+        let calls = [
+            call("read", "notes.txt"),
+            call("read", "deep/x.txt"),
+            call("read", ".massgen/.env"),
+            call("write", "notes.txt"),
+        ];
+        let calls: Vec<Call<'_>> = calls.iter().map(|(name, given)| (name.as_str(), given.clone())).collect();
+        run(&lab, &json!({ "cwd": "workspace", "mcp_servers": [server] }), &calls);
+        let made = lab.made();
+        made[0].is("ok", "read: notes");
+        made[1].is("ok", "read: deep");
+        made[2].is("error", "refused: ");
+        made[3].is("error", "refused: ");
+        assert_eq!(lab.world.read("own/notes.txt"), "notes");
+    }
+}
+
+#[test]
+fn a_folder_that_a_server_is_told_of_and_cannot_see_is_told_with_what_to_do() {
+    if !can_confine("a_folder_that_a_server_is_told_of") {
         return;
     }
-    let lab = lab();
+    let lab = lab(Lab::new());
+    lab.world.write("seen/a.txt", "a");
+    lab.world.write("unseen/b.txt", "b");
+    lab.world.write("tools/ends.py", "raise SystemExit(\"there is no folder for me\")");
     let at = |path: &str| lab.world.work().join(path).display().to_string();
-    lab.world.write("seen/notes.txt", "notes");
-    lab.world.write("secret/key.txt", "secret");
-    let call = |name: &str, path: &str| (format!("mcp__lab__{name}"), json!({ "path": path }));
-    let (seen, secret) = (at("seen/notes.txt"), at("secret/key.txt"));
-    let (logs, outside) = (at(".massgen/massgen_logs/x"), at("secret/new.txt"));
-    let calls = [
-        call("read", &seen),
-        call("write", &seen),
-        call("read", &secret),
-        call("write", &outside),
-        call("write", &logs),
-        call("write", "made.txt"),
-        call("write", &at("tools/server.py")),
-    ];
-    let calls: Vec<Call<'_>> = calls.iter().map(|(name, given)| (name.as_str(), given.clone())).collect();
-    let context = json!({ "context_paths": [{ "path": "seen", "permission": "read" }] });
-    run(&lab, &backend(&context), &calls);
-    let made = lab.made();
-    made[0].is("ok", "read: notes");
-    for refused in [1, 2, 3, 4, 6] {
-        made[refused].is("error", "refused: ");
+    let named = |name: &str, file: &str| {
+        json!({ "name": name, "type": "stdio", "command": "python3",
+            "args": [file, at("seen"), format!("--folder={}", at("unseen"))] })
+    };
+    let backend = json!({ "cwd": "workspace", "context_paths": [{ "path": "seen", "permission": "read" }],
+        "mcp_servers": [named("lab", "tools/server.py"), named("ends", "tools/ends.py")] });
+    run(&lab, &backend, &[("mcp__lab__echo", json!({ "words": "here" }))]);
+    lab.made()[0].is("ok", "echo: here");
+    let told = lab.degraded().join("\n").replace(&lab.world.work().display().to_string(), "[work]");
+    let told: Vec<_> = told.lines().filter(|line| line.contains("context_paths")).collect();
+    insta::assert_snapshot!(told.join("\n"));
+}
+
+#[test]
+fn a_tool_of_a_server_that_has_the_name_of_one_of_ours_is_left_out_and_told_once() {
+    if !can_confine("a_tool_of_a_server_that_has_the_name") {
+        return;
     }
-    made[5].is("ok", "wrote");
-    assert_eq!(lab.left_file("made.txt"), "x");
-    assert!(!Path::new(&outside).exists() && !Path::new(&logs).exists());
+    let lab = Lab::new();
+    let script = SERVER.replace("NAMES = [", "NAMES = [\"write_file\", \"edit_file\", ");
+    lab.world.write("tools/server.py", &script);
+    let server =
+        json!({ "name": "filesystem", "type": "stdio", "command": "python3", "args": ["tools/server.py"] });
+    let write = ("mcp__filesystem__write_file", json!({ "path": "a.txt", "content": "ours" }));
+    run(
+        &lab,
+        &json!({ "cwd": "workspace", "mcp_servers": [server] }),
+        &[write, ("mcp__filesystem__echo", json!({ "words": "theirs" }))],
+    );
+    let made = lab.made();
+    made[0].is("ok", "a.txt");
+    made[1].is("ok", "echo: theirs");
+    assert_eq!(lab.left_file("a.txt"), "ours");
+    let told: Vec<_> = lab.degraded().into_iter().filter(|told| told.contains("left out")).collect();
+    insta::assert_snapshot!(told.join("\n"));
 }
 
 /// Stands for a key of the user.
@@ -180,7 +277,7 @@ fn variables_come_from_the_environment_and_their_values_are_kept_nowhere() {
     if !can_confine("variables_come") {
         return;
     }
-    let lab = lab();
+    let lab = lab(Lab::new());
     let mut backend = backend(&json!({}));
     merge(&mut backend["mcp_servers"][0], &json!({ "env": { "GIVEN_TOKEN": "${LAB_TOKEN}" } }));
     let variable = |name: &str| ("mcp__lab__variable", json!({ "name": name }));
@@ -204,7 +301,7 @@ fn a_server_that_is_missing_is_told_and_the_run_goes_on() {
     if !can_confine("a_server_that_is_missing") {
         return;
     }
-    let lab = lab();
+    let lab = lab(Lab::new());
     let mut backend = backend(&json!({}));
     let gone = json!({ "name": "gone", "type": "stdio", "command": "python3", "args": ["tools/gone.py"] });
     backend["mcp_servers"].as_array_mut().unwrap().push(gone);
@@ -254,10 +351,10 @@ server.serve_forever()
 "#;
 
 /// A process that ends with the test.
-struct Service(std::process::Child, u16);
+pub(crate) struct Service(std::process::Child, pub(crate) u16);
 
 impl Service {
-    fn start(lab: &Lab) -> Self {
+    pub(crate) fn start(lab: &Lab) -> Self {
         use std::io::{BufRead, BufReader};
         let script = lab.world.write("service.py", SERVICE);
         let mut command = lab.world.command("/usr/bin/python3", &[]);
@@ -291,4 +388,41 @@ fn a_service_on_this_machine_is_reached_where_that_is_allowed_and_only_there() {
     made[0].is("ok", "greetings");
     made[1].is("denied", "there is no tool");
     assert!(lab.degraded().iter().any(|told| told.contains("`shut`")), "{:?}", lab.degraded());
+}
+
+#[test]
+fn what_servers_keep_goes_with_a_run_whose_agents_have_no_workspace() {
+    if !can_confine("what_servers_keep") {
+        return;
+    }
+    let lab = lab(Lab::new());
+    let mut backend = backend(&json!({}));
+    backend.as_object_mut().unwrap().remove("cwd");
+    let keep = ("mcp__lab__write", json!({ "path": "kept.txt" }));
+    lab.set(&backend, std::slice::from_ref(&keep));
+    let base = lab.world.home().join("elsewhere/logs");
+    let named = [("MASSGEN_LOG_BASE_DIR", base.to_str().unwrap())];
+    let kept = || -> Vec<_> {
+        let all = crate::program::files(&lab.world.home().join("elsewhere"));
+        all.into_keys().filter(|path| path.ends_with("kept.txt")).collect()
+    };
+    // Over, it has left nothing, and nothing beside the logs.
+    lab.run_with(&named);
+    Lab::made_in(&base).last().unwrap().is("ok", "wrote");
+    assert!(kept().is_empty(), "{:?}", kept());
+    assert_eq!(fs_err::read_dir(base.parent().unwrap()).unwrap().count(), 1);
+
+    // Killed, it has, until it is removed.
+    let call = |(tool, arguments): &Call<'_>| json!([{ "call": { "tool": tool, "arguments": arguments } }]);
+    let script = json!({ "agents": { "default": { "replies": [call(&keep), [{ "hang": true }]] } } });
+    lab.world.write("script.yaml", &script.to_string());
+    let mut running = lab.start_with(&named, &["--stream-events", "Do it."]);
+    running.hear("wrote");
+    running.signal("-KILL");
+    running.wait();
+    let left = kept();
+    assert!(left.len() == 1 && left[0].starts_with("logs"), "{left:?}");
+    lab.world.run_with(&named, &["logs", "prune", "--keep", "0"]).exits(0);
+    let all = crate::program::files(&lab.world.home().join("elsewhere"));
+    assert!(all.is_empty(), "{:?}", all.keys());
 }

@@ -8,7 +8,7 @@ use massgen_testkit::model_server::{RequestRecord, ScriptedReply};
 use serde_json::Value;
 
 use crate::program::{MASSGEN, Running, Told, World, files};
-use crate::server::{Asked, Server, asked, team};
+use crate::server::{Asked, Server, answer, asked, team, vote};
 
 /// One agent that answers and votes for itself.
 pub(crate) const ALONE: &str =
@@ -436,4 +436,38 @@ fn a_run_folder_of_somebody_else_changes_no_session() {
     assert_eq!(metadata(&world, &id, 1)["status"], "incomplete");
     world.run(&["--resume", "latest"]).exits(0);
     assert_eq!(metadata(&world, &id, 1)["status"], Value::Null);
+}
+
+#[test]
+fn next_turn_and_the_user_read_no_folder_of_a_turn_that_is_over() {
+    let server = Server::start(|request| {
+        let body = request.json().to_string();
+        let folder = body.split("Your folder is ").nth(1).unwrap().split(':').next().unwrap().to_owned();
+        let files = format!("{folder}/out.txt and {folder}/.worktree/ctx_1/a.txt");
+        if asked(request) == Asked::Present {
+            answer(&format!("Look at {files}."))
+        } else if request.last_text().contains("Judge the current answers") {
+            vote("agent1")
+        } else {
+            answer(&format!("It is in {files}."))
+        }
+    });
+    let world = server.world(1);
+    world.write("a.txt", "a");
+    let rw = ["--automation", "--cwd-context", "rw"];
+    let told = world.run(&[&rw[..], &["--output-file", "out.md", "first?"]].concat()).exits(0);
+    let first_turn = server.requests().len();
+    let kept = world.log_dir().join("turn_1/final/agent_a/workspace/out.txt");
+    let expected = format!("Look at {} and {}.", kept.display(), world.work().join("a.txt").display());
+    assert_eq!(world.read("out.md"), expected);
+    assert!(!told.stdout.contains(".massgen/workspaces"), "{told}");
+    let stored = world.work().join(".massgen/sessions").join(only_session(&world)).join("turn_1/answer.txt");
+    assert_eq!(world.read(stored), expected);
+
+    world.run(&[&rw[..], &["--continue", "second?"]].concat()).exits(0);
+    let second = &server.requests()[first_turn];
+    let past = format!("Look at out.txt and {}.", world.work().join("a.txt").display());
+    assert!(messages(second).contains(&said("assistant", &past)), "{:?}", messages(second));
+    let shown = world.run(&["--no-display", "--cwd-context", "rw", "third?"]).exits(0);
+    assert!(shown.stdout.starts_with("Look at ") && !shown.stdout.contains(".massgen/workspaces"), "{shown}");
 }

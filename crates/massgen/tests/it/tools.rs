@@ -5,10 +5,11 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use massgen_protocol::Event;
+use massgen_sandbox::Mechanism;
 use massgen_testkit::model_server::ScriptedReply;
 use serde_json::{Value, json};
 
-use crate::lab::{CONFIG, Lab, can_confine, command, merge, simulated};
+use crate::lab::{CONFIG, Lab, can_confine, command, mechanisms, merge, simulated};
 use crate::server::{Asked, Server, answer, asked, vote};
 
 /// Longer than anything here takes. It ends tests that would hang; none is measured by it.
@@ -50,129 +51,139 @@ fn files_are_written_read_searched_and_changed() {
 
 #[test]
 fn what_is_outside_of_the_workspace_is_refused_and_so_are_our_own_files() {
-    if !can_confine("what_is_outside") {
-        return;
+    for mechanism in mechanisms("what_is_outside") {
+        let lab = Lab::confined(mechanism);
+        let work = lab.world.work();
+        let at = |path: &str| work.join(path).display().to_string();
+        lab.world.write("project/secret.txt", "secret");
+        lab.world.write("seen/read.txt", "shown");
+        let write = |path: &str| ("mcp__filesystem__write_file", json!({ "path": path, "content": "x" }));
+        let read = |path: &str| ("mcp__filesystem__read_text_file", json!({ "path": path }));
+        let mut backend = with_commands();
+        merge(&mut backend, &json!({ "context_paths": [{ "path": "seen", "permission": "read" }] }));
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let code = format!("import socket; socket.create_connection((\"127.0.0.1\", {port}), 5)");
+        let (outside, logs, seen) =
+            (at("project/secret.txt"), at(".massgen/massgen_logs"), at("seen/read.txt"));
+        lab.set(
+            &backend,
+            &[
+                write("../escaped.txt"),
+                write("/etc/massgen_was_here"),
+                read(&outside),
+                ("mcp__filesystem__list_directory", json!({ "path": logs })),
+                write(&seen),
+                read(&seen),
+                command(&format!("cat {outside}")),
+                command(&format!("ls {logs}/*")),
+                command(&format!("echo x > {seen}")),
+                command(&format!("cat {seen}")),
+                command("ln -s /etc/passwd link && ln -s .. up"),
+                read("link"),
+                write("up/escaped.txt"),
+                command(&format!("python3 -c '{code}'")),
+                command("echo x > up/escaped.txt"),
+                command("readlink /proc/self/ns/pid"),
+            ],
+        );
+        lab.run();
+        let made = lab.made();
+        for refused in [0, 1, 2, 3, 4, 11, 12] {
+            assert!(made[refused].how != "ok", "{refused}: {:#?}", made[refused]);
+        }
+        made[5].is("ok", "shown");
+        for refused in [6, 7, 8, 13] {
+            assert_eq!(made[refused].json()["success"], json!(false), "{:?}", made[refused]);
+        }
+        // It was the mechanism that the test is for: only one of them has processes of its own.
+        let ours = fs_err::read_link("/proc/self/ns/pid").unwrap().display().to_string();
+        let theirs = made[15].json()["stdout"].as_str().unwrap().trim().to_owned();
+        assert_eq!(theirs == ours, mechanism == Mechanism::Landlock, "{mechanism}: {theirs}");
+        assert_eq!(made[9].json()["stdout"], "shown");
+        assert_eq!(lab.world.read("seen/read.txt"), "shown");
+        let escaped = |path: &std::path::Path| path.ends_with("escaped.txt");
+        let files = crate::program::files(&lab.world.work());
+        assert!(!files.keys().any(|path| escaped(path)), "{:?}", files.keys());
     }
-    let lab = Lab::new();
-    let work = lab.world.work();
-    let at = |path: &str| work.join(path).display().to_string();
-    lab.world.write("project/secret.txt", "secret");
-    lab.world.write("seen/read.txt", "shown");
-    let write = |path: &str| ("mcp__filesystem__write_file", json!({ "path": path, "content": "x" }));
-    let read = |path: &str| ("mcp__filesystem__read_text_file", json!({ "path": path }));
-    let mut backend = with_commands();
-    merge(&mut backend, &json!({ "context_paths": [{ "path": "seen", "permission": "read" }] }));
-    let (outside, logs, seen) = (at("project/secret.txt"), at(".massgen/massgen_logs"), at("seen/read.txt"));
-    lab.set(
-        &backend,
-        &[
-            write("../escaped.txt"),
-            write("/etc/massgen_was_here"),
-            read(&outside),
-            ("mcp__filesystem__list_directory", json!({ "path": logs })),
-            write(&seen),
-            read(&seen),
-            command(&format!("cat {outside}")),
-            command(&format!("ls {logs}/*")),
-            command(&format!("echo x > {seen}")),
-            command(&format!("cat {seen}")),
-            command("ln -s /etc/passwd link && ln -s .. up"),
-            read("link"),
-            write("up/escaped.txt"),
-        ],
-    );
-    lab.run();
-    let made = lab.made();
-    for refused in [0, 1, 2, 3, 4, 11, 12] {
-        assert!(made[refused].how != "ok", "{refused}: {:#?}", made[refused]);
-    }
-    made[5].is("ok", "shown");
-    for refused in [6, 7, 8] {
-        assert_eq!(made[refused].json()["success"], json!(false), "{:?}", made[refused]);
-    }
-    assert_eq!(made[9].json()["stdout"], "shown");
-    assert_eq!(lab.world.read("seen/read.txt"), "shown");
-    let escaped = |path: &std::path::Path| path.ends_with("escaped.txt");
-    let files = crate::program::files(&lab.world.work());
-    assert!(!files.keys().any(|path| escaped(path)), "{:?}", files.keys());
 }
 
 #[test]
 fn agents_do_not_see_the_folders_that_others_work_in() {
-    if !can_confine("agents_do_not_see") {
-        return;
-    }
-    let lab = Lab::new();
-    let both = lab.world.work();
-    let mut backend = simulated();
-    merge(&mut backend, &with_commands());
-    let agent = |id: &str| json!({ "id": id, "backend": backend });
-    lab.configure(&json!({ "agents": [agent("agent_a"), agent("agent_b")] }));
-    let line = format!("find {} -name treasure.txt; find / -name treasure.txt 2>/dev/null", both.display());
-    let script = json!({ "agents": {
-        "agent_a": { "replies": [
-            [{ "call": { "tool": "write_file", "arguments": { "path": "treasure.txt", "content": "gold" } } }],
-            [{ "call": { "tool": "execute_command", "arguments": { "command": "find / -name treasure.txt 2>/dev/null" } } }],
-            [{ "answer": "a" }], [{ "vote": "agent_a" }],
-        ] },
-        "agent_b": { "replies": [
-            [{ "call": { "tool": "execute_command", "arguments": { "command": line } } }],
-            [{ "answer": "b" }], [{ "vote": "agent_a" }],
-        ] },
-    } });
-    lab.world.write("script.yaml", &script.to_string());
-    lab.run();
-    for made in lab.made().iter().filter(|made| made.tool == "execute_command") {
-        let found = made.json()["stdout"].as_str().unwrap().lines().count();
-        // The second agent runs before it has seen an answer.
-        let own = usize::from(made.tool_use.call.agent.index() == 0);
-        assert_eq!(found, own, "{made:?}");
+    for mechanism in mechanisms("agents_do_not_see") {
+        let lab = Lab::confined(mechanism);
+        let both = lab.world.work();
+        let mut backend = simulated();
+        merge(&mut backend, &with_commands());
+        let agent = |id: &str| json!({ "id": id, "backend": backend });
+        lab.configure(&json!({ "agents": [agent("agent_a"), agent("agent_b")] }));
+        let line =
+            format!("find {} -name treasure.txt; find / -name treasure.txt 2>/dev/null", both.display());
+        let script = json!({ "agents": {
+            "agent_a": { "replies": [
+                [{ "call": { "tool": "write_file", "arguments": { "path": "treasure.txt", "content": "gold" } } }],
+                [{ "call": { "tool": "execute_command", "arguments": { "command": "find / -name treasure.txt 2>/dev/null" } } }],
+                [{ "answer": "a" }], [{ "vote": "agent_a" }],
+            ] },
+            "agent_b": { "replies": [
+                [{ "call": { "tool": "execute_command", "arguments": { "command": line } } }],
+                [{ "answer": "b" }], [{ "vote": "agent_a" }],
+            ] },
+        } });
+        lab.world.write("script.yaml", &script.to_string());
+        lab.run();
+        for made in lab.made().iter().filter(|made| made.tool == "execute_command") {
+            let found = made.json()["stdout"].as_str().unwrap().lines().count();
+            // The second agent runs before it has seen an answer. Landlock lets nobody list what is above the workspace.
+            let is_first = made.tool_use.call.agent.index() == 0;
+            let own = usize::from(is_first && mechanism == Mechanism::Bubblewrap);
+            assert_eq!(found, own, "{made:?}");
+        }
     }
 }
 
 #[test]
 fn who_sees_a_whole_project_sees_nothing_of_massgen_in_it() {
-    if !can_confine("who_sees_a_whole_project") {
-        return;
+    for mechanism in mechanisms("who_sees_a_whole_project") {
+        let lab = Lab::confined(mechanism);
+        lab.world.write("src/main.txt", "the program");
+        lab.world.write(".massgen/.env", "KEY=secret");
+        lab.world.write(".massgen/workspaces/workspace_of_another/treasure.txt", "gold");
+        fs_err::create_dir_all(lab.world.home().join(".ssh")).unwrap();
+        fs_err::write(lab.world.home().join(".ssh/id"), "key").unwrap();
+        let at = |path: &str| lab.world.work().join(path).display().to_string();
+        let read = |path: &str| ("mcp__filesystem__read_text_file", json!({ "path": path }));
+        let (project, env, peer) = (
+            at("src/main.txt"),
+            at(".massgen/.env"),
+            at(".massgen/workspaces/workspace_of_another/treasure.txt"),
+        );
+        let mut backend = with_commands();
+        merge(&mut backend, &json!({ "context_paths": [{ "path": ".", "permission": "read" }] }));
+        lab.set(
+            &backend,
+            &[
+                read(&project),
+                read(&env),
+                read(&peer),
+                command(&format!("cat {project}")),
+                command(&format!("cat {env} {peer} {}/.ssh/id; env", lab.world.home().display())),
+                ("mcp__workspace_tools__grep", json!({ "pattern": "gold|secret|program", "path": at("") })),
+            ],
+        );
+        lab.run_with(&[("OPENAI_API_KEY", "sk-0123456789-canary")]);
+        let made = lab.made();
+        made[0].is("ok", "the program");
+        for refused in [1, 2] {
+            assert_eq!(made[refused].how, "denied", "{:?}", made[refused]);
+        }
+        assert_eq!(made[3].json()["stdout"], "the program");
+        for secret in ["KEY=secret", "gold", "key\n", "canary"] {
+            assert!(!made[4].json()["stdout"].as_str().unwrap().contains(secret), "{:?}", made[4]);
+        }
+        made[5].is("ok", "the program");
+        assert!(!made[5].text.contains("gold") && !made[5].text.contains("KEY="), "{:?}", made[5]);
     }
-    let lab = Lab::new();
-    lab.world.write("src/main.txt", "the program");
-    lab.world.write(".massgen/.env", "KEY=secret");
-    lab.world.write(".massgen/workspaces/workspace_of_another/treasure.txt", "gold");
-    fs_err::create_dir_all(lab.world.home().join(".ssh")).unwrap();
-    fs_err::write(lab.world.home().join(".ssh/id"), "key").unwrap();
-    let at = |path: &str| lab.world.work().join(path).display().to_string();
-    let read = |path: &str| ("mcp__filesystem__read_text_file", json!({ "path": path }));
-    let (project, env, peer) = (
-        at("src/main.txt"),
-        at(".massgen/.env"),
-        at(".massgen/workspaces/workspace_of_another/treasure.txt"),
-    );
-    let mut backend = with_commands();
-    merge(&mut backend, &json!({ "context_paths": [{ "path": ".", "permission": "read" }] }));
-    lab.set(
-        &backend,
-        &[
-            read(&project),
-            read(&env),
-            read(&peer),
-            command(&format!("cat {project}")),
-            command(&format!("cat {env} {peer} {}/.ssh/id; env", lab.world.home().display())),
-            ("mcp__workspace_tools__grep", json!({ "pattern": "gold|secret|program", "path": at("") })),
-        ],
-    );
-    lab.run_with(&[("OPENAI_API_KEY", "sk-0123456789-canary")]);
-    let made = lab.made();
-    made[0].is("ok", "the program");
-    for refused in [1, 2] {
-        assert_eq!(made[refused].how, "denied", "{:?}", made[refused]);
-    }
-    assert_eq!(made[3].json()["stdout"], "the program");
-    for secret in ["KEY=secret", "gold", "key\n", "canary"] {
-        assert!(!made[4].json()["stdout"].as_str().unwrap().contains(secret), "{:?}", made[4]);
-    }
-    made[5].is("ok", "the program");
-    assert!(!made[5].text.contains("gold") && !made[5].text.contains("KEY="), "{:?}", made[5]);
 }
 
 #[test]
@@ -200,43 +211,88 @@ fn who_presents_changes_the_project_itself_where_nothing_is_kept_apart() {
 }
 
 #[test]
+fn the_journal_of_the_run_is_out_of_reach_of_who_may_change_the_project_around_it() {
+    for mechanism in mechanisms("the_journal_of_the_run") {
+        let lab = Lab::confined(mechanism);
+        let logs = lab.world.work().join(".massgen/massgen_logs");
+        let notes = lab.world.write("notes.txt", "old").display().to_string();
+        let server = Server::start(move |request| match asked(request) {
+            // The results of the calls are no question.
+            Asked::First => answer("mine"),
+            Asked::Judge => vote("agent1"),
+            // The run is at work: its journal is there, and this is where.
+            Asked::Present => {
+                let files = crate::program::files(&logs);
+                let journal = files.keys().find(|path| path.extension().is_some_and(|end| end == "db"));
+                let journal = logs.join(journal.expect("a journal")).display().to_string();
+                let call = |line: String| json!({ "command": line });
+                let change = call(format!("echo new > {notes}"));
+                let verbs = ["cat", "echo x >>", "rm", "truncate -s 0", "ln"];
+                let lines = verbs.map(|verb| format!("{verb} {journal}")).into_iter();
+                lines
+                    .chain([format!("mv {0} {0}.gone", logs.display())])
+                    .fold(ScriptedReply::call("execute_command", &change), |reply, line| {
+                        reply.with_call("execute_command", &call(line))
+                    })
+            }
+        });
+        let mut config = server.config(1);
+        let mut backend = with_commands();
+        merge(&mut backend, &json!({ "context_paths": [{ "path": ".", "permission": "write" }] }));
+        merge(&mut config["agents"][0]["backend"], &backend);
+        merge(&mut config, &json!({ "orchestrator": { "coordination": { "write_mode": "legacy" } } }));
+        lab.configure(&config);
+        lab.run();
+        let mut made = lab.made();
+        made.sort_by_key(|made| made.tool_use.index);
+        // It may change the project.
+        made[0].is("ok", "\"success\":true");
+        assert_eq!(lab.world.read("notes.txt"), "new\n");
+        for refused in &made[1..] {
+            assert_eq!(refused.json()["success"], json!(false), "{mechanism}: {refused:?}");
+        }
+        assert_eq!(made.len(), 7, "{made:?}");
+    }
+}
+
+#[test]
 fn commands_end_as_they_do_and_never_hold_up_a_run() {
-    if !can_confine("commands_end") {
-        return;
+    for mechanism in mechanisms("commands_end") {
+        let timed = ("execute_command", json!({ "command": "echo so far; sleep 300", "timeout": 1 }));
+        // At most 700 processes, none of which starts another.
+        let many = "i=0; while [ $i -lt 700 ]; do sleep 60 & i=$((i+1)); done; wait; echo all of them";
+        let lab = Lab::confined(mechanism);
+        lab.set(
+            &with_commands(),
+            &[
+                command("echo out; echo err >&2; exit 3"),
+                timed,
+                command("head -c 2000000 /dev/zero | tr '\\0' a"),
+                command("printf '\\033[31mred\\033[0m\\a \\033]0;title\\007end'"),
+                command("head -c 100000000 /dev/zero | tr '\\0' x"),
+                command(many),
+                command("echo still here; pgrep sleep | wc -l"),
+            ],
+        );
+        lab.run();
+        let made = lab.made();
+        let first = made[0].json();
+        assert_eq!((&first["exit_code"], &first["stdout"]), (&json!(3), &json!("out\n")));
+        made[1].is("error", "the command was ended after 1 seconds");
+        made[1].is("error", "so far");
+        made[2].is("ok", "The result is long");
+        assert_eq!(made[3].json()["stdout"], "red end");
+        for long in [2, 4] {
+            assert!(made[long].text.len() < 20_000, "{}", made[long].text.len());
+            let file = made[long].text.split('`').nth(1).unwrap();
+            assert!(file.starts_with(".tool_results/"), "{file}");
+        }
+        // They are counted as they run: how far the loop came by then is chance, that it was ended is not.
+        // The system itself refuses what ordinary users start beyond.
+        let said = &made[5].text;
+        assert!(said.contains("512 are allowed") || said.contains("fork"), "{said}");
+        made[6].is("ok", "still here");
     }
-    let timed = ("execute_command", json!({ "command": "echo so far; sleep 300", "timeout": 1 }));
-    // At most 700 processes, none of which starts another.
-    let many = "i=0; while [ $i -lt 700 ]; do sleep 60 & i=$((i+1)); done; echo all of them";
-    let lab = Lab::alone(
-        &with_commands(),
-        &[
-            command("echo out; echo err >&2; exit 3"),
-            timed,
-            command("head -c 2000000 /dev/zero | tr '\\0' a"),
-            command("printf '\\033[31mred\\033[0m\\a \\033]0;title\\007end'"),
-            command("head -c 100000000 /dev/zero | tr '\\0' x"),
-            command(many),
-            command("echo still here; pgrep sleep | wc -l"),
-        ],
-    );
-    lab.run();
-    let made = lab.made();
-    let first = made[0].json();
-    assert_eq!((&first["exit_code"], &first["stdout"]), (&json!(3), &json!("out\n")));
-    made[1].is("error", "the command was ended after 1 seconds");
-    made[1].is("error", "so far");
-    made[2].is("ok", "The result is long");
-    assert_eq!(made[3].json()["stdout"], "red end");
-    for long in [2, 4] {
-        assert!(made[long].text.len() < 20_000, "{}", made[long].text.len());
-        let file = made[long].text.split('`').nth(1).unwrap();
-        assert!(file.starts_with(".tool_results/"), "{file}");
-    }
-    // They are counted as they run: how far the loop came by then is chance, that it was ended is not.
-    // The system itself refuses what ordinary users start beyond.
-    let said = &made[5].text;
-    assert!(said.contains("512 are allowed") || said.contains("fork"), "{said}");
-    made[6].is("ok", "still here");
 }
 
 #[test]
@@ -335,50 +391,49 @@ fn plans_and_calls_that_are_no_calls_are_answered() {
 
 #[test]
 fn files_of_a_peer_are_read_and_not_changed() {
-    if !can_confine("files_of_a_peer") {
-        return;
-    }
-    let server = Server::start(|request| {
-        let text = request.json().to_string();
-        let is_first = text.contains("You are agent1");
-        match asked(request) {
-            Asked::Present => answer("the final words"),
-            Asked::Judge if is_first => vote("agent1"),
-            // It has seen the answer of the first.
-            Asked::Judge => {
-                let peers =
-                    text.split("are at ").nth(1).and_then(|rest| rest.split("/agentN").next()).unwrap();
-                let file = format!("{peers}/agent1/notes.txt");
-                ScriptedReply::call("read_file", &json!({ "path": file }))
-                    .with_call("write_file", &json!({ "path": file, "content": "mine" }))
-                    .with_call("execute_command", &json!({ "command": format!("cat {file}") }))
-                    .with_call("execute_command", &json!({ "command": format!("echo mine > {file}") }))
+    for mechanism in mechanisms("files_of_a_peer") {
+        let server = Server::start(|request| {
+            let text = request.json().to_string();
+            let is_first = text.contains("You are agent1");
+            match asked(request) {
+                Asked::Present => answer("the final words"),
+                Asked::Judge if is_first => vote("agent1"),
+                // It has seen the answer of the first.
+                Asked::Judge => {
+                    let peers =
+                        text.split("are at ").nth(1).and_then(|rest| rest.split("/agentN").next()).unwrap();
+                    let file = format!("{peers}/agent1/notes.txt");
+                    ScriptedReply::call("read_file", &json!({ "path": file }))
+                        .with_call("write_file", &json!({ "path": file, "content": "mine" }))
+                        .with_call("execute_command", &json!({ "command": format!("cat {file}") }))
+                        .with_call("execute_command", &json!({ "command": format!("echo mine > {file}") }))
+                }
+                Asked::First => match request.last_text() {
+                    text if text.contains("echo mine") => vote("agent1"),
+                    text if is_first && !text.contains("notes.txt") => ScriptedReply::call(
+                        "write_file",
+                        &json!({ "path": "notes.txt", "content": "of the first" }),
+                    ),
+                    _ => answer("mine"),
+                },
             }
-            Asked::First => match request.last_text() {
-                text if text.contains("echo mine") => vote("agent1"),
-                text if is_first && !text.contains("notes.txt") => ScriptedReply::call(
-                    "write_file",
-                    &json!({ "path": "notes.txt", "content": "of the first" }),
-                ),
-                _ => answer("mine"),
-            },
+        });
+        let lab = Lab::confined(mechanism);
+        let mut config = server.config(2);
+        for agent in [0, 1] {
+            merge(&mut config["agents"][agent]["backend"], &with_commands());
         }
-    });
-    let lab = Lab::new();
-    let mut config = server.config(2);
-    for agent in [0, 1] {
-        merge(&mut config["agents"][agent]["backend"], &with_commands());
+        lab.configure(&config);
+        lab.run();
+        let made = lab.made();
+        let of_second: Vec<_> = made.iter().filter(|made| made.tool_use.call.agent.index() == 1).collect();
+        assert!(of_second.len() >= 4, "{made:#?}");
+        let of = |index: u16| *of_second.iter().find(|made| made.tool_use.index == index).unwrap();
+        of(0).is("ok", "of the first");
+        assert_ne!(of(1).how, "ok", "{:?}", of(1));
+        assert_eq!(of(2).json()["stdout"], "of the first");
+        assert_eq!(of(3).json()["success"], false);
     }
-    lab.configure(&config);
-    lab.run();
-    let made = lab.made();
-    let of_second: Vec<_> = made.iter().filter(|made| made.tool_use.call.agent.index() == 1).collect();
-    assert!(of_second.len() >= 4, "{made:#?}");
-    let of = |index: u16| *of_second.iter().find(|made| made.tool_use.index == index).unwrap();
-    of(0).is("ok", "of the first");
-    assert_ne!(of(1).how, "ok", "{:?}", of(1));
-    assert_eq!(of(2).json()["stdout"], "of the first");
-    assert_eq!(of(3).json()["success"], false);
 }
 
 #[test]

@@ -53,6 +53,9 @@ CONTEXT = (
     "task_context",
 )
 
+# Of these, what massgen has no value for.
+NOT_KNOWN = ("messages", "current_stage", "multimodal_config")
+
 
 class Refused(Exception):
     """A request that cannot be done; its text is the whole story."""

@@ -103,7 +103,12 @@ def describe(request):
     for name in request["preset"]:
         if name not in known and not takes_more:
             raise Refused(f"`preset_args` names `{name}`, and the function has no such parameter")
-    hidden = context_of(function, named) | set(request["preset"])
+    filled_in = context_of(function, named)
+    for parameter in named:
+        if (parameter.name in filled_in and parameter.name in NOT_KNOWN
+                and parameter.name not in request["preset"] and parameter.default is parameter.empty):
+            raise Refused(f"massgen has no value for its parameter `{parameter.name}`; give it a default, such as `None`")
+    hidden = filled_in | set(request["preset"])
     description, about = documentation(function)
     hints = hints_of(function)
     properties, required = {}, []

@@ -7,9 +7,9 @@ use massgen_journal::read_start;
 use massgen_journal::sessions::{Registry, SessionFolder, SessionId};
 use massgen_protocol::spec::{RunMeta, RunSpec, SessionMeta};
 use massgen_protocol::{AgentSpec, Event};
-use massgen_workspace::{LeftBehind, left_behind, remove_left_behind};
+use massgen_workspace::{LeftBehind, left_behind, remove_left_behind, remove_tree};
 
-use super::{Run, tree};
+use super::Run;
 use crate::environment::Environment;
 
 /// What belongs to a run.
@@ -127,7 +127,7 @@ impl Belongings {
         let Some(project) = &self.project else { return Ok(()) };
         let folder = SessionFolder::of(project, &id);
         let is_there = fs_err::canonicalize(folder.path()).is_ok_and(|real| real == folder.path());
-        if is_there { tree::remove(folder.path()).map_err(|error| error.to_string()) } else { Ok(()) }
+        if is_there { remove_tree(folder.path()).map_err(|error| error.to_string()) } else { Ok(()) }
     }
 
     /// Whether `path` was the folder of the run, which may have another name by now.

@@ -1,9 +1,8 @@
-//! A folder with everything in it: how large it is, and its end. Links are not followed.
+//! How large a folder is with everything in it. Links are not followed.
 
 use std::collections::BTreeSet;
-use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Bytes of a block, as the kernel counts them.
@@ -26,30 +25,6 @@ pub(super) fn bytes(folder: &Path) -> u64 {
         }
     }
     all
-}
-
-/// Removes `folder`, also where its own folders let nobody change them, as those of agents' files may.
-pub(super) fn remove(folder: &Path) -> io::Result<()> {
-    match fs_err::remove_dir_all(folder) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            open(folder)?;
-            fs_err::remove_dir_all(folder)
-        }
-        other => other,
-    }
-}
-
-fn open(folder: &Path) -> io::Result<()> {
-    let mut ahead = vec![folder.to_owned()];
-    while let Some(folder) = ahead.pop() {
-        fs_err::set_permissions(&folder, Permissions::from_mode(0o700))?;
-        for path in entries(&folder)? {
-            if fs_err::symlink_metadata(&path)?.is_dir() {
-                ahead.push(path);
-            }
-        }
-    }
-    Ok(())
 }
 
 fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {

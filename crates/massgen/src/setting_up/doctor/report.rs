@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use massgen_protocol::size::size;
 use serde::Serialize;
 
 use super::facts::{Config, Facts, Found, Level, Logs, ProgramState, Sandbox, State};
@@ -361,13 +362,6 @@ fn without_name<'a>(said: &'a str, name: &str) -> &'a str {
         if long { said.get(word.len()..).unwrap_or_default().trim_start() } else { said }
     };
     without(without(said, name.trim_end_matches(|c: char| c.is_ascii_digit())), "version")
-}
-
-/// Bytes as a person says them.
-fn size(bytes: u64) -> String {
-    const GIB: u64 = 1024 * 1024 * 1024;
-    const MIB: u64 = 1024 * 1024;
-    if bytes >= GIB { format!("{} GiB", bytes / GIB) } else { format!("{} MiB", bytes / MIB) }
 }
 
 #[cfg(test)]

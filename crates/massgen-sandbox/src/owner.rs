@@ -1,10 +1,10 @@
-//! Which process a container belongs to, and whether that is gone.
+//! Which process something belongs to that outlives processes, such as a container, and whether that is gone.
 
 use std::fmt;
 use std::io;
 use std::str::FromStr;
 
-/// The process that made a container: enough to say later, on the same machine, that it is gone.
+/// The process that made something: enough to say later, on the same machine, that it is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
     /// The machine; empty where it has no id.
@@ -18,8 +18,22 @@ pub struct Owner {
     began: u64,
 }
 
+/// Whether an owner is at work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// It is.
+    Alive,
+    /// It certainly is not: nobody else may have its number and its time.
+    Dead,
+    /// Nobody here can tell: it belongs to another machine, or to processes that are not seen from here.
+    Unknown,
+}
+
 impl Owner {
     /// This process.
+    ///
+    /// # Errors
+    /// When the system does not say what tells it from others.
     pub fn this() -> io::Result<Self> {
         let pid = i32::try_from(std::process::id()).map_err(io::Error::other)?;
         let began = began(pid).ok_or_else(|| io::Error::other("the start of this process is not known"))?;
@@ -27,16 +41,29 @@ impl Owner {
         Ok(Self { machine, boot, processes, pid, began })
     }
 
-    /// Whether the process is certainly gone, as far as `me` can tell. `began` says when the process of a number began, if
-    /// there is one. What belongs to another machine, or to processes that `me` does not see, is left alone.
-    pub(crate) fn is_gone(&self, me: &Self, began: impl Fn(i32) -> Option<u64>) -> bool {
+    /// Its number, among the processes that it was one of.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Whether it is at work, as far as `me`, this process, can tell.
+    pub fn life(&self, me: &Self) -> Life {
+        self.seen_by(me, began)
+    }
+
+    /// The same, when `began` says when the process of a number began, if there is one.
+    fn seen_by(&self, me: &Self, began: impl Fn(i32) -> Option<u64>) -> Life {
         if self.machine != me.machine {
-            false
+            Life::Unknown
         } else if self.boot != me.boot {
             // Without an id it may be any machine.
-            !self.machine.is_empty()
+            if self.machine.is_empty() { Life::Unknown } else { Life::Dead }
+        } else if self.processes != me.processes {
+            Life::Unknown
+        } else if began(self.pid) == Some(self.began) {
+            Life::Alive
         } else {
-            self.processes == me.processes && began(self.pid) != Some(self.began)
+            Life::Dead
         }
     }
 }
@@ -70,14 +97,14 @@ impl Place {
 
 /// When the process `pid` began, in ticks after the start of the machine.
 #[cfg(target_os = "linux")]
-pub(crate) fn began(pid: i32) -> Option<u64> {
+fn began(pid: i32) -> Option<u64> {
     let stat = fs_err::read(format!("/proc/{pid}/stat")).ok()?;
     crate::processes::parse(&stat).map(|process| process.began)
 }
 
 /// 0 for a process that is there: nothing more is known of it.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn began(pid: i32) -> Option<u64> {
+fn began(pid: i32) -> Option<u64> {
     use nix::errno::Errno;
     match nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None) {
         Ok(()) | Err(Errno::EPERM) => Some(0),
@@ -123,7 +150,7 @@ mod tests {
     fn an_owner_is_read_as_it_is_written() {
         let me = Owner::this().expect("this process");
         assert_eq!(owner(&me.to_string()), me);
-        assert!(!me.is_gone(&me, began));
+        assert_eq!(me.life(&me), Life::Alive);
         for text in ["", "a:b:c", "m:b:p:x:1", "m:b:p:1:1:1"] {
             assert!(text.parse::<Owner>().is_err(), "{text}");
         }
@@ -134,15 +161,15 @@ mod tests {
         let me = owner("m:b2:p:10:100");
         let lives = |pid| (pid == 7).then_some(70);
         for gone in ["m:b2:p:7:69", "m:b2:p:8:80", "m:b1:p:7:70", "m:b1:q:7:70"] {
-            assert!(owner(gone).is_gone(&me, lives), "{gone}");
+            assert_eq!(owner(gone).seen_by(&me, lives), Life::Dead, "{gone}");
         }
-        // Alive; of other processes; of another machine; of nobody knows which.
-        for kept in ["m:b2:p:7:70", "m:b2:q:8:80", "n:b1:p:8:80", "n:b2:p:8:80", ":b1:p:8:80"] {
-            assert!(!owner(kept).is_gone(&me, lives), "{kept}");
+        assert_eq!(owner("m:b2:p:7:70").seen_by(&me, lives), Life::Alive);
+        // Of other processes; of another machine; of nobody knows which.
+        for unknown in ["m:b2:q:8:80", "n:b1:p:8:80", "n:b2:p:8:80", ":b1:p:8:80"] {
+            assert_eq!(owner(unknown).seen_by(&me, lives), Life::Unknown, "{unknown}");
         }
         let nameless = owner(":b2:p:10:100");
-        assert!(
-            owner(":b2:p:8:80").is_gone(&nameless, lives) && !owner(":b1:p:8:80").is_gone(&nameless, lives)
-        );
+        assert_eq!(owner(":b2:p:8:80").seen_by(&nameless, lives), Life::Dead);
+        assert_eq!(owner(":b1:p:8:80").seen_by(&nameless, lives), Life::Unknown);
     }
 }

@@ -1,0 +1,147 @@
+//! A workspace that is to hold a snapshot again. Its agent may still be at work in it, so everything is reached from one
+//! handle and never through a symbolic link.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use massgen_protocol::SnapshotId;
+use rustix::fs::{self as sys, AtFlags, Mode as Permissions, OFlags};
+use rustix::io::Errno;
+
+use crate::cache::StatCache;
+use crate::changes::{ChangesError, Target, folders_above};
+use crate::error::Error;
+use crate::scan::{ScanLimits, scan};
+use crate::store::SnapshotStore;
+use crate::tree::{Entry, Mode, TreePath};
+
+/// The name of a file that is not whole yet, in the folder that it will be in. One that a killed process left is no part
+/// of any snapshot, and goes the next time.
+const UNFINISHED: &str = ".massgen-unfinished";
+
+const NEW_FILE: OFlags =
+    OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+impl SnapshotStore {
+    /// Lets `folder` hold what snapshot `id` holds: what differs is written, what came since is removed. A `.git`, what
+    /// the snapshot leaves out and what is not kept now stay. Nothing is touched that is as it should be. `cache` is that
+    /// of the folder.
+    ///
+    /// # Errors
+    /// When the snapshot is not there or is damaged, or when files cannot be read, written or removed. Some are as in the
+    /// snapshot and some are not then; the next attempt ends it.
+    pub fn restore(
+        &self,
+        id: &SnapshotId,
+        folder: &Path,
+        cache: &StatCache,
+        limits: &ScanLimits,
+    ) -> Result<(), Error> {
+        let wanted = self.manifest(id)?;
+        let now = scan(folder, &self.blobs, cache, limits)?.tree;
+        if *now == wanted.tree {
+            return Ok(());
+        }
+        let restoring = Restoring { store: self, target: Target::open(folder).map_err(told)? };
+        let needed: BTreeSet<TreePath> = wanted.tree.entries.keys().flat_map(folders_above).collect();
+        let mut emptied = BTreeSet::new();
+        for (path, entry) in &now.entries {
+            if wanted.tree.get(path).is_none() && !wanted.leaves_out(path) {
+                restoring.remove(path, entry)?;
+                emptied.extend(folders_above(path).filter(|folder| !needed.contains(folder)));
+            }
+        }
+        // What is in a folder comes after it.
+        for folder in emptied.iter().rev() {
+            restoring.target.remove_folder(folder).map_err(told)?;
+        }
+        let mut made = BTreeSet::new();
+        for (path, entry) in &wanted.tree.entries {
+            if now.get(path) != Some(entry) {
+                let mut folders: Vec<TreePath> = folders_above(path).collect();
+                folders.extend(matches!(entry, Entry::EmptyFolder).then(|| path.clone()));
+                folders.sort();
+                for folder in folders {
+                    if !made.contains(&folder) {
+                        restoring.target.make_folder(&folder, None).map_err(told)?;
+                        made.insert(folder);
+                    }
+                }
+                restoring.write(path, entry)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Restoring<'a> {
+    store: &'a SnapshotStore,
+    target: Target,
+}
+
+impl Restoring<'_> {
+    fn remove(&self, path: &TreePath, entry: &Entry) -> Result<(), Error> {
+        if matches!(entry, Entry::EmptyFolder) {
+            return self.target.remove_folder(path).map_err(told);
+        }
+        let (folder, name) = self.parent(path)?;
+        match sys::unlinkat(&folder, name, AtFlags::empty()) {
+            // Its agent was faster.
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(told(self.target.problem(path, error))),
+        }
+    }
+
+    /// Puts `entry` at `path`, in one step, over whatever file or link is there.
+    fn write(&self, path: &TreePath, entry: &Entry) -> Result<(), Error> {
+        let problem = |error: Errno| told(self.target.problem(path, error));
+        let (folder, name) = self.parent(path)?;
+        match sys::unlinkat(&folder, UNFINISHED, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(problem(error)),
+        }
+        match entry {
+            Entry::EmptyFolder => return Ok(()),
+            Entry::Link { target } => {
+                sys::symlinkat(target.as_slice(), &folder, UNFINISHED).map_err(problem)?;
+            }
+            Entry::File { digest, mode, .. } => {
+                // The user's mask takes off the rest.
+                let permissions = Permissions::from_raw_mode(match mode {
+                    Mode::Plain => 0o666,
+                    Mode::Executable => 0o777,
+                });
+                let file = sys::openat(&folder, UNFINISHED, NEW_FILE, permissions).map_err(problem)?;
+                let place = self.target.path().join(path.as_path());
+                let mut file = fs_err::File::from_parts(file.into(), place);
+                if let Err(error) = self.store.blobs.copy_to(digest, &mut file) {
+                    // Why it failed comes first; what is left of the file goes the next time.
+                    let _ = sys::unlinkat(&folder, UNFINISHED, AtFlags::empty());
+                    return Err(error);
+                }
+            }
+        }
+        sys::renameat(&folder, UNFINISHED, &folder, name).map_err(problem)
+    }
+
+    /// The folder that `path` stands in, which we may change, and its name there.
+    fn parent<'p>(&self, path: &'p TreePath) -> Result<(OwnedFd, &'p std::ffi::OsStr), Error> {
+        let problem = |error: Errno| told(self.target.problem(path, error));
+        let (folder, name) = self.target.parent(path).map_err(problem)?;
+        let permissions = Permissions::from_raw_mode(sys::fstat(&folder).map_err(problem)?.st_mode);
+        if !permissions.contains(Permissions::RWXU) {
+            sys::fchmod(&folder, permissions | Permissions::RWXU).map_err(problem)?;
+        }
+        Ok((folder, name))
+    }
+}
+
+fn told(error: ChangesError) -> Error {
+    Error::Files(io::Error::other(error))
+}
+
+#[cfg(test)]
+#[path = "restore_tests.rs"]
+mod tests;
