@@ -11,7 +11,7 @@ use massgen_protocol::{AgentNo, AnswerLabel, CallId, Event, ToolCall, ToolUse, T
 
 use crate::draft::Draft;
 use crate::gate::{VoteJudgement, has_files_to_keep, judge_answer, judge_vote, may_answer};
-use crate::state::{Agent, State, WorkStep};
+use crate::state::{Agent, State};
 use crate::submission::{Ballot, Submission, read};
 
 /// What a reply amounts to, once its tools have run.
@@ -168,19 +168,8 @@ impl Draft<'_> {
         let Some(agent) = self.state.agent(no) else {
             return false;
         };
-        let is_open = |tool_use: &ToolUse| match agent.work().map(|work| &work.step) {
-            Some(WorkStep::Tools { open, .. }) => open.contains(tool_use),
-            Some(
-                WorkStep::Ready
-                | WorkStep::Calling { .. }
-                | WorkStep::Deciding { .. }
-                | WorkStep::Keeping { .. }
-                | WorkStep::Failed { .. },
-            )
-            | None => false,
-        };
         let waiting = work_tools(agent, call)
-            .filter(|(tool_use, _)| agent.tool_outcome(*tool_use).is_none() && !is_open(tool_use))
+            .filter(|(tool_use, _)| agent.tool_outcome(*tool_use).is_none() && !agent.is_running(*tool_use))
             .take(room);
         let next: Vec<(ToolUse, ToolCall)> =
             waiting.map(|(tool_use, tool_call)| (tool_use, tool_call.clone())).collect();

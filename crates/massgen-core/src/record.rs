@@ -120,7 +120,7 @@ impl Draft<'_> {
             | Input::ModelRetrying { .. }
             | Input::ServiceReported { .. } => {}
             Input::ToolFinished { tool_use, outcome, duration, decisions } => {
-                if self.is_running(tool_use) {
+                if self.state.agent(tool_use.call.agent).is_some_and(|agent| agent.is_running(tool_use)) {
                     self.emit(Event::ToolCallFinished { tool_use, outcome, duration, decisions });
                 }
             }
@@ -291,19 +291,5 @@ impl Draft<'_> {
 
     fn is_at(&self, agent: AgentNo, step: &WorkStep) -> bool {
         self.state.agent(agent).and_then(Agent::work).is_some_and(|work| work.step == *step)
-    }
-
-    fn is_running(&self, tool_use: ToolUse) -> bool {
-        match self.state.agent(tool_use.call.agent).and_then(Agent::work).map(|work| &work.step) {
-            Some(WorkStep::Tools { open, .. }) => open.contains(&tool_use),
-            Some(
-                WorkStep::Ready
-                | WorkStep::Calling { .. }
-                | WorkStep::Deciding { .. }
-                | WorkStep::Keeping { .. }
-                | WorkStep::Failed { .. },
-            )
-            | None => false,
-        }
     }
 }

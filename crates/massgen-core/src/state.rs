@@ -455,6 +455,21 @@ impl Agent {
         u32::try_from(self.answers.len()).unwrap_or(u32::MAX)
     }
 
+    /// Whether that tool call is under way.
+    pub(crate) fn is_running(&self, tool_use: ToolUse) -> bool {
+        match self.work().map(|work| &work.step) {
+            Some(WorkStep::Tools { open, .. }) => open.contains(&tool_use),
+            Some(
+                WorkStep::Ready
+                | WorkStep::Calling { .. }
+                | WorkStep::Deciding { .. }
+                | WorkStep::Keeping { .. }
+                | WorkStep::Failed { .. },
+            )
+            | None => false,
+        }
+    }
+
     /// The execution under way.
     pub fn work(&self) -> Option<&Work> {
         match &self.state {

@@ -206,14 +206,7 @@ mod tests {
     #[test]
     fn the_network_stays_only_where_it_is_given() {
         let has_own = |network| {
-            let policy = Policy {
-                readable: Vec::new(),
-                writable: Vec::new(),
-                protected: Vec::new(),
-                masked: Vec::new(),
-                network,
-                limits: Limits::STANDARD,
-            };
+            let policy = Policy::bare(network);
             let around =
                 Around { helper: Path::new("/m"), folder: Path::new("/"), proxy: Some(Path::new("/s")) };
             arguments(&policy, &machine(), &around).contains(&"--unshare-net".into())

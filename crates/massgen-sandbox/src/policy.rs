@@ -29,6 +29,18 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// A policy that opens nothing but `network`, within the standard limits.
+    pub fn bare(network: Network) -> Self {
+        Self {
+            readable: Vec::new(),
+            writable: Vec::new(),
+            protected: Vec::new(),
+            masked: Vec::new(),
+            network,
+            limits: Limits::STANDARD,
+        }
+    }
+
     /// The first protected path with the writable tree around it.
     pub(crate) fn protected_inside(&self) -> Option<(&Path, &Path)> {
         self.protected.iter().find_map(|protected| {

@@ -16,7 +16,7 @@ use crate::hosts::AllowedHost;
 use crate::machine::{self, Machine};
 use crate::mechanism::{Available, Mechanism, Unavailable};
 use crate::orders::{Confinement, Counted, Orders, OwnTerminal, RawPath, Sockets};
-use crate::policy::{Limits, Network, Policy};
+use crate::policy::{Network, Policy};
 use crate::proxy::{self, Proxy};
 use crate::reading::Reading;
 use crate::running::{Running, Start};
@@ -173,14 +173,7 @@ impl Sandbox {
 
     /// Whether a command that does nothing runs under `mechanism`.
     async fn trial(&self, mechanism: Mechanism) -> Result<(), Unavailable> {
-        let policy = Policy {
-            readable: Vec::new(),
-            writable: Vec::new(),
-            protected: Vec::new(),
-            masked: Vec::new(),
-            network: Network::None,
-            limits: Limits::STANDARD,
-        };
+        let policy = Policy::bare(Network::None);
         let call = Call {
             time: Some(TRIAL_PATIENCE),
             ..Call::new(mechanism, policy, vec!["true".into()], PathBuf::from("/"))

@@ -33,7 +33,7 @@ use massgen_workspace::{
 };
 use tokio::sync::mpsc;
 
-use self::desks::{Desks, Part};
+use self::desks::Desks;
 use self::projects::Projects;
 use self::tools::{Parts, Tools};
 use crate::environment::Environment;
@@ -317,7 +317,7 @@ impl Workspaces for Shown {
     }
 
     fn let_present(&self, agent: &AgentId) -> Result<(), String> {
-        self.desks.give(agent, Part::Presents)
+        self.desks.let_present(agent)
     }
 
     fn show(

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use massgen_sandbox::{Ended, HowItEnded};
 
 use super::reach::Reach;
 
@@ -46,6 +47,22 @@ pub struct Ran {
     pub refused: Vec<String>,
     /// From its start to its end.
     pub took: Duration,
+}
+
+impl From<Ended> for Ran {
+    fn from(ended: Ended) -> Self {
+        let gap = |bytes| format!("\n[… {bytes} bytes left out …]\n");
+        Self {
+            finish: match ended.how {
+                HowItEnded::Exited(code) => Finish::Exited(code),
+                HowItEnded::OutOfTime | HowItEnded::Killed => Finish::OutOfTime,
+            },
+            stdout: ended.stdout.text(gap),
+            stderr: ended.stderr.text(gap),
+            refused: ended.refused,
+            took: ended.duration,
+        }
+    }
 }
 
 /// How a command ended.

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use massgen_protocol::limits::COMMAND_OUTPUT_BYTES;
 use massgen_protocol::tooling::{CommandNetwork, ReadMode, SandboxSpec};
-use massgen_sandbox::{Call, HowItEnded, Keep, Limits, Mechanism, Network, Policy, Sandbox, Terminal};
+use massgen_sandbox::{Call, Keep, Limits, Mechanism, Network, Policy, Sandbox, Terminal};
 
 use super::reach::Reach;
-use super::runner::{Command, Finish, Ran, Runner, Screen};
+use super::runner::{Command, Ran, Runner, Screen};
 
 /// Folders that every place makes for itself.
 const MADE_BY_THE_SANDBOX: &[&str] = &["/dev", "/proc", "/run", "/sys", "/tmp", "/var/run", "/var/tmp"];
@@ -79,7 +79,9 @@ impl SandboxRunner {
         let shell = ["/bin/sh", "-c"].map(OsString::from).into_iter().chain([OsString::from(&command.line)]);
         let policy = match settings.mechanism {
             Mechanism::Bubblewrap | Mechanism::Landlock => policy(settings, command.reach.clone())?,
-            Mechanism::Unconfined => bare_policy(settings.limits.clone(), Network::Full),
+            Mechanism::Unconfined => {
+                Policy { limits: settings.limits.clone(), ..Policy::bare(Network::Full) }
+            }
         };
         let mut call = Call::new(settings.mechanism, policy, shell.collect(), command.folder.clone());
         call.environment = environment(settings, command.programs.as_deref())?;
@@ -108,17 +110,7 @@ impl Runner for SandboxRunner {
                 Some(hint) => format!("{error}; {hint}"),
                 None => error.to_string(),
             })?;
-            let gap = |bytes| format!("\n[… {bytes} bytes left out …]\n");
-            Ok(Ran {
-                finish: match ended.how {
-                    HowItEnded::Exited(code) => Finish::Exited(code),
-                    HowItEnded::OutOfTime | HowItEnded::Killed => Finish::OutOfTime,
-                },
-                stdout: ended.stdout.text(gap),
-                stderr: ended.stderr.text(gap),
-                refused: ended.refused,
-                took: ended.duration,
-            })
+            Ok(ended.into())
         })
     }
 }
@@ -147,7 +139,8 @@ fn policy(settings: &SandboxSettings, mut reach: Reach) -> Result<Policy, String
         }
     }
     let reach = reach.ruled(settings.mechanism).without_hidden()?;
-    let mut policy = bare_policy(settings.limits.clone(), network(&spec.network)?);
+    let network = network(&spec.network)?;
+    let mut policy = Policy { limits: settings.limits.clone(), ..Policy::bare(network) };
     policy.readable = reach.readable;
     policy.writable = reach.writable;
     policy.protected = reach.protected;
@@ -169,17 +162,6 @@ fn network(asked: &CommandNetwork) -> Result<Network, String> {
             Network::Allowlist { hosts: hosts.iter().map(host).collect::<Result<_, _>>()? }
         }
     })
-}
-
-fn bare_policy(limits: Limits, network: Network) -> Policy {
-    Policy {
-        readable: Vec::new(),
-        writable: Vec::new(),
-        protected: Vec::new(),
-        masked: Vec::new(),
-        network,
-        limits,
-    }
 }
 
 fn environment(

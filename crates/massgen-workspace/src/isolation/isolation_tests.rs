@@ -38,6 +38,12 @@ impl Desk {
         [("PATH".into(), path), ("HOME".into(), self.root.path().join("home").into())].into()
     }
 
+    /// Commits all that is in `project`.
+    fn commit(&self, project: &Path) {
+        self.git(project, &["add", "-A"]);
+        self.git(project, &["commit", "-qm", "first"]);
+    }
+
     /// Git as the user calls it.
     fn git(&self, folder: &Path, words: &[&str]) -> Vec<u8> {
         let output = Command::new("git")
@@ -450,8 +456,7 @@ fn folder_that_git_ignores_is_copied_whole() {
     let project = desk.project();
     desk.git(&project, &["init", "-q"]);
     fs_err::write(project.join(".gitignore"), "data/\n").unwrap();
-    desk.git(&project, &["add", "-A"]);
-    desk.git(&project, &["commit", "-qm", "first"]);
+    desk.commit(&project);
     fs_err::create_dir(project.join("data")).unwrap();
     fs_err::write(project.join("data/file"), "x").unwrap();
     let isolated = desk.isolate(&project.join("data"), Isolation::Auto).unwrap();
@@ -468,8 +473,7 @@ fn sparse_checkout_is_isolated_as_it_is_on_the_disk() {
         fs_err::create_dir_all(project.join(name).parent().unwrap()).unwrap();
         fs_err::write(project.join(name), name).unwrap();
     }
-    desk.git(&project, &["add", "-A"]);
-    desk.git(&project, &["commit", "-qm", "first"]);
+    desk.commit(&project);
     desk.git(&project, &["sparse-checkout", "set", "in"]);
     assert!(!project.join("out").exists());
     let noticed = desk.noticed();
@@ -486,8 +490,7 @@ fn programs_named_by_the_settings_of_a_repository_are_not_run() {
     let project = desk.project();
     desk.git(&project, &["init", "-q"]);
     fs_err::write(project.join("file"), "1\n").unwrap();
-    desk.git(&project, &["add", "-A"]);
-    desk.git(&project, &["commit", "-qm", "first"]);
+    desk.commit(&project);
     let trap = desk.root.path().join("trap");
     let spring = format!("touch {}; cat", trap.display());
     for hook in ["post-checkout", "reference-transaction", "post-index-change", "pre-commit"] {
@@ -534,8 +537,7 @@ fn nothing_is_copied_through_a_link() {
     desk.git(&project, &["init", "-q"]);
     fs_err::create_dir(project.join("folder")).unwrap();
     fs_err::write(project.join("folder/passwd"), "x").unwrap();
-    desk.git(&project, &["add", "-A"]);
-    desk.git(&project, &["commit", "-qm", "first"]);
+    desk.commit(&project);
     fs_err::remove_dir_all(project.join("folder")).unwrap();
     std::os::unix::fs::symlink("/etc", project.join("folder")).unwrap();
     let isolated = desk.isolate(&project, Isolation::Worktree).unwrap();
@@ -550,8 +552,7 @@ fn worktrees_of_dead_runs_are_found_and_removed_and_those_of_others_stay() {
     let project = desk.project();
     desk.git(&project, &["init", "-q"]);
     fs_err::write(project.join("file"), "x").unwrap();
-    desk.git(&project, &["add", "-A"]);
-    desk.git(&project, &["commit", "-qm", "first"]);
+    desk.commit(&project);
     let theirs = desk.root.path().join("theirs");
     desk.git(
         &project,
@@ -644,8 +645,7 @@ fn failure_half_way_leaves_nothing_behind() {
     let project = desk.project();
     desk.git(&project, &["init", "-q"]);
     fs_err::write(project.join("file"), "x").unwrap();
-    desk.git(&project, &["add", "-A"]);
-    desk.git(&project, &["commit", "-qm", "first"]);
+    desk.commit(&project);
     let noticed = desk.noticed();
     // The tree of the last commit is lost: git cannot fill the index.
     let tree = String::from_utf8(desk.git(&project, &["rev-parse", "HEAD^{tree}"])).unwrap();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use massgen_protocol::spec::{AgentSpec, RunSpec};
 use massgen_protocol::tooling::{CommandNetwork, CommandPlace, Programs, ServerTransport};
-use massgen_sandbox::{Limits, Machine, Mechanism, Network, Policy, Sandbox};
+use massgen_sandbox::{Machine, Mechanism, Network, Sandbox};
 
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -106,18 +106,6 @@ pub(crate) fn network(network: &CommandNetwork) -> Result<Network, Failure> {
             Network::Allowlist { hosts: hosts.collect::<Result<_, _>>()? }
         }
     })
-}
-
-/// A policy that gives nothing but `network`.
-pub(crate) fn nothing_but(network: Network) -> Policy {
-    Policy {
-        readable: Vec::new(),
-        writable: Vec::new(),
-        protected: Vec::new(),
-        masked: Vec::new(),
-        network,
-        limits: Limits::STANDARD,
-    }
 }
 
 /// The variables of a program whose home is `home`.

@@ -15,8 +15,8 @@ use massgen_sandbox::container::{
     Access, AgentContainer, Container, ContainerCall, ContainerMount, Credential, Engine, EngineKind,
     Packages, Sudo, caches, is_of_the_engine,
 };
-use massgen_sandbox::{HowItEnded, Keep, Owner};
-use massgen_tools::commands::{Command, Finish, Ran, Reach, Runner};
+use massgen_sandbox::{Keep, Owner};
+use massgen_tools::commands::{Command, Ran, Reach, Runner};
 use secrecy::SecretString;
 use tokio::sync::Mutex;
 
@@ -140,18 +140,7 @@ impl Shared {
             stdout: keep.clone(),
             stderr: keep,
         };
-        let ended = container.run(call).await.map_err(|error| error.to_string())?;
-        let gap = |bytes| format!("\n[… {bytes} bytes left out …]\n");
-        Ok(Ran {
-            finish: match ended.how {
-                HowItEnded::Exited(code) => Finish::Exited(code),
-                HowItEnded::OutOfTime | HowItEnded::Killed => Finish::OutOfTime,
-            },
-            stdout: ended.stdout.text(gap),
-            stderr: ended.stderr.text(gap),
-            took: ended.duration,
-            refused: Vec::new(),
-        })
+        container.run(call).await.map(Ran::from).map_err(|error| error.to_string())
     }
 
     /// The container for who reaches `reach`, made if there is none. Leftovers of runs that are gone are removed before

@@ -37,8 +37,8 @@ struct State {
 
 /// What an agent does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
-    /// It works on an answer, or is done.
+enum Part {
+    /// It works on an answer.
     Works,
     /// It writes the final answer.
     Presents,
@@ -64,15 +64,15 @@ impl Desks {
         seat.grant(&state)
     }
 
-    /// Where nothing is kept apart, lets `agent` change the user's own files while it writes the final answer, and no
-    /// longer.
+    /// Where nothing is kept apart, lets `agent` change the user's own files: it writes the final answer, with which the run
+    /// ends.
     ///
     /// # Errors
     /// When a folder that it was shown is gone.
-    pub(crate) fn give(&self, agent: &AgentId, part: Part) -> Result<(), String> {
+    pub(crate) fn let_present(&self, agent: &AgentId) -> Result<(), String> {
         let Some(seat) = self.0.get(agent) else { return Ok(()) };
         let mut state = seat.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.part = part;
+        state.part = Part::Presents;
         seat.grant(&state)
     }
 }

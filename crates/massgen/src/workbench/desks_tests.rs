@@ -32,7 +32,7 @@ fn desks(root: &std::path::Path) -> (Desks, Arc<Desk>, AgentId) {
 }
 
 #[test]
-fn the_users_own_files_are_changed_by_who_presents_and_only_while_they_do() {
+fn the_users_own_files_are_changed_by_who_presents_alone() {
     let folder = tempfile::tempdir().unwrap();
     let root = fs_err::canonicalize(folder.path()).unwrap();
     let (desks, desk, agent) = desks(&root);
@@ -40,20 +40,20 @@ fn the_users_own_files_are_changed_by_who_presents_and_only_while_they_do() {
     let can_read = || desk.managed().decide(&root.join("shown/file")).is_ok();
     assert!(!can_change() && !can_read());
     desks.show(&agent, vec![root.join("shown")]).unwrap();
-    desks.give(&agent, Part::Presents).unwrap();
-    assert!(can_change() && can_read());
-    desks.give(&agent, Part::Works).unwrap();
     assert!(!can_change() && can_read());
+    desks.let_present(&agent).unwrap();
+    assert!(can_change() && can_read());
 }
 
 #[test]
-fn a_folder_that_is_gone_leaves_nobody_with_more_than_they_may_change() {
+fn a_folder_that_is_gone_changes_nothing_about_what_may_be_changed() {
     let folder = tempfile::tempdir().unwrap();
     let root = fs_err::canonicalize(folder.path()).unwrap();
     let (desks, desk, agent) = desks(&root);
-    desks.show(&agent, vec![root.join("shown")]).unwrap();
-    desks.give(&agent, Part::Presents).unwrap();
+    let can_change = || desk.managed().decide_change(&root.join("project/file")).is_ok();
     fs_err::remove_dir(root.join("shown")).unwrap();
-    desks.give(&agent, Part::Works).unwrap_err();
-    assert!(desk.managed().decide_change(&root.join("project/file")).is_err());
+    desks.show(&agent, vec![root.join("shown")]).unwrap_err();
+    assert!(!can_change());
+    desks.let_present(&agent).unwrap_err();
+    assert!(can_change());
 }

@@ -26,7 +26,7 @@ use massgen_tools::{
 use massgen_view::clean::clean_line;
 use massgen_workspace::access::{Contexts, Managed};
 
-use super::confinement::{Confinement, at_home, is_unconfined, network, nothing_but, starts_programs};
+use super::confinement::{Confinement, at_home, is_unconfined, network, starts_programs};
 use super::containers::ContainerRunner;
 use super::custom::{CustomToolSource, Written};
 use super::desks::{Desks, SeatParts};
@@ -220,7 +220,7 @@ impl<'a> Bench<'a> {
 
     /// What programs of the user reach for it: what the agent reaches, and a folder of their own.
     fn policy(&self, network: Network) -> Result<Policy, Failure> {
-        let mut policy = nothing_but(network);
+        let mut policy = Policy::bare(network);
         if let Some(desk) = &self.desk {
             let reach = Reach::of(&desk.managed()).ruled(self.mechanism.unwrap_or(Mechanism::Unconfined));
             let reach = reach.without_hidden().map_err(Failure::configuration)?;
@@ -540,7 +540,7 @@ fn hooks(
     let launcher = BySandbox {
         sandbox: confinement.sandbox.as_ref().clone(),
         mechanism: Mechanism::Unconfined,
-        policy: nothing_but(Network::Full),
+        policy: Policy::bare(Network::Full),
         environment: home(confinement),
     };
     let python = find_python(&confinement.search_path);

@@ -3,9 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::lab::program;
-use crate::program::{MASSGEN, Told};
-use crate::projects::{Project, json_of, variables};
-use crate::pty::Terminal;
+use crate::program::Told;
+use crate::projects::{Project, json_of};
 
 /// Changes the first and the last of the lines of `long.txt`.
 const TWO_PLACES: &str = r#"
@@ -32,10 +31,7 @@ fn two_places() -> (Project, [String; 3]) {
 #[test]
 fn places_of_a_file_are_chosen_at_a_terminal_and_the_others_applied_later() {
     let (project, [first, _, both]) = two_places();
-    let mut command = project.world.command(MASSGEN, &variables());
-    command.args(["--cwd-context", "rw", "improve it"]);
-    let mut terminal = Terminal::start(command);
-    terminal.hear("What is to be applied?");
+    let mut terminal = project.reviewed();
     // Two down: the places, for there is one file only.
     terminal.press("\u{1b}[B");
     terminal.press("\u{1b}[B");

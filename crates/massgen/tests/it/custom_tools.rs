@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use massgen_protocol::tooling::{CustomSource, CustomTool, Hook, HookFailure, HookHandler, Hooks};
-use massgen_sandbox::{Limits, Machine, Mechanism, Network, Policy, Sandbox};
+use massgen_sandbox::{Machine, Mechanism, Network, Policy, Sandbox};
 use massgen_tools::custom::{
     BySandbox, CallerContext, CustomOutcome, CustomSetup, CustomTools, Launcher, find_python,
 };
@@ -77,14 +77,7 @@ impl Bench {
     }
 
     fn launcher(&self, mechanism: Mechanism) -> Arc<dyn Launcher> {
-        let policy = Policy {
-            readable: Vec::new(),
-            writable: vec![self.at("workspace")],
-            protected: Vec::new(),
-            masked: Vec::new(),
-            network: Network::None,
-            limits: Limits::STANDARD,
-        };
+        let policy = Policy { writable: vec![self.at("workspace")], ..Policy::bare(Network::None) };
         Arc::new(BySandbox {
             sandbox: self.sandbox.clone(),
             mechanism,

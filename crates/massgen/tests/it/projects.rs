@@ -112,6 +112,15 @@ impl Project {
         self.world.run_with(&variables(), arguments)
     }
 
+    /// Asks at a terminal, and comes back when the review asks.
+    pub(crate) fn reviewed(&self) -> Terminal {
+        let mut command = self.world.command(MASSGEN, &variables());
+        command.args(["--cwd-context", "rw", "improve it"]);
+        let mut terminal = Terminal::start(command);
+        terminal.hear("What is to be applied?");
+        terminal
+    }
+
     pub(crate) fn ask(&self) -> Told {
         self.run(&ASK)
     }
@@ -448,10 +457,7 @@ fn copies_of_a_dead_run_go_when_nobody_can_go_on_with_it() {
 fn person_at_a_terminal_chooses_and_applies_the_rest_later() {
     let project = Project::new(1, TWO_FILES);
     let before = project.files();
-    let mut command = project.world.command(MASSGEN, &variables());
-    command.args(["--cwd-context", "rw", "improve it"]);
-    let mut terminal = Terminal::start(command);
-    terminal.hear("What is to be applied?");
+    let mut terminal = project.reviewed();
     // Two down: the files. The first one is marked, and what is chosen is applied.
     terminal.press("\u{1b}[B");
     terminal.press("\u{1b}[B");
@@ -487,10 +493,7 @@ fn person_at_a_terminal_chooses_and_applies_the_rest_later() {
 fn who_leaves_the_question_changes_nothing() {
     let project = Project::new(1, TWO_FILES);
     let before = project.files();
-    let mut command = project.world.command(MASSGEN, &variables());
-    command.args(["--cwd-context", "rw", "improve it"]);
-    let mut terminal = Terminal::start(command);
-    terminal.hear("What is to be applied?");
+    let mut terminal = project.reviewed();
     terminal.press("\u{3}");
     let (code, shown) = terminal.wait();
     assert_eq!(code, Some(0), "{shown}");

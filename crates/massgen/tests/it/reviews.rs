@@ -6,7 +6,6 @@ use serde_json::json;
 use crate::kill::crashing;
 use crate::program::{MASSGEN, files};
 use crate::projects::{Project, TWO_FILES, half_applied, json_of, variables};
-use crate::pty::Terminal;
 use crate::server::{Server, team};
 
 /// Makes a file that no snapshot keeps, and one that does.
@@ -25,10 +24,7 @@ agents:
 fn a_request_to_terminate_ends_the_review_and_what_was_changed_can_be_applied_later() {
     let project = Project::new(1, TWO_FILES);
     let before = project.files();
-    let mut command = project.world.command(MASSGEN, &variables());
-    command.args(["--cwd-context", "rw", "improve it"]);
-    let mut terminal = Terminal::start(command);
-    terminal.hear("What is to be applied?");
+    let terminal = project.reviewed();
     terminal.signal("-TERM");
     let (code, shown) = terminal.wait();
     assert_eq!(code, Some(4), "{shown}");
@@ -44,10 +40,7 @@ fn a_request_to_terminate_ends_the_review_and_what_was_changed_can_be_applied_la
 #[test]
 fn a_review_that_was_stopped_is_asked_again_by_whoever_takes_the_run_up() {
     let project = Project::new(1, TWO_FILES);
-    let mut command = project.world.command(MASSGEN, &variables());
-    command.args(["--cwd-context", "rw", "improve it"]);
-    let mut terminal = Terminal::start(command);
-    terminal.hear("What is to be applied?");
+    let terminal = project.reviewed();
     terminal.signal("-INT");
     assert_eq!(terminal.wait().0, Some(4));
     let told = project.run(&["--automation", "--resume", "latest"]).exits(0);
