@@ -66,6 +66,10 @@ pub struct SkillSettings {
     pub offer: SkillOffer,
     /// A folder of skills, absolute.
     pub folder: Option<String>,
+    /// Skills that come with the program and are offered, by name.
+    pub shipped: Vec<String>,
+    /// Whether skills that agents wrote in earlier runs are offered.
+    pub from_earlier_runs: bool,
 }
 
 /// Which runs stay when a run is over. With both limits, a run goes that is beyond both.
@@ -169,7 +173,13 @@ impl Lower<'_> {
             Some(false) => SkillOffer::Nothing,
         };
         let folder = coordination.get("skills_directory").and_then(Node::text);
-        SkillSettings { offer, folder: folder.map(|folder| self.by.absolute(folder)) }
+        SkillSettings {
+            offer,
+            folder: folder.map(|folder| self.by.absolute(folder)),
+            shipped: tooling::texts(coordination.get("massgen_skills")),
+            from_earlier_runs: coordination.get("load_previous_session_skills").and_then(Node::bool)
+                == Some(true),
+        }
     }
 
     fn question(&mut self, root: &Node) -> Option<String> {

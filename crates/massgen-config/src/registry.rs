@@ -197,7 +197,6 @@ pub(crate) mod feature {
     pub(crate) const REVIEW: Effect = later("review of changes");
     pub(crate) const SESSIONS: Effect = later("sessions of several turns");
     pub(crate) const SHIPPED_TOOLS: Effect = later("the custom tools of the Python program");
-    pub(crate) const SKILLS: Effect = later("skills that come with the program or from earlier sessions");
     pub(crate) const SUBAGENTS: Effect = later("sub-agents");
     pub(crate) const TERMINAL: Effect = later("the full-screen terminal interface");
 }

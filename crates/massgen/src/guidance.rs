@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use massgen_config::{SkillOffer, SkillSettings};
 use massgen_engine::Redactor;
+use massgen_journal::artifacts::RunFolder;
 use massgen_protocol::guidance;
 use massgen_protocol::spec::{AgentSpec, RunSpec};
 use massgen_protocol::workspace::{Access, ContextPath};
 
 use crate::environment::Environment;
-use crate::skills::{FILE, Places, Skills, discover};
+use crate::skills::{FILE, Places, Skills, discover, earlier, shipped};
 use crate::trust::FoundConfig;
 use crate::{instructions, trust};
 
@@ -82,7 +83,17 @@ fn skills(
     // A project that names a folder of its choice is not believed more than one that has it.
     let is_believed = found.is_none_or(|found| trusted.trusts_project(&found.root()));
     let configured = settings.folder.as_deref().map(Path::new).filter(|_| is_believed);
-    discover(Places { working_directory: start, configured, home: environment.home.as_deref() }, &trusted)
+    let home = environment.home.as_deref();
+    let (shipped, problems) = shipped::lay_out(&settings.shipped, home);
+    remarks.extend(problems.into_iter().map(|problem| format!("warning: {problem}")));
+    let is_own = |run: &RunFolder| trust::is_own(run, environment);
+    let earlier = if settings.from_earlier_runs && is_believed {
+        earlier::folders(&environment.log_base(), &is_own)
+    } else {
+        Vec::new()
+    };
+    let places = Places { working_directory: start, configured, home, shipped: &shipped, earlier: &earlier };
+    discover(places, &trusted)
 }
 
 /// Where the work is: what agents may change; else the working directory, if what they are shown belongs to it or they

@@ -14,6 +14,9 @@ use massgen_view::clean::{clean_line, clean_text};
 use crate::environment::{is_there, read_text, why};
 use crate::instructions::{folders_of_project, resolved_inside};
 
+pub(crate) mod earlier;
+pub(crate) mod shipped;
+
 /// Where skills lie below a project and below the home folder, in the order in which they count.
 const FOLDERS: [&str; 3] = [".agents/skills", ".agent/skills", ".claude/skills"];
 
@@ -40,6 +43,10 @@ pub(crate) enum Origin {
     Project,
     /// The user's own folders.
     User,
+    /// The program.
+    Shipped,
+    /// An agent, in an earlier run.
+    EarlierRun,
 }
 
 /// The skills that were found.
@@ -61,6 +68,10 @@ pub(crate) struct Places<'a> {
     pub(crate) configured: Option<&'a Path>,
     /// The home folder of the user.
     pub(crate) home: Option<&'a Path>,
+    /// Folders of skills that come with the program.
+    pub(crate) shipped: &'a [PathBuf],
+    /// Folders of skills that agents wrote in earlier runs, each with the folder that it must not lead out of.
+    pub(crate) earlier: &'a [(PathBuf, PathBuf)],
 }
 
 /// Finds all skills. Those of the project count only where it is trusted: they tell agents what to do.
@@ -93,6 +104,12 @@ pub(crate) fn discover(places: Places<'_>, trusted: &Trusted) -> Skills {
     }
     let of_user: Vec<PathBuf> = home.iter().flat_map(|home| below(home)).collect();
     search.look(&of_user, Origin::User, None);
+    for folder in places.shipped {
+        search.take(folder, Origin::Shipped, None);
+    }
+    for (folder, boundary) in places.earlier {
+        search.take(folder, Origin::EarlierRun, Some(boundary));
+    }
     search.skills
 }
 

@@ -46,6 +46,8 @@ impl World {
             working_directory: &working_directory,
             configured: configured.as_deref(),
             home: Some(&home),
+            shipped: &[],
+            earlier: &[],
         };
         discover(places, trusted)
     }
@@ -152,7 +154,13 @@ fn in_the_home_folder_there_are_the_skills_of_the_user_only() {
     world.skill("home/.agents/skills/one", "one");
     world.skill("elsewhere/two", "two");
     let (home, elsewhere) = (world.at("home"), world.at("elsewhere"));
-    let places = Places { working_directory: &home, configured: Some(&elsewhere), home: Some(&home) };
+    let places = Places {
+        working_directory: &home,
+        configured: Some(&elsewhere),
+        home: Some(&home),
+        shipped: &[],
+        earlier: &[],
+    };
     let (found, warnings) = world.shown(discover(places, &Trusted::default()));
     assert_eq!(found, ["two elsewhere/two User", "one home/.agents/skills/one User"]);
     assert_eq!(warnings, [""; 0]);

@@ -36,10 +36,10 @@ pub(crate) const KEYS: &[Key] = table! {
     "orchestrator.coordination.use_skills": Shape::Bool, "true", "false", Active;
     /// A folder of skills, looked into before all others.
     "orchestrator.coordination.skills_directory": Shape::Text, "", "skills", Active;
-    /// Shipped skills by name.
-    "orchestrator.coordination.massgen_skills": TEXTS, "[]", "[memory]", feature::SKILLS;
-    /// Skills of earlier sessions are offered.
-    "orchestrator.coordination.load_previous_session_skills": Shape::Bool, "false", "true", feature::SKILLS;
+    /// Skills that come with massgen and are offered too, by name.
+    "orchestrator.coordination.massgen_skills": TEXTS, "[]", "[file-search]", Active;
+    /// Skills that agents wrote in earlier runs of the project (`tasks/evolving_skill`) are offered too.
+    "orchestrator.coordination.load_previous_session_skills": Shape::Bool, "false", "true", Active;
     /// Agents keep a task list.
     "orchestrator.coordination.enable_agent_task_planning": Shape::Bool, "false", "true", Active;
     /// The task list is a file.

@@ -67,7 +67,8 @@ fn trust(mut trusted: Trusted, folder: &Path, environment: &Environment) -> Resu
         }
     }
     trusted.trust_project(&root);
-    let places = Places { working_directory: folder, configured: None, home: environment.home.as_deref() };
+    let home = environment.home.as_deref();
+    let places = Places { working_directory: folder, configured: None, home, shipped: &[], earlier: &[] };
     let skills = discover(places, &trusted).found;
     let names = skills.iter().filter(|skill| skill.origin == Origin::Project);
     let names: Vec<String> = names.map(|skill| clean_line(&skill.name)).collect();

@@ -72,6 +72,8 @@ mod network;
 #[cfg(test)]
 mod output;
 #[cfg(test)]
+mod own_skills;
+#[cfg(test)]
 mod path_rules;
 #[cfg(test)]
 mod plain_terminal;
