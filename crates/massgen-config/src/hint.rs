@@ -101,8 +101,8 @@ fn is_quoted(shape: &Shape, text: &str) -> bool {
     bare.is_ok_and(|bare| fits(shape, &bare))
 }
 
-/// The name that `typed` was most likely meant to be.
-pub(crate) fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+/// The name that `typed` was most likely meant to be; nothing when none is near.
+pub fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     const LONGEST: usize = 64;
     if typed.len() > LONGEST {
         return None;

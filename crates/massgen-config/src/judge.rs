@@ -1,11 +1,13 @@
 //! The judgement of a configuration: for a run, and for a person who wants to know whether it is right.
 
+use std::fmt;
 use std::path::Path;
 
 use crate::backends::Backends;
 use crate::check::{self, Checking, Lookup, Purpose, UnknownKeys};
-use crate::finding::{ConfigError, Finding, Findings};
+use crate::finding::{ConfigError, Finding, Findings, Severity};
 use crate::lower::{self, Lower, Lowered};
+use crate::needed::{self, There};
 use crate::node::{self, Node, Origin, Value};
 use crate::registry::{self, Effect};
 use crate::rules::rules;
@@ -18,12 +20,34 @@ use crate::source::Source;
 /// are no findings. What is right but waits for a later version (a key, a backend type) is a notice here, though a run
 /// refuses to start with such a type.
 pub fn validate(source: &Source, backends: &Backends) -> Findings {
-    validate_here(source, backends, &|_| Some(String::new()))
+    let here = Here {
+        environment: &|_| Some(String::new()),
+        working_directory: Path::new("/"),
+        there: &|_| There::Program,
+    };
+    validate_here(source, backends, &here)
 }
 
-/// The same for a person at a machine with this environment: each variable that is not set there, and that a run needs,
-/// is a notice. It is no more than that, because a configuration may be checked where nobody runs it.
-pub fn validate_here(source: &Source, backends: &Backends, environment: Lookup<'_>) -> Findings {
+/// The machine on which a configuration is checked.
+pub struct Here<'a> {
+    /// Its environment.
+    pub environment: Lookup<'a>,
+    /// Where a run would be started: short names are seen from there.
+    pub working_directory: &'a Path,
+    /// What there is at a path.
+    pub there: &'a dyn Fn(&Path) -> There,
+}
+
+impl fmt::Debug for Here<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Here").field("working_directory", &self.working_directory).finish_non_exhaustive()
+    }
+}
+
+/// The same for a person at this machine. Each variable that is not set there, and that a run needs, is a notice; it is no
+/// more than that, because a key is often set where the run is. Files of the user that a run needs are
+/// warnings when they are missing, for the same reason; all else that is missing is told as a run tells it.
+pub fn validate_here(source: &Source, backends: &Backends, here: &Here<'_>) -> Findings {
     let mut root = match read(source) {
         Ok(root) => root,
         Err(findings) => return findings,
@@ -32,13 +56,14 @@ pub fn validate_here(source: &Source, backends: &Backends, environment: Lookup<'
     let mut findings = Vec::new();
     let by = Checking {
         lookup: &|_| None,
-        working_directory: Path::new("/"),
+        working_directory: here.working_directory,
         instance: None,
         backends,
         unknown: UnknownKeys::Refused,
-        purpose: Purpose::Judge { environment },
+        purpose: Purpose::Judge { environment: here.environment },
     };
-    examine(&mut root, by, &mut findings);
+    let mut lowered = examine(&mut root, by, &mut findings);
+    findings.extend(needed::missing(&lowered.needed, &mut lowered.agents, here.there, Severity::Warning));
     Findings::new(findings, Some(source), &secrets)
 }
 

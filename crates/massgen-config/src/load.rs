@@ -9,11 +9,11 @@ use massgen_protocol::spec::{AgentSpec, Budget, Orchestration, RunSpec, Timeouts
 use crate::backends::Backends;
 use crate::check::{Checking, Lookup, Purpose, UnknownKeys};
 use crate::context_paths;
-use crate::finding::{ConfigError, Finding, Findings};
+use crate::finding::{ConfigError, Finding, Findings, Severity};
 use crate::judge::{self, examine};
 use crate::literal::{LiteralKey, LiteralSecret};
 use crate::lower::{self, Lower, Retention, SkillSettings, UiSettings};
-use crate::needed::{self, Needed};
+use crate::needed::{self, Needed, There};
 use crate::node::{Node, Origin};
 use crate::secrets::{self, Secrets};
 use crate::settings::{self, Base, Settings};
@@ -193,10 +193,10 @@ impl Loaded {
     }
 
     /// Looks for the files and folders that the configuration names. Told are, as errors, paths that agents were to
-    /// see, hooks and files of variables that are not there; and as warnings, tools whose file is missing: agents do
-    /// without these, and they are no longer in the draft.
-    pub fn settle_paths(&mut self, is_there: &dyn Fn(&Path) -> bool) -> Findings {
-        let missing = needed::missing(&self.needed, &mut self.draft.agents, is_there);
+    /// see, hooks and files of variables that are not there; and as warnings, tools and servers whose file is missing: agents
+    /// do without these, and they are no longer in the draft.
+    pub fn settle_paths(&mut self, there: &dyn Fn(&Path) -> There) -> Findings {
+        let missing = needed::missing(&self.needed, &mut self.draft.agents, there, Severity::Error);
         Findings::new(missing, self.source.as_ref(), &Secrets::default())
     }
 }

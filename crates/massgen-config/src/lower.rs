@@ -16,6 +16,7 @@ mod parameters;
 mod permissions;
 mod servers;
 mod service;
+mod sharing;
 mod tooling;
 mod uploads;
 mod workspace;
@@ -23,6 +24,7 @@ mod workspace;
 use massgen_protocol::Memory;
 use massgen_protocol::spec::{AgentSpec, Budget, Orchestration, Timeouts};
 
+use crate::backends::Backends;
 use crate::check::{Checking, Purpose};
 use crate::finding::{ConfigError, Finding, Severity};
 use crate::judge;
@@ -87,6 +89,17 @@ pub fn retention(source: &Source) -> Retention {
     root.as_ref().and_then(|root| root.get("logs")).map(retention_of).unwrap_or_default()
 }
 
+/// Whether `source` is right and says only what becomes of old runs: nothing about what runs.
+pub fn is_about_logs(source: &Source) -> bool {
+    judge::read(source).is_ok_and(|root| has_only_logs(&root))
+        && !judge::validate(source, Backends::built_in()).has_errors()
+}
+
+fn has_only_logs(root: &Node) -> bool {
+    root.entries()
+        .is_some_and(|entries| !entries.is_empty() && entries.iter().all(|entry| entry.key == "logs"))
+}
+
 fn retention_of(node: &Node) -> Retention {
     let number = |key: &str| node.get(key).and_then(Node::int::<u32>).filter(|number| *number > 0);
     Retention { keep_runs: number("keep_runs"), keep_days: number("keep_days") }
@@ -127,9 +140,13 @@ pub(crate) fn lower(root: &Node, lower: &mut Lower<'_>) -> Lowered {
     let none = Node::new(crate::node::Value::Null, Origin::BuiltIn);
     let orchestrator = root.get("orchestrator").unwrap_or(&none);
     let coordination = orchestrator.get("coordination").unwrap_or(&none);
+    let memories = lower.memories(coordination, &team.agents);
+    if memories.is_none() {
+        lower.tell_who_sees_no_files(&team.agents, root.get("agents"));
+    }
     Lowered {
         question: lower.question(root),
-        memories: lower.memories(coordination, &team.agents),
+        memories,
         agents: team.agents,
         agent_origins: team.origins,
         literal_keys: team.literal_keys,

@@ -7,6 +7,7 @@ use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 use serde_saphyr::budget::BudgetBreach;
 
+use crate::check::shortened;
 use crate::json;
 use crate::source::{Source, Span};
 
@@ -243,6 +244,9 @@ pub(crate) struct SyntaxError {
 /// What to do about a text that breaks the rules of YAML.
 const MEND: &str = "check the indentation, the quotes and the brackets here and in the line above";
 
+/// What to do about a key that a map has twice.
+const TWICE: &str = "write it once, with all that belongs to it";
+
 /// What to do about a text that is too much.
 const LOOK: &str = "a configuration has a few hundred values; check that this is the right file";
 
@@ -283,6 +287,11 @@ fn syntax_error(error: &serde_saphyr::Error, source: &Source) -> SyntaxError {
     });
     if let serde_saphyr::Error::Budget { breach, .. } = plain {
         return SyntaxError { message: too_much(breach), span, hint: LOOK };
+    }
+    if let serde_saphyr::Error::DuplicateMappingKey { key, .. } = plain {
+        let named =
+            key.as_ref().map_or_else(|| "a key".to_owned(), |key| format!("the key `{}`", shortened(key)));
+        return SyntaxError { message: format!("{named} stands here a second time"), span, hint: TWICE };
     }
     let options = serde_saphyr::render_options! {
         formatter: &serde_saphyr::UserMessageFormatter,

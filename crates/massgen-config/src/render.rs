@@ -89,7 +89,8 @@ fn wrapped(out: &mut String, text: &str, first: &str, later: &str, width: usize)
         .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit)
         .initial_indent(first)
         .subsequent_indent(later)
-        // A flag is for copying.
+        // A flag or a path is for copying.
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
         .word_splitter(textwrap::WordSplitter::NoHyphenation)
         .break_words(false);
     out.push_str(&textwrap::fill(text, options));

@@ -38,7 +38,7 @@ fn what_a_type_cannot_do_is_refused() {
         ("type: openai, enable_programmatic_flow: true", "the type `openai` has no calls of tools from code"),
         ("type: gemini, enable_tool_search: true", "the type `gemini` has no search for tools"),
         (
-            "type: ag2, agent_config: {}, mcp_servers: [{name: x, command: y}]",
+            "type: ag2, agent_config: {}, mcp_servers: [{name: x, command: npx}]",
             "the type `ag2` has no MCP servers",
         ),
     ] {
@@ -133,13 +133,13 @@ fn what_does_not_go_together_in_a_backend_is_warned_of() {
 fn tool_servers_are_looked_into() {
     let servers = |text: &str| backend(&format!("type: simulated, mcp_servers: {text}"));
     for (text, message) in [
-        ("[{command: x}]", "mcp_servers[0].name: the server has no `name`"),
-        ("[{name: 'a b', command: x}]", "mcp_servers[0].name: `a b` cannot be the name of a server"),
+        ("[{command: npx}]", "mcp_servers[0].name: the server has no `name`"),
+        ("[{name: 'a b', command: npx}]", "mcp_servers[0].name: `a b` cannot be the name of a server"),
         (
-            "[{name: a, command: x}, {name: a, command: y}]",
+            "[{name: a, command: npx}, {name: a, command: uvx}]",
             "mcp_servers[1].name: two servers have the name `a`",
         ),
-        ("{'a b': {command: x}}", "mcp_servers.a b: `a b` cannot be the name of a server"),
+        ("{'a b': {command: npx}}", "mcp_servers.a b: `a b` cannot be the name of a server"),
         ("[{name: a}]", "mcp_servers[0].command: the server has no `command` (write the program"),
         (
             "{a: {url: 'https://x/mcp'}}",
@@ -152,24 +152,26 @@ fn tool_servers_are_looked_into() {
             "mcp_servers[0].type: `type` must be `stdio` or `streamable-http`",
         ),
         (
-            "[{name: a, command: x, cwd: a/../b}]",
+            "[{name: a, command: npx, cwd: a/../b}]",
             "mcp_servers[0].cwd: the directory of a server cannot have `..` in it",
         ),
         (
-            "[{name: a, command: x, allowed_tools: [y], exclude_tools: [z]}]",
+            "[{name: a, command: npx, allowed_tools: [y], exclude_tools: [z]}]",
             "mcp_servers[0].exclude_tools: `allowed_tools` and",
         ),
         (
-            "[{name: a, command: x, security: {levle: strict}}]",
+            "[{name: a, command: npx, security: {levle: strict}}]",
             "mcp_servers[0].security.levle: unknown key `levle`",
         ),
     ] {
         let told = servers(text);
         assert!(told.len() == 1 && told[0].contains(message), "{text}: {told:?}");
     }
-    for text in
-        ["[{name: a, args: [x]}]", "{a: {command: x}}", "[{name: a, type: streamable-http, url: '${URL}'}]"]
-    {
+    for text in [
+        "[{name: a, args: [npx]}]",
+        "{a: {command: npx}}",
+        "[{name: a, type: streamable-http, url: '${URL}'}]",
+    ] {
         assert_eq!(servers(text), [""; 0], "{text}");
     }
 }

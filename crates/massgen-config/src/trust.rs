@@ -13,8 +13,8 @@ use std::path::Path;
 use massgen_protocol::AgentId;
 use massgen_protocol::spec::{AgentSpec, KeyCommand, Service, UNNAMED_KEY_PREFIX};
 use massgen_protocol::tooling::{
-    CommandPlace, ContainerCredentials, ContainerNetwork, ContainerSpec, CustomSource, HookHandler, Programs,
-    ServerTransport,
+    CommandPlace, ContainerCredentials, ContainerNetwork, ContainerSpec, CustomSource, HookHandler,
+    Permissions, Programs, ServerTransport,
 };
 use massgen_protocol::workspace::{Access, Isolation, WorkspaceSpec};
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,8 @@ pub enum DemandKind {
     Reach,
     /// Real files are written without a copy in between.
     DirectWrite,
+    /// A folder is moved away or removed.
+    Removal,
 }
 
 impl DemandKind {
@@ -73,6 +75,7 @@ impl DemandKind {
             Self::Unsandboxed => "runs programs of agents with all your rights",
             Self::Reach => "lets agents reach",
             Self::DirectWrite => "writes straight to",
+            Self::Removal => "moves or removes",
         }
     }
 }
@@ -260,6 +263,10 @@ pub fn demands(agents: &[AgentSpec], surroundings: Surroundings<'_>) -> Vec<Dema
         if let Some(workspace) = agent.workspace.as_deref() {
             of_workspace(workspace, surroundings.project, &mut found);
         }
+        // Replies of people, and questions to them.
+        let places = agent.tooling.permissions.iter().flat_map(Permissions::places);
+        let outside = places.filter(|place| !Path::new(place).starts_with(surroundings.project));
+        found.extend(outside.map(|place| (DemandKind::DirectWrite, place.to_owned())));
         for (kind, what) in found {
             let demand = Demand { agent: agent.id.clone(), kind, what };
             if !all.contains(&demand) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use massgen_protocol::event::{
     AgentStatus, CallOutcome, Compaction, Conversation, Occasion, OutCause, RoundLimit, WaitCause,
 };
-use massgen_protocol::message::FinishReason;
+use massgen_protocol::message::{Asking, FinishReason};
 use massgen_protocol::spec::RunMeta;
 use massgen_protocol::turn::{News, ResultRef, Turn, Verdict};
 use massgen_protocol::{
@@ -39,6 +39,7 @@ impl State {
                 replies: BTreeMap::new(),
                 tool_outcomes: BTreeMap::new(),
                 judged: BTreeSet::new(),
+                asking: BTreeSet::new(),
                 context: ContextSize::default(),
                 calls: 0,
                 executions: 0,
@@ -98,10 +99,19 @@ impl State {
                     if !decisions.is_empty() {
                         agent.judged.insert(*tool_use);
                     }
+                    agent.asking.remove(tool_use);
                     agent.tool_outcomes.insert(*tool_use, outcome.clone());
                     agent.context.add_bytes(outcome_bytes(outcome));
                 }
                 self.close_tool(*tool_use);
+            }
+            Event::ToolCallAsked { tool_use, asking } => {
+                if let Some(agent) = self.agents.get_mut(tool_use.call.agent.index()) {
+                    match asking {
+                        Asking::Asked { .. } | Asking::Misunderstood { .. } => agent.asking.insert(*tool_use),
+                        Asking::Over => agent.asking.remove(tool_use),
+                    };
+                }
             }
             Event::SnapshotStarted { call } => {
                 if let Some(work) = self.agents.get_mut(call.agent.index()).and_then(Agent::work_mut) {

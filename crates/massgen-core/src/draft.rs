@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use massgen_protocol::event::{AgentStatus, CallOutcome, Conversation, Occasion, OutCause, WaitCause};
-use massgen_protocol::message::ToolOutcome;
+use massgen_protocol::message::{NotRunCause, ToolOutcome};
 use massgen_protocol::spec::{BackendSpec, Continuation, PeerUpdates};
 use massgen_protocol::turn::{Directive, News, Refusal, ResultRef, Turn, Verdict};
 use massgen_protocol::{AgentNo, CallId, Event, RunMillis, ToolCall};
@@ -110,9 +110,11 @@ impl<'a> Draft<'a> {
         self.emit(Event::AgentStateChanged { agent: no, state: AgentStatus::Out { cause } });
     }
 
-    /// Ends whatever `no` has under way: calls are settled by estimate, tools are told as cut off.
+    /// Ends whatever `no` has under way: calls are settled by estimate, tools are told as cut off, or as not run where a person
+    /// was still asked.
     pub(crate) fn cut_off(&mut self, no: AgentNo) {
         let Some(agent) = self.state.agent(no) else { return };
+        let asking = agent.asking.clone();
         match agent.work().map(|work| work.step.clone()) {
             Some(WorkStep::Calling { call }) => {
                 let (usage, cost) = self.state.cut_off_usage(agent);
@@ -120,7 +122,11 @@ impl<'a> Draft<'a> {
             }
             Some(WorkStep::Tools { open, .. }) => {
                 for tool_use in open {
-                    let outcome = ToolOutcome::CutOff;
+                    let outcome = if asking.contains(&tool_use) {
+                        ToolOutcome::NotRun { cause: NotRunCause::TimeIsUp }
+                    } else {
+                        ToolOutcome::CutOff
+                    };
                     self.emit(Event::ToolCallFinished {
                         tool_use,
                         outcome,

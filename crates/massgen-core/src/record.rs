@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use massgen_protocol::event::{CallOutcome, EndCause, FinalSource, RoundLimit};
-use massgen_protocol::message::{FailureKind, ModelFailure, Reply, ToolDecision, ToolOutcome};
+use massgen_protocol::message::{
+    Asking, FailureKind, ModelFailure, NotRunCause, Reply, ToolDecision, ToolOutcome,
+};
 use massgen_protocol::workspace::left_out_words;
 use massgen_protocol::{
     AgentNo, AnswerLabel, CallId, Command, Event, NoteId, Notice, RunMillis, ServiceReport, SnapshotOutcome,
@@ -67,6 +69,13 @@ pub enum Input {
         /// What was decided on what it wanted.
         decisions: Vec<ToolDecision>,
     },
+    /// A work tool asks a person, still does, or asks no longer.
+    ToolAsks {
+        /// Which.
+        tool_use: ToolUse,
+        /// How it stands with the question.
+        asking: Asking,
+    },
     /// What a workspace holds was kept, or could not be.
     SnapshotFinished {
         /// The call whose reply submits an answer.
@@ -122,6 +131,11 @@ impl Draft<'_> {
             Input::ToolFinished { tool_use, outcome, duration, decisions } => {
                 if self.state.agent(tool_use.call.agent).is_some_and(|agent| agent.is_running(tool_use)) {
                     self.emit(Event::ToolCallFinished { tool_use, outcome, duration, decisions });
+                }
+            }
+            Input::ToolAsks { tool_use, asking } => {
+                if self.state.agent(tool_use.call.agent).is_some_and(|agent| agent.is_running(tool_use)) {
+                    self.emit(Event::ToolCallAsked { tool_use, asking });
                 }
             }
             Input::SnapshotFinished { call, outcome } => {
@@ -235,11 +249,18 @@ impl Draft<'_> {
         }
     }
 
-    /// Calls under way are simply made again; whether a tool has run nobody knows, and the model is told so.
+    /// Calls under way are simply made again; whether a tool has run nobody knows, and the model is told so. One that a person
+    /// was still asked about has not.
     fn record_resume(&mut self) {
         self.emit(Event::RunResumed);
         for tool_use in Open::wanted(self.state).tools {
-            let outcome = ToolOutcome::Unknown;
+            let asks =
+                self.state.agent(tool_use.call.agent).is_some_and(|agent| agent.asking.contains(&tool_use));
+            let outcome = if asks {
+                ToolOutcome::NotRun { cause: NotRunCause::Unanswered }
+            } else {
+                ToolOutcome::Unknown
+            };
             self.emit(Event::ToolCallFinished {
                 tool_use,
                 outcome,

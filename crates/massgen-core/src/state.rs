@@ -88,6 +88,8 @@ pub struct Agent {
     pub(crate) tool_outcomes: BTreeMap<ToolUse, ToolOutcome>,
     /// Those of them on which somebody had to decide.
     pub(crate) judged: BTreeSet<ToolUse>,
+    /// Calls of work tools that a person is asked about.
+    pub(crate) asking: BTreeSet<ToolUse>,
     pub(crate) context: ContextSize,
     /// The files of its last submission.
     pub(crate) kept: Option<Kept>,

@@ -24,6 +24,7 @@ mod redact;
 mod runner;
 mod session;
 mod turn;
+mod watch;
 
 pub use clock::SystemClock;
 pub use ports::Ports;

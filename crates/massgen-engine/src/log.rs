@@ -40,6 +40,11 @@ impl EventLog {
         self.head.send_modify(|head| head.is_closed = true);
     }
 
+    /// The number of the newest envelope.
+    pub(crate) fn end(&self) -> Seq {
+        Seq(u64::try_from(self.head.borrow().events).unwrap_or(u64::MAX))
+    }
+
     /// All envelopes after `after`, past ones first.
     pub(crate) fn read(self: &Arc<Self>, after: Seq) -> BoxStream<'static, Arc<Envelope>> {
         let log = Arc::clone(self);

@@ -20,7 +20,7 @@ use massgen_protocol::{
 pub(crate) struct PromptMaterials {
     spec: Arc<RunSpec>,
     attached: Arc<[Arc<AttachedFile>]>,
-    workspace: Option<Box<WorkspaceSpec>>,
+    pub(crate) workspace: Option<Box<WorkspaceSpec>>,
     pub(crate) conversation: Vec<Turn>,
     answers: HashMap<AnswerLabel, Arc<str>>,
     files: HashMap<AnswerLabel, Vec<String>>,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use massgen_core::Input;
 use massgen_protocol::limits::{TOOL_DECISION_BYTES, TOOL_DECISIONS};
 use massgen_protocol::message::{
-    ItemContent, ModelFailure, Reply, ReplyItem, ToolCall, ToolDecision, ToolOutcome,
+    Asking, ItemContent, ModelFailure, Reply, ReplyItem, ToolCall, ToolDecision, ToolOutcome, ToolQuestion,
 };
 use massgen_protocol::{Command, Notice};
 use secrecy::{ExposeSecret, SecretString};
@@ -204,6 +204,7 @@ impl Redactor {
             | Input::ModelRetrying { .. }
             | Input::ServiceReported { .. }
             | Input::ToolFinished { .. }
+            | Input::ToolAsks { .. }
             | Input::SnapshotFinished { .. }
             | Input::TimerFired(_)
             | Input::Resumed => input,
@@ -223,13 +224,32 @@ impl Redactor {
         }
     }
 
+    /// A question, with texts as long as the journal holds.
+    pub(crate) fn asking(&self, asking: Asking) -> Asking {
+        match asking {
+            Asking::Asked { question } => Asking::Asked {
+                question: ToolQuestion {
+                    wants: self.bounded(question.wants),
+                    reason: self.bounded(question.reason),
+                    ..question
+                },
+            },
+            Asking::Misunderstood { reply_in, problem } => {
+                Asking::Misunderstood { reply_in, problem: self.bounded(problem) }
+            }
+            Asking::Over => Asking::Over,
+        }
+    }
+
+    fn bounded(&self, text: String) -> String {
+        let mut text = self.told(text);
+        text.truncate(text.floor_char_boundary(TOOL_DECISION_BYTES));
+        text
+    }
+
     /// As many decisions as the journal holds, each as long as it holds.
     pub(crate) fn decisions(&self, decisions: Vec<ToolDecision>) -> Vec<ToolDecision> {
-        let told = |text: String| {
-            let mut text = self.told(text);
-            text.truncate(text.floor_char_boundary(TOOL_DECISION_BYTES));
-            text
-        };
+        let told = |text: String| self.bounded(text);
         let decision = |decision: ToolDecision| ToolDecision {
             action: decision.action,
             target: told(decision.target),
@@ -241,7 +261,7 @@ impl Redactor {
     }
 
     /// What a tool tells: without control codes first, so that a secret cannot hide between them.
-    fn told(&self, text: String) -> String {
+    pub(crate) fn told(&self, text: String) -> String {
         match plain(&text) {
             Cow::Borrowed(_) => self.owned(text),
             Cow::Owned(plain) => self.owned(plain),

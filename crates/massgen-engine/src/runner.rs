@@ -260,7 +260,8 @@ impl Runner {
                 self.running.keeping.remove(call);
                 self.keeping.remove(call);
             }
-            Input::ModelRetrying { .. }
+            Input::ToolAsks { .. }
+            | Input::ModelRetrying { .. }
             | Input::ServiceReported { .. }
             | Input::TimerFired(_)
             | Input::Command(_)
@@ -393,8 +394,9 @@ impl Runner {
             tool_use,
             tool_call: tool_call.clone(),
             redactor: self.ports.redactor.clone(),
+            log: Arc::clone(&self.channels.log),
         };
-        let task = tokio::spawn(turn.perform(self.input_sender.clone()));
+        let task = tokio::spawn(turn.perform(self.input_sender.clone(), self.channels.deltas.clone()));
         self.tools.insert(tool_use, task.abort_handle());
     }
 }

@@ -16,8 +16,10 @@ use massgen_protocol::{
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::Instant;
 
+use crate::log::EventLog;
 use crate::materials::PromptMaterials;
 use crate::redact::Redactor;
+use crate::watch::ToolWatch;
 
 /// Pieces of a reply that come faster than this are shown together.
 const DELTA_INTERVAL: Duration = Duration::from_millis(40);
@@ -67,7 +69,9 @@ impl ModelTurn {
         }
         // What a prompt speaks of is there before it is read.
         let shown = self.materials.snapshots.clone();
-        if let Err(message) = self.workspaces.show(&self.context.agent, shown).await {
+        if self.materials.workspace.is_some()
+            && let Err(message) = self.workspaces.show(&self.context.agent, shown).await
+        {
             let message = format!("the files of peers cannot be shown: {message}");
             let notice = Notice { message, agent: Some(self.context.agent.clone()) };
             let _ = inputs.send(Input::Command(Command::Report(notice))).await;
@@ -179,14 +183,22 @@ pub(crate) struct ToolTurn {
     pub(crate) tool_use: ToolUse,
     pub(crate) tool_call: ToolCall,
     pub(crate) redactor: Redactor,
+    pub(crate) log: Arc<EventLog>,
 }
 
 impl ToolTurn {
     /// Runs the tool and sends its outcome. Dropping the future stops it.
-    pub(crate) async fn perform(self, inputs: mpsc::Sender<Input>) {
+    pub(crate) async fn perform(self, inputs: mpsc::Sender<Input>, deltas: broadcast::Sender<Delta>) {
         let started = Instant::now();
         let (tool_use, tool_call) = (self.tool_use, self.tool_call);
-        let run = async { self.host.run(&self.agent, tool_use, tool_call).await };
+        let (watch, progress) = ToolWatch::new(tool_use, inputs.clone(), self.log, self.redactor.clone());
+        let name = tool_call.name.clone();
+        let run = async {
+            tokio::select! {
+                run = async { self.host.run(&self.agent, tool_use, tool_call, watch).await } => run,
+                never = progress.show(&name, deltas) => match never {},
+            }
+        };
         let run = AssertUnwindSafe(run).catch_unwind().await.unwrap_or_else(|_| {
             let text = "the tool broke; it may or may not have had its effect".to_owned();
             ToolOutcome::Error { text }.into()

@@ -28,6 +28,7 @@ use crate::notice::quoted;
 use crate::offer::{Hints, Told};
 use crate::pipe::{Broken, Pipe};
 use crate::pool::Setup;
+use crate::progress::Listeners;
 use crate::security::{
     AddressRules, check_command, check_folder, check_headers, check_url, is_named, judge_environment,
 };
@@ -78,6 +79,8 @@ pub(crate) struct Whose<'a> {
 pub(crate) struct Connection {
     pub(crate) peer: Peer<RoleClient>,
     pub(crate) mask: Mask,
+    /// Who hears how far its calls are.
+    pub(crate) listeners: Listeners,
     service: Mutex<Option<RunningService<RoleClient, Handler>>>,
     broken: Option<Arc<OnceLock<Broken>>>,
     last_words: LastWords,
@@ -113,7 +116,8 @@ impl Connection {
         last_words: LastWords,
     ) -> Result<Self, Error> {
         let (ready, mask) = prepare(whose, setup)?;
-        let handler = Handler { server: whose.spec.name.clone() };
+        let listeners = Listeners::default();
+        let handler = Handler { server: whose.spec.name.clone(), listeners: listeners.clone() };
         match ready {
             Ready::Program { launch, program } => {
                 let log = complaints::open(&complaints::path(whose.logs, &whose.spec.name))?;
@@ -137,6 +141,7 @@ impl Connection {
                 Ok(Self {
                     peer: service.peer().clone(),
                     mask,
+                    listeners,
                     service: Mutex::new(Some(service)),
                     broken: Some(broken),
                     last_words,
@@ -158,6 +163,7 @@ impl Connection {
                 Ok(Self {
                     peer: service.peer().clone(),
                     mask,
+                    listeners,
                     service: Mutex::new(Some(service)),
                     broken: None,
                     last_words,

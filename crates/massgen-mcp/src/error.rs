@@ -1,5 +1,7 @@
 //! Why a server cannot be had.
 
+use std::path::Path;
+
 use crate::security::Refused;
 
 /// Why a server cannot be had. The texts never hold values of variables.
@@ -101,9 +103,9 @@ impl Error {
         }
     }
 
-    /// What a person can do about it.
-    pub fn hint(&self) -> &'static str {
-        match self {
+    /// What a person can do about it. What its program wrote to its standard error is in the file `log`.
+    pub(crate) fn hint(&self, log: &Path) -> String {
+        let advice = match self {
             Self::Refused(_) => "change its entry below `mcp_servers`",
             Self::NoVariable { .. } | Self::UnusableVariable { .. } => {
                 "set the variable in the environment or in `.env`"
@@ -116,10 +118,11 @@ impl Error {
                 "check that its command or address is that of an MCP server"
             }
             Self::Ended { .. } | Self::TooSlow { .. } => {
-                "try its command in a terminal; what it wrote is in its log"
+                return format!("try its command in a terminal; what it wrote is in `{}`", log.display());
             }
             Self::NoTrust { .. } => "check the certificates of this machine",
             Self::Log(_) => "check that the folder of the run can be written to",
-        }
+        };
+        advice.to_owned()
     }
 }

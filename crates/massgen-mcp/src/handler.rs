@@ -11,7 +11,7 @@ use rmcp::model::{
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleClient};
 
-use crate::notice::quoted;
+use crate::progress::Listeners;
 
 /// The versions of the protocol that need no handshake, the newest first.
 pub(crate) fn newer_versions() -> Vec<ProtocolVersion> {
@@ -26,6 +26,8 @@ pub(crate) const OLDER_VERSION: ProtocolVersion = ProtocolVersion::V_2025_11_25;
 pub(crate) struct Handler {
     /// The server's name, for traces.
     pub(crate) server: String,
+    /// Who hears how far calls are.
+    pub(crate) listeners: Listeners,
 }
 
 /// The answer to a question that is meant for a person or a model.
@@ -67,9 +69,7 @@ impl ClientHandler for Handler {
         params: ProgressNotificationParam,
         _context: NotificationContext<RoleClient>,
     ) {
-        let message = params.message.as_deref().map(quoted).unwrap_or_default();
-        let (progress, total) = (params.progress, params.total);
-        tracing::debug!(server = self.server, progress, total, message, "a tool goes on");
+        self.listeners.tell(&params);
     }
 
     async fn on_logging_message(

@@ -51,6 +51,9 @@ pub const VARIABLE_BYTES: usize = 32 * 1024;
 /// Time for one attempt to connect a server and to learn its tools.
 pub const CONNECT_TIME: Duration = Duration::from_secs(30);
 
+/// How long an attempt to connect a server may take before people are told what is waited for.
+pub const SILENT_CONNECT: Duration = Duration::from_secs(2);
+
 /// Attempts to connect a server.
 pub const CONNECT_ATTEMPTS: u32 = 3;
 

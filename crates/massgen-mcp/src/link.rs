@@ -18,13 +18,17 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::breaker::{Breaker, Change};
+use crate::complaints;
 use crate::connection::{Connection, Failed, Way, Whose, sending_failed, value};
 use crate::error::Error;
-use crate::limits::{CALL_ATTEMPTS, CONNECT_ATTEMPTS, RETRY_AFTER_MAX, TOOLS_WITHOUT_TIME};
+use crate::limits::{
+    CALL_ATTEMPTS, CONNECT_ATTEMPTS, CONNECT_TIME, RETRY_AFTER_MAX, SILENT_CONNECT, TOOLS_WITHOUT_TIME,
+};
 use crate::notice::quoted;
 use crate::offer::Told;
 use crate::pause::Pauses;
 use crate::pool::Setup;
+use crate::progress::Hear;
 use crate::result::{Called, called};
 use crate::security::check_arguments;
 
@@ -114,20 +118,38 @@ impl Link {
         }
     }
 
-    /// Connects the server and asks for its tools, as often as it may help.
-    pub(crate) async fn connect(&self) -> Result<Vec<Told>, Error> {
+    /// Connects the server and asks for its tools, as often as it may help. With the error comes how often that was.
+    pub(crate) async fn connect(&self) -> Result<Vec<Told>, (Error, u32)> {
         let mut attempt = 1;
         loop {
-            match self.connect_once().await {
+            let once = self.connect_once();
+            tokio::pin!(once);
+            let connected = if let Ok(connected) = timeout(SILENT_CONNECT, &mut once).await {
+                connected
+            } else {
+                let seconds = CONNECT_TIME.as_secs();
+                self.tell(&format!("is waited for (try {attempt} of {CONNECT_ATTEMPTS}, up to {seconds} s)"));
+                once.await
+            };
+            match connected {
                 Ok(tools) => return Ok(tools),
                 Err(error) if error.may_pass() && attempt < CONNECT_ATTEMPTS => {
                     tracing::debug!(link = ?self, attempt, %error, "a tool server was not connected");
                     sleep(self.pauses.after(attempt)).await;
                     attempt += 1;
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err((error, attempt)),
             }
         }
+    }
+
+    /// Where its standard error is kept.
+    pub(crate) fn log(&self) -> PathBuf {
+        complaints::path(&self.logs, &self.spec.name)
+    }
+
+    fn tell(&self, what: &str) {
+        (self.setup.tell)(&format!("MCP server `{}` of {} {what}", quoted(&self.spec.name), self.agent));
     }
 
     async fn connect_once(&self) -> Result<Vec<Told>, Error> {
@@ -188,7 +210,7 @@ impl Link {
     }
 
     /// Calls `tool`, as the server names it. Dropping the future tells the server that nobody waits any more.
-    pub(crate) async fn call(&self, tool: &str, arguments: Map<String, Value>) -> Called {
+    pub(crate) async fn call(&self, tool: &str, arguments: Map<String, Value>, hear: &Hear) -> Called {
         if let Err(refused) = check_arguments(tool, &arguments) {
             return Called::denied(format!("the call was not made: {refused}; use smaller arguments"));
         }
@@ -202,7 +224,7 @@ impl Link {
         }
         let mut attempt = 1;
         let (text, connection) = loop {
-            let (came, connection) = self.attempt(tool, &arguments).await;
+            let (came, connection) = self.attempt(tool, &arguments, hear).await;
             match came {
                 Attempt::Answered(called) => {
                     self.breaker().worked();
@@ -252,6 +274,7 @@ impl Link {
         &self,
         tool: &str,
         arguments: &Map<String, Value>,
+        hear: &Hear,
     ) -> (Attempt, Option<Arc<Connection>>) {
         let connection = match self.connection().await {
             Ok(connection) => connection,
@@ -261,20 +284,28 @@ impl Link {
                 return (Attempt::NotRun { problem, again, connection: Worth::Nothing }, None);
             }
         };
-        let came = self.call_on(&connection, tool, arguments).await;
+        let came = self.call_on(&connection, tool, arguments, hear).await;
         if matches!(came, Attempt::NotRun { connection: Worth::Nothing, .. } | Attempt::Unknown(_)) {
             self.give_up(&connection).await;
         }
         (came, Some(connection))
     }
 
-    async fn call_on(&self, connection: &Connection, tool: &str, arguments: &Map<String, Value>) -> Attempt {
+    async fn call_on(
+        &self,
+        connection: &Connection,
+        tool: &str,
+        arguments: &Map<String, Value>,
+        hear: &Hear,
+    ) -> Attempt {
         let params = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments.clone());
         let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
         let options = PeerRequestOptions::no_options();
         let Ok(handle) = connection.peer.send_cancellable_request(request, options).await else {
             return Attempt::lost(connection.what_ended_it());
         };
+        let token = handle.progress_token.clone();
+        let _listening = connection.listeners.add(token, Arc::clone(hear), connection.mask.clone());
         let mut waiting = Waiting { peer: &connection.peer, request: Some(handle.id.clone()) };
         let answer = match self.time_for(tool) {
             None => handle.await_response().await,

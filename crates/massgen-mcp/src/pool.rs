@@ -18,6 +18,7 @@ use crate::limits::CALL_TIME;
 use crate::link::Link;
 use crate::notice::{Notice, NoticeKind, quoted};
 use crate::offer::{Filter, ServerTool, Told, offer};
+use crate::progress::Hear;
 use crate::result::Called;
 use crate::security::{check_server_name, judge_environment};
 use crate::variables::Lookup;
@@ -57,10 +58,12 @@ pub struct Setup {
     pub call_time: Duration,
     /// What the lengths of pauses depend on.
     pub seed: u64,
+    /// Tells people, one line each time, which server is waited for. It must not wait.
+    pub tell: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
 impl Setup {
-    /// The usual times, and nothing of the environment.
+    /// The usual times, and nothing of the environment; nobody is told what is waited for.
     pub fn new(launcher: Arc<dyn Launcher>, lookup: Arc<Lookup>) -> Self {
         Self {
             launcher,
@@ -69,6 +72,7 @@ impl Setup {
             environment: BTreeMap::new(),
             call_time: CALL_TIME,
             seed: 0,
+            tell: Arc::new(|_| {}),
         }
     }
 }
@@ -124,7 +128,8 @@ impl Pool {
         self.agents.get(agent).map_or(&[], |connected| &connected.tools)
     }
 
-    /// Calls the tool that models know as `name`; `None` if `agent` has none.
+    /// Calls the tool that models know as `name`; `None` if `agent` has none. `hear` hears how far it is, where its server
+    /// tells that.
     ///
     /// Dropping the future tells the server that nobody waits any more.
     pub fn call(
@@ -132,10 +137,11 @@ impl Pool {
         agent: &AgentId,
         name: &str,
         arguments: Map<String, Value>,
+        hear: Hear,
     ) -> Option<BoxFuture<'static, Called>> {
         let (link, tool) = self.agents.get(agent)?.routes.get(name)?;
         let (link, tool) = (Arc::clone(link), tool.clone());
-        Some(Box::pin(async move { link.call(&tool, arguments).await }))
+        Some(Box::pin(async move { link.call(&tool, arguments, &hear).await }))
     }
 
     /// Ends all connections in order, which takes a few seconds at most. Calls that are under way fail.
@@ -151,7 +157,8 @@ struct Came<'a> {
     place: usize,
     spec: &'a ServerSpec,
     link: Arc<Link>,
-    told: Result<Vec<Told>, Error>,
+    /// Its tools, or why there are none and how often that was tried.
+    told: Result<Vec<Told>, (Error, u32)>,
 }
 
 async fn connect_one<'a>(
@@ -164,8 +171,8 @@ async fn connect_one<'a>(
     let places = (agent.folder.clone(), agent.logs.clone());
     let link = Arc::new(Link::new(agent.agent.clone(), spec.clone(), places, setup));
     let told = match check_server_name(&spec.name) {
-        Err(refused) => Err(refused.into()),
-        Ok(()) if name_taken => Err(Error::NameTaken),
+        Err(refused) => Err((refused.into(), 1)),
+        Ok(()) if name_taken => Err((Error::NameTaken, 1)),
         Ok(()) => link.connect().await,
     };
     Came { place, spec, link, told }
@@ -182,8 +189,10 @@ impl Connected {
         };
         let told = match came.told {
             Ok(told) => told,
-            Err(error) => {
-                return vec![notice(NoticeKind::Missing, error.to_string(), Some(error.hint()))];
+            Err((error, tries)) => {
+                let tried = if tries > 1 { format!("; tried {tries} times") } else { String::new() };
+                let hint = error.hint(&came.link.log());
+                return vec![notice(NoticeKind::Missing, format!("{error}{tried}"), Some(&hint))];
             }
         };
         let mut notices = Vec::new();

@@ -21,5 +21,5 @@ pub use clock::Clock;
 pub use journal::{Journal, JournalError};
 pub use model::{Model, ModelEvent, ModelStream};
 pub use session::{SessionEnd, SessionHandle};
-pub use tools::{ToolHost, ToolRun, Waiting};
+pub use tools::{CallWatch, ToolHost, ToolRun, Unwatched, Waiting};
 pub use workspaces::{SnapshotFiles, Workspaces};

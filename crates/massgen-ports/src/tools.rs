@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use massgen_protocol::message::ToolDecision;
+use massgen_protocol::message::{Asking, ToolDecision};
 use massgen_protocol::{AgentId, ToolCall, ToolOutcome, ToolSchema, ToolUse};
 
 /// What a call came to.
@@ -34,13 +34,41 @@ pub enum Waiting {
     Pointless,
 }
 
+/// Hears of a call while it is under way.
+pub trait CallWatch: fmt::Debug + Send + Sync {
+    /// A person is asked about the call, still is, or is no longer. Ends when that is durable: what waits for a reply begins
+    /// after it.
+    fn asks(&self, asking: Asking) -> BoxFuture<'static, ()>;
+
+    /// How far the tool says that it is, in one line. It is shown at most, and never kept; of what comes fast some is lost.
+    fn progress(&self, line: &str);
+}
+
+/// Nobody hears of a call.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unwatched;
+
+impl CallWatch for Unwatched {
+    fn asks(&self, _asking: Asking) -> BoxFuture<'static, ()> {
+        Box::pin(async {})
+    }
+
+    fn progress(&self, _line: &str) {}
+}
+
 /// Runs the work tools of all agents of a session.
 pub trait ToolHost: Send + Sync {
     /// The tools that `agent` may call. The same for the whole run.
     fn tools(&self, agent: &AgentId) -> Vec<ToolSchema>;
 
-    /// Runs one call. Dropping the future stops it as far as that is possible.
-    fn run(&self, agent: &AgentId, tool_use: ToolUse, call: ToolCall) -> BoxFuture<'static, ToolRun>;
+    /// Runs one call, of which `watch` hears. Dropping the future stops it as far as that is possible.
+    fn run(
+        &self,
+        agent: &AgentId,
+        tool_use: ToolUse,
+        call: ToolCall,
+        watch: Arc<dyn CallWatch>,
+    ) -> BoxFuture<'static, ToolRun>;
 
     /// Says whether tools of `agent` may only wait, from now on and until the next word. A tool that does so ends when it
     /// becomes pointless; others go on. Hosts without such a tool need not listen.
@@ -56,7 +84,13 @@ impl ToolHost for NoTools {
         Vec::new()
     }
 
-    fn run(&self, _agent: &AgentId, _tool_use: ToolUse, call: ToolCall) -> BoxFuture<'static, ToolRun> {
+    fn run(
+        &self,
+        _agent: &AgentId,
+        _tool_use: ToolUse,
+        call: ToolCall,
+        _watch: Arc<dyn CallWatch>,
+    ) -> BoxFuture<'static, ToolRun> {
         let text = format!("there is no tool `{}`", call.name);
         Box::pin(async move { ToolOutcome::Denied { text }.into() })
     }
@@ -91,12 +125,18 @@ impl ToolHost for Several {
         all
     }
 
-    fn run(&self, agent: &AgentId, tool_use: ToolUse, call: ToolCall) -> BoxFuture<'static, ToolRun> {
+    fn run(
+        &self,
+        agent: &AgentId,
+        tool_use: ToolUse,
+        call: ToolCall,
+        watch: Arc<dyn CallWatch>,
+    ) -> BoxFuture<'static, ToolRun> {
         let lists = |host: &&Arc<dyn ToolHost>| host.tools(agent).iter().any(|tool| tool.name == call.name);
         // A name that none lists may be an older spelling: the last host, which has most tools, says what it thinks of it.
         match self.hosts.iter().find(lists).or(self.hosts.last()) {
-            Some(host) => host.run(agent, tool_use, call),
-            None => NoTools.run(agent, tool_use, call),
+            Some(host) => host.run(agent, tool_use, call, watch),
+            None => NoTools.run(agent, tool_use, call, watch),
         }
     }
 

@@ -136,7 +136,7 @@ impl Prompts {
                 let protected = &seen.context.protected;
                 context! {
                     path => fragment::path(&seen.context.path),
-                    copy => seen.copy.map(|number| fragment::path(&workspace.copy(number))),
+                    copy => workspace.copy_of(seen).as_deref().map(fragment::path),
                     writable => seen.context.access == Access::Write,
                     protected => protected.iter().map(|path| fragment::path(path)).collect::<Vec<_>>().join(", "),
                 }

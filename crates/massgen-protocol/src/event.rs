@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::{Note, NoteId};
 use crate::ids::{AgentNo, AnswerLabel, CallId, RevisionSet, Seq, ToolUse};
-use crate::message::{FailureKind, ModelFailure, Purpose, Reply, ToolCall, ToolDecision, ToolOutcome};
+use crate::message::{
+    Asking, FailureKind, ModelFailure, Purpose, Reply, ToolCall, ToolDecision, ToolOutcome,
+};
 use crate::money::{TokenUsage, Usd};
 use crate::pacing::ServiceReport;
 use crate::spec::{FinalAnswerStrategy, RunMeta, RunSpec};
@@ -137,6 +139,13 @@ pub enum Event {
         /// What was decided on what it wanted: refusals, replies of people, and paths outside the workspace.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         decisions: Vec<ToolDecision>,
+    },
+    /// A tool call that is under way asks a person, still does, or asks no longer.
+    ToolCallAsked {
+        /// Which.
+        tool_use: ToolUse,
+        /// How it stands with the question.
+        asking: Asking,
     },
     /// What the workspace of an agent holds is about to be kept, because the reply to this call submits an answer.
     SnapshotStarted {
@@ -316,9 +325,9 @@ impl Event {
             | Self::ModelCallFinished { call, .. }
             | Self::SnapshotStarted { call }
             | Self::SnapshotFinished { call, .. } => Some(call.agent),
-            Self::ToolCallStarted { tool_use, .. } | Self::ToolCallFinished { tool_use, .. } => {
-                Some(tool_use.call.agent)
-            }
+            Self::ToolCallStarted { tool_use, .. }
+            | Self::ToolCallFinished { tool_use, .. }
+            | Self::ToolCallAsked { tool_use, .. } => Some(tool_use.call.agent),
             Self::AnswerAccepted { label, .. } => Some(label.agent),
             Self::VoteCast { voter, .. } | Self::VoteIgnored { voter, .. } => Some(*voter),
             Self::WinnerSelected { answer, .. } => Some(answer.agent),
@@ -341,6 +350,7 @@ impl Event {
             Self::ModelCallFinished { .. } => "model_call_finished",
             Self::ToolCallStarted { .. } => "tool_call_started",
             Self::ToolCallFinished { .. } => "tool_call_finished",
+            Self::ToolCallAsked { .. } => "tool_call_asked",
             Self::SnapshotStarted { .. } => "snapshot_started",
             Self::SnapshotFinished { .. } => "snapshot_finished",
             Self::AnswerAccepted { .. } => "answer_accepted",
@@ -599,6 +609,8 @@ pub enum DeltaKind {
     Reasoning,
     /// Arguments of a tool call.
     ToolArguments,
+    /// How far a tool is that a reply has called: a line that takes the place of the one before.
+    ToolProgress,
 }
 
 #[cfg(test)]

@@ -284,8 +284,9 @@ pub const GIT_TIME: Duration = Duration::from_mins(5);
 /// tokens. All of it lies in a file.
 pub const TOOL_PREVIEW_BYTES: usize = 8 * 1024;
 
-/// Longest tool result that is kept in a file; the rest is cut, and the model is told.
-pub const TOOL_RESULT_BYTES: usize = 16 * 1024 * 1024;
+/// Longest tool result that is kept in a file; the rest is cut, and the model is told. The file tools read no more than
+/// [`TOOL_FILE_BYTES`].
+pub const TOOL_RESULT_BYTES: usize = 8 * 1024 * 1024;
 
 /// Longest target and reason of a decision on a tool call in the journal; the ledger holds all of it.
 pub const TOOL_DECISION_BYTES: usize = 1024;
@@ -301,6 +302,12 @@ pub const TOOL_ENTRIES: usize = 20_000;
 
 /// Most lines that one search reports.
 pub const SEARCH_MATCHES: usize = 500;
+
+/// Most bytes of files that one search for lines reads.
+pub const SEARCH_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Most bytes of lines that one search reports.
+pub const SEARCH_RESULT_BYTES: usize = 256 * 1024;
 
 /// Longest line that a search reports; the rest is cut.
 pub const SEARCH_LINE_BYTES: usize = 400;

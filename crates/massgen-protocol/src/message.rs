@@ -426,6 +426,62 @@ pub struct ToolDecision {
     pub reason: String,
 }
 
+/// What a person is asked about a tool call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ToolQuestion {
+    /// What the call wants, such as ``run `make` ``, at most
+    /// [`limits::TOOL_DECISION_BYTES`](crate::limits::TOOL_DECISION_BYTES).
+    pub wants: String,
+    /// Why it is asked, at most [`limits::TOOL_DECISION_BYTES`](crate::limits::TOOL_DECISION_BYTES).
+    pub reason: String,
+    /// The file that the reply is awaited in.
+    pub reply_in: String,
+    /// How long it is awaited.
+    #[serde(with = "millis")]
+    #[schemars(with = "u64")]
+    pub time: Duration,
+}
+
+/// How it stands with a tool call that a person is asked about. It has not begun before nobody is asked any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum Asking {
+    /// Somebody is asked.
+    Asked {
+        /// What.
+        question: ToolQuestion,
+    },
+    /// There is a reply that is not understood. Another one is awaited.
+    Misunderstood {
+        /// The file that it stands in.
+        reply_in: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A reply came, or the time for it is over.
+    Over,
+}
+
+impl Asking {
+    /// What an agent does meanwhile, for people, as the second half of a sentence; `None` when it goes on.
+    pub fn line(&self) -> Option<String> {
+        match self {
+            Self::Asked { question } => {
+                let ToolQuestion { wants, reason, reply_in, time } = question;
+                let seconds = time.as_secs();
+                Some(format!(
+                    "waits for you: it wants to {wants} ({reason}). Write {{\"approved\": true}} or \
+                     {{\"approved\": false}} to `{reply_in}` within {seconds} s"
+                ))
+            }
+            Self::Misunderstood { reply_in, problem } => {
+                Some(format!("still waits for you: the reply in `{reply_in}` is not understood: {problem}"))
+            }
+            Self::Over => None,
+        }
+    }
+}
+
 /// What was decided on a tool call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -481,4 +537,6 @@ pub enum NotRunCause {
     TimeIsUp,
     /// The reply holds more tool calls than [`crate::limits::TOOL_CALLS_PER_REPLY`].
     TooManyCalls,
+    /// The run ended while a person was asked about it.
+    Unanswered,
 }

@@ -43,8 +43,7 @@ pub fn for_people(spec: &RunSpec, author: AgentNo, kept: Option<&str>) -> Rules 
             }
         }
         for seen in workspace.seen() {
-            let copy = seen.copy.map(|number| rule(&workspace.copy(number), seen.context.path.clone()));
-            rules.extend(copy);
+            rules.extend(workspace.copy_of(seen).map(|copy| rule(&copy, seen.context.path.clone())));
         }
         rules.push(rule(&slashed(&workspace.peers), String::new()));
     }

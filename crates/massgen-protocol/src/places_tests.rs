@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::*;
 use crate::ids::AgentId;
 use crate::spec::{AgentSpec, BackendSpec, SimulatedSpec, VotingSensitivity, Wire};
-use crate::workspace::{Access, ContextPath, Deletion, DriftPolicy, Isolation};
+use crate::workspace::{Access, ContextKind, ContextPath, Deletion, DriftPolicy, Isolation};
 
 fn no(index: usize) -> AgentNo {
     AgentNo::from_index(index)
@@ -34,7 +34,12 @@ fn agent(id: &str, workspace: Option<WorkspaceSpec>) -> AgentSpec {
 }
 
 fn workspace(id: &str) -> WorkspaceSpec {
-    let context = |path: &str, access| ContextPath { path: path.to_owned(), access, protected: Vec::new() };
+    let context = |path: &str, access| ContextPath {
+        path: path.to_owned(),
+        access,
+        kind: ContextKind::Folder,
+        protected: Vec::new(),
+    };
     WorkspaceSpec {
         folder: format!("/w/{id}"),
         peers: format!("/t/{id}/"),
@@ -43,6 +48,22 @@ fn workspace(id: &str) -> WorkspaceSpec {
         drift: DriftPolicy::Skip,
         deletion: Deletion::AfterReading,
     }
+}
+
+#[test]
+fn a_copy_of_a_single_file_is_named_as_the_file_is() {
+    let mut own = workspace("a");
+    own.contexts[1] = ContextPath {
+        path: "/project/notes.md".to_owned(),
+        kind: ContextKind::File,
+        ..own.contexts[1].clone()
+    };
+    let seen = own.seen().last().unwrap();
+    assert_eq!(own.copy_of(seen).as_deref(), Some("/w/a/.worktree/ctx_1/notes.md"));
+    let mut spec = team();
+    spec.agents[1].workspace = Some(Box::new(own));
+    let told = for_people(&spec, no(0), None).apply("I changed /w/a/.worktree/ctx_1/notes.md.").into_owned();
+    assert_eq!(told, "I changed /project/notes.md.");
 }
 
 /// `a` and `b` have workspaces, `c` has none.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::time::{millis, optional_millis};
 
 mod commands;
+mod programs;
 mod rules;
 mod servers;
 

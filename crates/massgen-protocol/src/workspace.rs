@@ -53,6 +53,15 @@ impl WorkspaceSpec {
         format!("{}/{peer}", self.peers.trim_end_matches('/'))
     }
 
+    /// Where it finds its copy of a context path: a single file stands in the folder of its copy.
+    pub fn copy_of(&self, seen: SeenContext<'_>) -> Option<String> {
+        let folder = self.copy(seen.copy?);
+        Some(match (seen.context.kind, seen.context.path.rsplit_once('/')) {
+            (ContextKind::File, Some((_, name))) => format!("{folder}/{name}"),
+            (ContextKind::File, None) | (ContextKind::Folder, _) => folder,
+        })
+    }
+
     /// The folder of copy `number`.
     pub fn copy(&self, number: usize) -> String {
         format!("{}/{COPIES}/{}", self.folder.trim_end_matches('/'), copy_name(number))
@@ -74,9 +83,30 @@ pub struct ContextPath {
     pub path: String,
     /// What may be done there.
     pub access: Access,
+    /// What was there when the run began.
+    #[serde(default, skip_serializing_if = "ContextKind::is_folder")]
+    pub kind: ContextKind,
     /// Parts below it that stay as they are, relative to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub protected: Vec<String>,
+}
+
+/// What a context path is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ContextKind {
+    /// A folder: all below it counts. Also what is not there.
+    #[default]
+    Folder,
+    /// A single file: nothing beside it counts, and a copy is a folder with it alone.
+    File,
+}
+
+impl ContextKind {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_folder(&self) -> bool {
+        *self == Self::Folder
+    }
 }
 
 /// What may be done with a path.

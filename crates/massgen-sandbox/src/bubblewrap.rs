@@ -1,11 +1,10 @@
 //! The arguments of `bwrap` for a policy.
 
-use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use crate::machine::Machine;
-use crate::policy::{Network, Policy};
+use crate::policy::{Network, Policy, pinned};
 
 /// Where the helper lies for the command. Nothing of the machine is there.
 pub(crate) const HELPER: &str = "/run/massgen/helper";
@@ -109,22 +108,13 @@ fn mounts<'a>(policy: &'a Policy, machine: &'a Machine) -> Vec<Mount<'a>> {
             kept.push(mount);
         }
     }
-    let pinned = pinned(policy, &kept);
+    let pinned = pinned(policy.protected.iter().chain(&policy.masked), |path| {
+        let around = kept.iter().rev().find(|mount| path.starts_with(mount.path()));
+        matches!(around, Some(Mount::Writable(tree)) if *tree != path)
+    });
     kept.extend(pinned.into_iter().map(Mount::Writable));
     kept.sort_by(|left, right| left.path().cmp(right.path()));
     kept
-}
-
-/// The folders between a writable tree and what is kept from changes in it. What is mounted cannot be moved away. A folder
-/// around it could be, and something else would stand in its place.
-fn pinned<'a>(policy: &'a Policy, mounts: &[Mount<'_>]) -> BTreeSet<&'a Path> {
-    let kept = policy.protected.iter().chain(&policy.masked);
-    let above = kept.flat_map(|kept| kept.ancestors().skip(1));
-    let is_free = |path: &&Path| {
-        let around = mounts.iter().rev().find(|mount| path.starts_with(mount.path()));
-        matches!(around, Some(Mount::Writable(tree)) if tree != path)
-    };
-    above.filter(is_free).collect()
 }
 
 #[derive(Default)]

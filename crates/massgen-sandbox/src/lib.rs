@@ -56,7 +56,7 @@ pub use hosts::{AllowedHost, NoHost};
 pub use machine::{Machine, program};
 pub use mechanism::{Available, Mechanism, Unavailable};
 pub use owner::{Life, Owner};
-pub use policy::{Limits, Network, Policy};
+pub use policy::{Limits, Network, Policy, pinned};
 pub use run::Sandbox;
 pub use running::{InputStream, OutputStream, Running};
 pub use terminal::Terminal;

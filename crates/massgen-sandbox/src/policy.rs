@@ -1,5 +1,6 @@
 //! What one command may reach and use up.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -57,6 +58,16 @@ impl Policy {
             Some((masked.as_path(), tree.as_path()))
         })
     }
+}
+
+/// The folders around what is `kept` from changes that are mounts of their own too: those of which `is_free` says that
+/// they are inside of a writable mount. What is mounted cannot be moved away. A folder around it could be, and something
+/// else would stand in its place.
+pub fn pinned<'a>(
+    kept: impl IntoIterator<Item = &'a PathBuf>,
+    is_free: impl Fn(&Path) -> bool,
+) -> BTreeSet<&'a Path> {
+    kept.into_iter().flat_map(|kept| kept.ancestors().skip(1)).filter(|path| is_free(path)).collect()
 }
 
 /// What may be reached over the network.

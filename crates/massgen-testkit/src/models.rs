@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt};
-use massgen_ports::{Model, ModelEvent, ModelStream, ToolHost, ToolRun};
+use massgen_ports::{CallWatch, Model, ModelEvent, ModelStream, ToolHost, ToolRun};
 use massgen_protocol::{AgentId, ModelRequest, ToolCall, ToolOutcome, ToolSchema, ToolUse};
 
 /// What a [`ScriptedModel`] makes of a request: events, each after a wait.
@@ -74,7 +74,13 @@ impl ToolHost for OneTool {
         }]
     }
 
-    fn run(&self, _agent: &AgentId, tool_use: ToolUse, _call: ToolCall) -> BoxFuture<'static, ToolRun> {
+    fn run(
+        &self,
+        _agent: &AgentId,
+        tool_use: ToolUse,
+        _call: ToolCall,
+        _watch: Arc<dyn CallWatch>,
+    ) -> BoxFuture<'static, ToolRun> {
         self.uses.lock().unwrap_or_else(PoisonError::into_inner).push(tool_use);
         Box::pin(async {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -20,7 +20,7 @@ use crate::clean::clean;
 use crate::desk::Desk;
 use crate::naming::wire_name;
 use crate::policy::{Effect, Request};
-use crate::source::{Capability, Failed, Invocation, Kind, Output, Source};
+use crate::source::{Capability, Failed, Invocation, Kind, Output, Page, Source};
 
 pub use checks::{Checks, Rights};
 pub use reach::Reach;
@@ -32,6 +32,9 @@ const SERVER: &str = "command_line";
 
 /// Its one tool.
 const TOOL: &str = "execute_command";
+
+/// What of a result says how many bytes of the streams are not in it.
+const LEFT_OUT: &str = "left_out";
 
 /// What one agent needs to run commands.
 pub struct CommandTools {
@@ -119,6 +122,10 @@ impl Source for CommandSource {
         requests
     }
 
+    fn page(&self, result: &str) -> Option<Page> {
+        page(result)
+    }
+
     fn run(&self, invocation: Invocation) -> BoxFuture<'static, Result<Output, Failed>> {
         let tools = self.tools(&invocation.agent, &invocation.name).cloned();
         Box::pin(async move {
@@ -160,7 +167,7 @@ async fn execute(tools: &CommandTools, arguments: Arguments<'_>) -> Result<Strin
         ))
     })?;
     let work_dir = folder.path().display().to_string();
-    let (stdout, stderr) = (clean(&ran.stdout), clean(&ran.stderr));
+    let (stdout, stderr, left_out) = (clean(&ran.stdout), clean(&ran.stderr), ran.left_out);
     let refused = if ran.refused.is_empty() {
         String::new()
     } else {
@@ -170,7 +177,7 @@ async fn execute(tools: &CommandTools, arguments: Arguments<'_>) -> Result<Strin
         Finish::Exited(code) => Ok(told(
             line,
             &work_dir,
-            &Told { code, stdout: &stdout, stderr: &stderr, took: ran.took, why: &refused },
+            &Told { code, stdout: &stdout, stderr: &stderr, left_out, took: ran.took, why: &refused },
         )),
         Finish::OutOfTime => {
             let mut why = format!("the command was ended after {} seconds", time.as_secs());
@@ -180,7 +187,7 @@ async fn execute(tools: &CommandTools, arguments: Arguments<'_>) -> Result<Strin
             Err(Failed::Error(told(
                 line,
                 &work_dir,
-                &Told { code: -1, stdout: &stdout, stderr: &stderr, took: ran.took, why: &why },
+                &Told { code: -1, stdout: &stdout, stderr: &stderr, left_out, took: ran.took, why: &why },
             )))
         }
     }
@@ -209,6 +216,8 @@ struct Told<'a> {
     code: i32,
     stdout: &'a str,
     stderr: &'a str,
+    /// Bytes of both that are not in them.
+    left_out: u64,
     took: Duration,
     /// What is to be said besides: why it did not end by itself, what it may not reach.
     why: &'a str,
@@ -216,7 +225,7 @@ struct Told<'a> {
 
 impl Default for Told<'_> {
     fn default() -> Self {
-        Self { code: -1, stdout: "", stderr: "", took: Duration::ZERO, why: "" }
+        Self { code: -1, stdout: "", stderr: "", left_out: 0, took: Duration::ZERO, why: "" }
     }
 }
 
@@ -226,7 +235,7 @@ fn told(line: &str, work_dir: &str, told: &Told<'_>) -> String {
         (true, false) => told.why.to_owned(),
         (false, false) => format!("{}\n{}", told.stderr.trim_end(), told.why),
     };
-    json!({
+    let mut result = json!({
         "success": told.code == 0,
         "exit_code": told.code,
         "stdout": told.stdout,
@@ -234,8 +243,33 @@ fn told(line: &str, work_dir: &str, told: &Told<'_>) -> String {
         "execution_time": (told.took.as_secs_f64() * 1000.0).round() / 1000.0,
         "command": line,
         "work_dir": work_dir,
-    })
-    .to_string()
+    });
+    // Only where the streams are longer than a prompt shows: `page` tells it then.
+    if let (Some(result), 1..) = (result.as_object_mut(), told.left_out) {
+        result.insert(LEFT_OUT.to_owned(), told.left_out.into());
+    }
+    result.to_string()
+}
+
+/// What [`told`] says, as lines: its small values, then each stream under a head line.
+fn page(result: &str) -> Option<Page> {
+    let Value::Object(result) = serde_json::from_str(result).ok()? else { return None };
+    let value = |name: &str| match result.get(name) {
+        Some(Value::String(text)) => text.clone(),
+        Some(value) => value.to_string(),
+        None => String::new(),
+    };
+    let small = ["command", "work_dir", "exit_code", "execution_time"];
+    let mut lines: Vec<String> = small.iter().map(|name| format!("{name}: {}", value(name))).collect();
+    for name in ["stdout", "stderr"] {
+        lines.push(format!("=== {name} ==="));
+        let stream = value(name);
+        if !stream.is_empty() {
+            lines.push(stream.strip_suffix('\n').unwrap_or(&stream).to_owned());
+        }
+    }
+    let text = lines.join("\n") + "\n";
+    Some(Page { text, left_out: result.get(LEFT_OUT).and_then(Value::as_u64).unwrap_or_default() })
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ struct FileTool {
 enum Touches {
     /// In these arguments, texts or lists of texts. A missing one is the workspace.
     Named(&'static [(&'static str, Effect)]),
-    /// In `path`: read, if `dryRun` says that nothing is to be changed.
+    /// In `path`: read, for the difference that it shows, and changed unless `dryRun` says otherwise.
     Edited,
     /// In the text of a patch.
     Patch,
@@ -140,8 +140,10 @@ impl Source for FileSource {
             }
             Touches::Edited => {
                 let given = Arguments(arguments);
-                let effect = if given.is_on("dryRun") { Effect::Read } else { Effect::Write };
-                vec![(effect, given.optional("path").unwrap_or(".").to_owned())]
+                let path = given.optional("path").unwrap_or(".");
+                let effects: &[Effect] =
+                    if given.is_on("dryRun") { &[Effect::Read] } else { &[Effect::Write, Effect::Read] };
+                effects.iter().map(|effect| (*effect, path.to_owned())).collect()
             }
             Touches::Patch => patch::touched(Arguments(arguments)),
         };

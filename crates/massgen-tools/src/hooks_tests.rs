@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use massgen_ports::ToolHost;
+use massgen_ports::{ToolHost, Unwatched};
 use massgen_protocol::tooling::HookFailure;
 use massgen_protocol::{AgentNo, CallId, ToolCall, ToolOutcome, ToolUse};
 use massgen_testkit::clock::TestClock;
@@ -346,7 +346,11 @@ struct Person {
 }
 
 impl Approver for Person {
-    fn ask(&self, question: Question) -> BoxFuture<'static, Reply> {
+    fn ask(
+        &self,
+        question: Question,
+        _watch: Arc<dyn massgen_ports::CallWatch>,
+    ) -> BoxFuture<'static, Reply> {
         self.asked.lock().expect("whole").push(question);
         let reply = self.reply.clone();
         Box::pin(async move { reply })
@@ -379,7 +383,7 @@ async fn asked_for(
     let house = House::with(Setup { approver, hooks, ..Setup::default() });
     let call = ToolCall { id: "1".to_owned(), name: name.to_owned(), arguments: "{}".to_owned() };
     let tool_use = ToolUse { call: CallId { agent: AgentNo::from_index(0), number: 1 }, index: 0 };
-    let run = house.tools.run(&agent(), tool_use, call).await;
+    let run = house.tools.run(&agent(), tool_use, call, Arc::new(Unwatched)).await;
     assert!(run.decisions.iter().any(|decision| decision.rule == "hook"), "{run:?}");
     (run.outcome, house.runner.lines())
 }
@@ -416,7 +420,8 @@ async fn a_hook_holds_however_a_call_is_spelled() {
     // Each refusal is written down, as those of rules are.
     let records = house.records();
     let told: Vec<_> = records.iter().map(|record| (record.rule.as_str(), record.target.as_str())).collect();
-    let expected = [vec![("hook", "filesystem/write_file"); 5], vec![("hook", "planning/get_task_plan"); 4]];
+    let file = house.path("ws/a");
+    let expected = [vec![("hook", file.as_str()); 5], vec![("hook", "planning/get_task_plan"); 4]];
     assert_eq!(told, expected.concat());
 }
 

@@ -39,7 +39,7 @@ pub use files::FileSource;
 pub use jobs::{LostJob, lost_jobs};
 pub use naming::Selection;
 pub use plan::PlanSource;
-pub use source::{Capability, Failed, Invocation, Kind, Output, Source};
+pub use source::{Capability, Failed, Invocation, Kind, Output, Page, Source};
 pub use toolbox::{AgentTools, ToolBox, ToolBoxParts};
 
 #[cfg(test)]

@@ -19,7 +19,8 @@ use serde_json::{Map, Value};
 use crate::naming::server_and_tool;
 
 pub use approvals::{Approver, FileApprover, Question, Reply, Scope};
-pub use gate::Gate;
+pub use gate::{Gate, Of};
+pub(crate) use risk::of as risk_of;
 pub use risk::{Risk, hardline};
 pub use rules::{Judgement, Rules, Verdict};
 pub(crate) use seen::seen;
@@ -51,6 +52,17 @@ impl Effect {
             Self::Write | Self::Delete => "write_file",
             Self::Address => "read_url",
             Self::Tool => "mcp",
+        }
+    }
+
+    /// The word for it in sentences.
+    pub(crate) fn verb(self) -> &'static str {
+        match self {
+            Self::Command => "run",
+            Self::Read | Self::Address => "read",
+            Self::Write => "write",
+            Self::Delete => "delete",
+            Self::Tool => "use",
         }
     }
 }

@@ -6,22 +6,23 @@ use massgen_workspace::access::{Found, Last};
 
 use crate::desk::Desk;
 use crate::naming::bare;
-use crate::source::Failed;
+use crate::source::{Failed, Page};
 
 /// The folder in a workspace that holds long results.
 pub(crate) const FOLDER: &str = ".tool_results";
 
-/// `text` if it is short; else its two ends, with the file that holds all of it.
+/// `text` if it is short; else the two ends of its `page`, or of itself, with the file that holds that.
 pub(crate) fn shortened(
     desk: Option<&Desk>,
     tool: &str,
     text: String,
-    now: Timestamp,
-    id: u64,
+    page: impl FnOnce(&str) -> Option<Page>,
+    (now, id): (Timestamp, u64),
 ) -> Result<String, Failed> {
     if text.len() <= TOOL_RESULT_IN_PROMPT_BYTES {
         return Ok(text);
     }
+    let Page { text, left_out } = page(&text).unwrap_or(Page { text, left_out: 0 });
     let kept = front(&text, TOOL_RESULT_BYTES);
     let cut = text.len() - kept.len();
     let place = match desk {
@@ -32,18 +33,27 @@ pub(crate) fn shortened(
                 Found::There(place) => place.replace(kept.as_bytes())?,
                 Found::Missing(gap) => gap.into_place()?.replace(kept.as_bytes())?,
             }
-            let rest = if cut > 0 { format!(", but for the last {cut} bytes") } else { String::new() };
-            format!("All of it is in `{path}`{rest}; read the parts that you need.")
+            let what = match (left_out, cut) {
+                (0, 0) => format!("All of it is in `{path}`"),
+                (0, cut) => format!("All but its last {cut} bytes are in `{path}`"),
+                (left_out, cut) => {
+                    let missing = left_out.saturating_add(cut.try_into().unwrap_or(u64::MAX));
+                    format!(
+                        "`{path}` holds its beginning and its end; {missing} bytes between them were not kept"
+                    )
+                }
+            };
+            format!("{what}. Read the parts that you need.")
         }
     };
     let head = front(&text, TOOL_PREVIEW_BYTES * 3 / 4);
     let tail = back(&text, TOOL_PREVIEW_BYTES / 4);
-    let lines = text.lines().count();
-    let left_out = text.len() - head.len() - tail.len();
-    Ok(format!(
-        "The result is long: {} bytes, {lines} lines. {place}\n\n{head}\n\n[… {left_out} bytes left out …]\n\n{tail}",
-        text.len(),
-    ))
+    let size = match left_out {
+        0 => format!("{} bytes, {} lines", text.len(), text.lines().count()),
+        left_out => format!("{} bytes", left_out.saturating_add(text.len().try_into().unwrap_or(u64::MAX))),
+    };
+    let between = text.len().saturating_sub(head.len() + tail.len());
+    Ok(format!("The result is long: {size}. {place}\n\n{head}\n\n[… {between} bytes left out …]\n\n{tail}"))
 }
 
 /// The beginning of `text`, at most `most` bytes, cut between characters.
@@ -82,14 +92,14 @@ mod tests {
     #[test]
     fn what_is_not_kept_of_a_long_result_is_told() {
         let text = "ä".repeat(TOOL_RESULT_BYTES / 2 + 10);
-        let shown = shortened(None, "tool", text, Timestamp::default(), 1).expect("shortened");
+        let shown = shortened(None, "tool", text, |_| None, (Timestamp::default(), 1)).expect("shortened");
         assert!(
             shown.contains("It was not kept") && shown.len() < TOOL_PREVIEW_BYTES + 500,
             "{}",
             shown.len()
         );
         let short = "x".repeat(TOOL_RESULT_IN_PROMPT_BYTES);
-        let same = shortened(None, "tool", short.clone(), Timestamp::default(), 1);
+        let same = shortened(None, "tool", short.clone(), |_| None, (Timestamp::default(), 1));
         assert_eq!(same, Ok(short));
     }
 

@@ -1,6 +1,9 @@
 //! Where tools come from.
 
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
+use massgen_ports::CallWatch;
 use massgen_protocol::message::ToolFile;
 use massgen_protocol::{AgentId, ToolSchema, ToolUse};
 use massgen_workspace::access;
@@ -35,7 +38,7 @@ pub enum Kind {
 }
 
 /// One call, checked and allowed.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Invocation {
     /// Who calls.
     pub agent: AgentId,
@@ -45,6 +48,8 @@ pub struct Invocation {
     pub name: String,
     /// Its arguments. They fit the schema.
     pub arguments: Map<String, Value>,
+    /// Hears of it while it is under way.
+    pub watch: Arc<dyn CallWatch>,
 }
 
 /// What a call gave.
@@ -60,6 +65,15 @@ impl From<String> for Output {
     fn from(text: String) -> Self {
         Self { text, files: Vec::new() }
     }
+}
+
+/// A result as lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The lines.
+    pub text: String,
+    /// Bytes of the result that are not among them, and are nowhere.
+    pub left_out: u64,
 }
 
 /// Why a call has no result. The text is for the model: what was wrong, and what it can do.
@@ -85,6 +99,11 @@ pub trait Source: Send + Sync {
 
     /// What a call wants, in the words of rules. Everything that is not named here is not judged.
     fn requests(&self, agent: &AgentId, name: &str, arguments: &Map<String, Value>) -> Vec<Request>;
+
+    /// A result of this source as lines for a file, where it is too long for a prompt; `None` is the result as it is.
+    fn page(&self, _result: &str) -> Option<Page> {
+        None
+    }
 
     /// Runs a call. Dropping the future stops it as far as that is possible.
     fn run(&self, invocation: Invocation) -> BoxFuture<'static, Result<Output, Failed>>;
@@ -115,9 +134,10 @@ impl From<access::Refusal> for Failed {
                 format!("{text}; list_allowed_directories tells which ones those are")
             }
             access::Refusal::ReadOnly(_) => format!("{text}; copy it into your workspace and work there"),
-            access::Refusal::Hidden(_) | access::Refusal::Protected(_) | access::Refusal::Holds { .. } => {
-                text
-            }
+            access::Refusal::Hidden(_)
+            | access::Refusal::Protected(_)
+            | access::Refusal::Beside { .. }
+            | access::Refusal::Holds { .. } => text,
         })
     }
 }

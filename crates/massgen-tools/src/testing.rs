@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use massgen_ports::ToolHost;
+use massgen_ports::{ToolHost, Unwatched};
 use massgen_protocol::tooling::{CommandPlace, CommandSpec, FileTools, Permissions};
-use massgen_protocol::workspace::{Access, ContextPath, Deletion, DriftPolicy, Isolation, WorkspaceSpec};
+use massgen_protocol::workspace::{
+    Access, ContextKind, ContextPath, Deletion, DriftPolicy, Isolation, WorkspaceSpec,
+};
 use massgen_protocol::{AgentId, AgentNo, CallId, ToolCall, ToolOutcome, ToolUse};
 use massgen_testkit::clock::TestClock;
 use massgen_workspace::access::{Contexts, Managed};
@@ -145,7 +147,7 @@ impl House {
         let call = ToolCall { id: "1".to_owned(), name: name.to_owned(), arguments: arguments.to_owned() };
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
         let tool_use = ToolUse { call: CallId { agent: AgentNo::from_index(0), number }, index: 0 };
-        self.tools.run(&agent(), tool_use, call).await.outcome
+        self.tools.run(&agent(), tool_use, call, Arc::new(Unwatched)).await.outcome
     }
 
     /// The text of a call that works.
@@ -222,7 +224,12 @@ fn managed(root: &Path) -> Managed {
     let spec = WorkspaceSpec {
         folder: name("ws"),
         peers: name("peers"),
-        contexts: vec![ContextPath { path: name("project"), access: Access::Write, protected: Vec::new() }],
+        contexts: vec![ContextPath {
+            path: name("project"),
+            access: Access::Write,
+            kind: ContextKind::Folder,
+            protected: Vec::new(),
+        }],
         isolation: Isolation::Direct,
         drift: DriftPolicy::Skip,
         deletion: Deletion::AfterReading,
@@ -266,11 +273,12 @@ impl Runner for ScriptedRunner {
                 "late" => (Finish::OutOfTime, "so far".to_owned(), String::new()),
                 "fails" => (exited(3), String::new(), "wrong\n".to_owned()),
                 "colours" => (exited(0), "\u{1b}[31mred\u{1b}[0m\ta\r\nb\u{7}".to_owned(), String::new()),
-                "long" => (exited(0), "0123456789\n".repeat(60_000), String::new()),
+                "long" | "longer" => (exited(0), "0123456789\n".repeat(60_000), "a \"warning\"".to_owned()),
                 other => (exited(0), format!("ran {other}"), String::new()),
             };
             let refused = if line == "calls" { vec!["example.org:443".to_owned()] } else { Vec::new() };
-            Ok(Ran { finish, stdout, stderr, refused, took })
+            let left_out = if line == "longer" { 2_540_319 } else { 0 };
+            Ok(Ran { finish, stdout, stderr, left_out, refused, took })
         })
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use massgen_ports::{Clock, ToolHost, ToolRun, Waiting};
+use massgen_ports::{CallWatch, Clock, ToolHost, ToolRun, Waiting};
 use massgen_protocol::limits::CALL_TIME;
 use massgen_protocol::tooling::Permissions;
 use massgen_protocol::{AgentId, ToolCall, ToolOutcome, ToolSchema, ToolUse};
@@ -176,13 +176,19 @@ impl ToolHost for ToolBox {
         self.agents.get(agent).map(|agent| agent.bench.schemas.clone()).unwrap_or_default()
     }
 
-    fn run(&self, agent: &AgentId, tool_use: ToolUse, call: ToolCall) -> BoxFuture<'static, ToolRun> {
+    fn run(
+        &self,
+        agent: &AgentId,
+        tool_use: ToolUse,
+        call: ToolCall,
+        watch: Arc<dyn CallWatch>,
+    ) -> BoxFuture<'static, ToolRun> {
         let Some(agent) = self.agents.get(agent) else {
             let text = format!("there is no tool `{}`", call.name);
             return Box::pin(async move { ToolOutcome::Denied { text }.into() });
         };
         let (bench, jobs) = (agent.bench.clone(), agent.jobs.clone());
-        Box::pin(async move { calls::run(&bench, &jobs, tool_use, &call).await })
+        Box::pin(async move { calls::run(&bench, &jobs, &call, tool_use, watch).await })
     }
 
     fn set_waiting(&self, agent: &AgentId, waiting: Waiting) {
@@ -221,7 +227,11 @@ impl Bench {
         let work = move || {
             let short = |text: String| {
                 let (now, id) = (bench.clock.now(), (bench.ids)());
-                shortened(bench.desk.as_deref(), &name, clean(&text), now, id)
+                let page = |text: &str| match bench.known.get(&name).map(|known| &known.what) {
+                    Some(What::Of(source)) => source.page(text),
+                    Some(What::Job(_)) | None => None,
+                };
+                shortened(bench.desk.as_deref(), &name, clean(&text), page, (now, id))
             };
             let failed = |failed: Failed| match failed {
                 Failed::Denied(text) | Failed::Error(text) => ToolOutcome::Error { text },

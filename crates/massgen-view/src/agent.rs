@@ -1,9 +1,11 @@
 //! One agent as a person sees it.
 
+use std::collections::BTreeSet;
+
 use massgen_protocol::event::{AgentStatus, RoundLimit, WaitCause};
 use massgen_protocol::spec::BackendSpec;
 use massgen_protocol::{
-    AgentId, AgentNo, AgentSpec, AnswerLabel, CallId, Delta, DeltaKind, Reply, RevisionSet,
+    AgentId, AgentNo, AgentSpec, AnswerLabel, CallId, Delta, DeltaKind, Reply, RevisionSet, ToolUse,
 };
 
 use crate::clean::{Cleaner, clean_line, last_line, tells};
@@ -52,6 +54,8 @@ pub struct AgentView {
     said: String,
     /// What is being written right now; never there between calls.
     heard: Option<Heard>,
+    /// Its tools that are at work.
+    tools: BTreeSet<ToolUse>,
 }
 
 /// A vote.
@@ -121,13 +125,14 @@ impl AgentView {
             undecided: 0,
             said: String::new(),
             heard: None,
+            tools: BTreeSet::new(),
         }
     }
 
     /// The last line that the agent wrote or that tells what became of it; empty before there is one.
     pub fn last_line(&self) -> Line<'_> {
         match &self.heard {
-            Some(heard) if tells(&heard.line) => Line::Growing(heard.line.trim()),
+            Some(heard) if tells(heard.shown()) => Line::Growing(heard.shown()),
             Some(heard) if !heard.before.is_empty() => Line::Complete(&heard.before),
             _ => Line::Complete(&self.said),
         }
@@ -173,6 +178,30 @@ impl AgentView {
         self.say(&if text.is_empty() { last_line(&reply.reasoning()) } else { text });
     }
 
+    pub(crate) fn start_tool(&mut self, tool_use: ToolUse) {
+        self.tools.insert(tool_use);
+    }
+
+    /// What it told of its progress is over with it.
+    pub(crate) fn end_tool(&mut self, tool_use: ToolUse) {
+        self.tools.remove(&tool_use);
+        self.stop_hearing();
+    }
+
+    /// Whether a tool is at work that the reply to `call` has called.
+    pub(crate) fn runs_tools_of(&self, call: CallId) -> bool {
+        self.tools.iter().any(|tool_use| tool_use.call == call)
+    }
+
+    /// A line of a tool, in the place of the one before.
+    pub(crate) fn hear_tool(&mut self, delta: &Delta) {
+        self.stop_hearing();
+        self.hear(delta);
+        if let Some(heard) = &mut self.heard {
+            heard.push("\n");
+        }
+    }
+
     pub(crate) fn stop_hearing(&mut self) {
         self.heard = None;
     }
@@ -203,7 +232,9 @@ impl Heard {
     fn push(&mut self, piece: &str) {
         let mut visible = String::new();
         match self.kind {
-            DeltaKind::Text | DeltaKind::Reasoning => self.cleaner.push(piece, &mut visible),
+            DeltaKind::Text | DeltaKind::Reasoning | DeltaKind::ToolProgress => {
+                self.cleaner.push(piece, &mut visible);
+            }
             DeltaKind::ToolArguments => {
                 let text = self.unescape(piece);
                 self.cleaner.push(&text, &mut visible);
@@ -211,7 +242,7 @@ impl Heard {
         }
         for c in visible.chars() {
             if c == '\n' {
-                let line = clean_line(&self.line);
+                let line = clean_line(self.shown());
                 if tells(&line) {
                     self.before = line;
                 }
@@ -224,6 +255,15 @@ impl Heard {
             let cut = self.line.len() - limits::STREAM_LINE_BYTES / 2;
             let cut = (cut..self.line.len()).find(|at| self.line.is_char_boundary(*at)).unwrap_or_default();
             self.line.drain(..cut);
+        }
+    }
+
+    /// What of the unfinished line is for people: of arguments, without the name of the first and the brackets.
+    fn shown(&self) -> &str {
+        let line = self.line.trim();
+        match self.kind {
+            DeltaKind::Text | DeltaKind::Reasoning | DeltaKind::ToolProgress => line,
+            DeltaKind::ToolArguments => value_of(line).unwrap_or(line),
         }
     }
 
@@ -259,4 +299,11 @@ impl Heard {
         }
         text
     }
+}
+
+/// The text behind `{"name":"`, as far as it has come.
+fn value_of(arguments: &str) -> Option<&str> {
+    let (_, value) = arguments.strip_prefix('{')?.trim_start().strip_prefix('"')?.split_once("\":")?;
+    let value = value.trim_start().strip_prefix('"')?;
+    Some(value.strip_suffix('}').map_or(value, |value| value.trim_end().trim_end_matches('"')))
 }

@@ -1,6 +1,7 @@
 //! One line per event, for logs and for terminals that only scroll.
 
 use massgen_protocol::event::{AgentStatus, CallOutcome, Conversation, OutCause, WaitCause, WinnerBasis};
+use massgen_protocol::message::Asking;
 use massgen_protocol::turn::{News, TallyRow, Turn};
 use massgen_protocol::{AgentNo, AnswerLabel, Envelope, Event, ServiceReport, ToolOutcome};
 
@@ -9,7 +10,8 @@ use crate::amount::{clock, counted};
 use crate::clean::{clean_line, words};
 use crate::limits;
 use crate::lines::{agent_name, id_columns, simulated_warning};
-use crate::style::{Look, Style, Styled};
+use crate::style::{Ends, Look, Style, Styled};
+use crate::tool_end::{Trouble, trouble};
 use crate::view::{RunView, Winner};
 use crate::wording;
 
@@ -62,6 +64,10 @@ pub fn weight(event: &Event) -> Weight {
             | ToolOutcome::NotRun { .. }
             | ToolOutcome::CutOff => Weight::Step,
         },
+        Event::ToolCallAsked { asking, .. } => match asking {
+            Asking::Asked { .. } | Asking::Misunderstood { .. } => Weight::Milestone,
+            Asking::Over => Weight::Silent,
+        },
         Event::AgentStateChanged { state, .. } => match state {
             AgentStatus::Out { .. } => Weight::Milestone,
             AgentStatus::Waiting { on: WaitCause::SlowerPeers | WaitCause::News } => Weight::Step,
@@ -108,7 +114,7 @@ fn said(text: impl Into<String>, look: Look) -> Said {
 }
 
 /// `envelope` as a line, for example `00:03  agent_a  answered agent1.1 (412 words)`; `None` for events that say
-/// nothing to a person. Words that matter are wrapped under the line rather than cut; reasons are cut.
+/// nothing to a person. Words that matter are wrapped under the line rather than cut; reasons are cut where `style` cuts.
 ///
 /// `view` is the view that has taken in `envelope`.
 pub fn event_line(view: &RunView, envelope: &Envelope, style: &Style) -> Option<String> {
@@ -127,7 +133,10 @@ pub fn event_line(view: &RunView, envelope: &Envelope, style: &Style) -> Option<
         }
     }
     let mut body = Styled::new(&clean_line(&said.text), said.look);
-    let room = style.width.saturating_sub(head.width() + body.width() + 2);
+    let room = match style.ends {
+        Ends::Cut => style.width.saturating_sub(head.width() + body.width() + 2),
+        Ends::Kept => usize::MAX,
+    };
     if !said.rest.is_empty() && room >= REASON_LEAST {
         body.push(": ", Look::DIM);
         body.append(&Styled::new(&said.rest, Look::DIM).cut(room, style));
@@ -199,10 +208,11 @@ fn describe(view: &RunView, event: &Event) -> Option<Said> {
             return None;
         }
         Event::ToolCallStarted { tool_call, .. } => said(format!("runs `{}`", tool_call.name), Look::PLAIN),
-        Event::ToolCallFinished { outcome, .. } => Said {
-            rest: clean_line(outcome_text(outcome)),
-            ..said(wording::tool_trouble(outcome)?, Look::YELLOW)
-        },
+        Event::ToolCallFinished { tool_use, outcome, decisions, .. } => {
+            let Trouble { text, cause } = trouble(outcome, decisions, view.workspace(tool_use.call.agent))?;
+            Said { rest: cause, ..said(text, Look::YELLOW) }
+        }
+        Event::ToolCallAsked { asking, .. } => said(asking.line()?, Look::YELLOW.and(Look::BOLD)),
         Event::AnswerAccepted { label, content, .. } => said(
             format!("answered {label} ({}{})", counted(words(content), "word"), simulated(label.agent)),
             Look::GREEN,
@@ -281,14 +291,6 @@ pub(crate) fn won(view: &RunView, winner: &Winner) -> String {
         WinnerBasis::FirstAnswer | WinnerBasis::LatestAnswer => wording::basis(winner.basis).to_owned(),
     };
     format!("{name} wins with {}: {why}", winner.answer)
-}
-
-/// What a tool said.
-fn outcome_text(outcome: &ToolOutcome) -> &str {
-    match outcome {
-        ToolOutcome::Ok { text, .. } | ToolOutcome::Error { text } | ToolOutcome::Denied { text } => text,
-        ToolOutcome::Unknown | ToolOutcome::NotRun { .. } | ToolOutcome::CutOff => "",
-    }
 }
 
 fn start(view: &RunView) -> String {

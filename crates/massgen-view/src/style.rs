@@ -20,12 +20,14 @@ pub struct Style {
     pub color: Color,
     /// Which characters draw bullets, rules and marks.
     pub glyphs: Glyphs,
+    /// What becomes of the end of a reason that does not fit.
+    pub ends: Ends,
 }
 
 impl Style {
-    /// No colour, Unicode glyphs.
+    /// No colour, Unicode glyphs; what does not fit is cut.
     pub fn plain(width: usize) -> Self {
-        Self { width, color: Color::Never, glyphs: Glyphs::Unicode }
+        Self { width, color: Color::Never, glyphs: Glyphs::Unicode, ends: Ends::Cut }
     }
 
     /// `self` with another width.
@@ -62,6 +64,15 @@ pub enum Glyphs {
     Unicode,
     /// ASCII only.
     Ascii,
+}
+
+/// What becomes of the end of a reason that does not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ends {
+    /// It is left out: a person sees the line go by.
+    Cut,
+    /// It stays, on lines below: a file is read later, and searched.
+    Kept,
 }
 
 /// Colour and attributes of a piece of text.

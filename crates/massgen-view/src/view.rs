@@ -9,12 +9,13 @@ use massgen_protocol::event::{
 use massgen_protocol::spec::{Budget, FinalAnswerStrategy};
 use massgen_protocol::turn::TallyRow;
 use massgen_protocol::{
-    AgentNo, AnswerLabel, CallId, Delta, Envelope, Event, MadeFiles, RevisionSet, RunMillis, RunSpec, Seq,
-    SnapshotId, Timestamp, TokenUsage, Usd,
+    AgentNo, AnswerLabel, CallId, Delta, DeltaKind, Envelope, Event, MadeFiles, RevisionSet, RunMillis,
+    RunSpec, Seq, SnapshotId, Timestamp, TokenUsage, Usd,
 };
 
 use crate::agent::{AgentView, VoteView};
 use crate::clean::{clean_line, words};
+use crate::tool_end::{Trouble, trouble};
 use crate::wording;
 
 /// What a run looks like after some prefix of its events. The same prefix gives the same view; [`Delta`]s add what is
@@ -174,6 +175,11 @@ impl RunView {
         self.agent(no).map_or_else(|| no.to_string(), |agent| agent.id.to_string())
     }
 
+    /// The folder that agent `no` works in, if it has one.
+    pub(crate) fn workspace(&self, no: AgentNo) -> Option<&str> {
+        self.spec.as_ref()?.agent(no)?.workspace.as_deref().map(|workspace| workspace.folder.as_str())
+    }
+
     /// Whether any agent's model is simulated.
     pub fn has_simulated(&self) -> bool {
         self.agents.iter().any(|agent| agent.simulated)
@@ -223,12 +229,20 @@ impl RunView {
         rows
     }
 
-    /// Takes in a piece of a reply. Pieces of calls that are not under way are too late and change nothing.
+    /// Takes in a piece of a reply, or how far a tool is. What is of calls that are not under way is too late and changes nothing.
     pub fn apply_delta(&mut self, delta: &Delta) {
-        if self.open.contains_key(&delta.call)
-            && let Some(agent) = self.agent_mut(delta.call.agent)
-        {
-            agent.hear(delta);
+        let is_open = self.open.contains_key(&delta.call);
+        if let Some(agent) = self.agent_mut(delta.call.agent) {
+            match delta.kind {
+                DeltaKind::Text | DeltaKind::Reasoning | DeltaKind::ToolArguments if is_open => {
+                    agent.hear(delta);
+                }
+                DeltaKind::ToolProgress if agent.runs_tools_of(delta.call) => agent.hear_tool(delta),
+                DeltaKind::Text
+                | DeltaKind::Reasoning
+                | DeltaKind::ToolArguments
+                | DeltaKind::ToolProgress => {}
+            }
         }
     }
 
@@ -323,13 +337,24 @@ impl RunView {
             }
             Event::ToolCallStarted { tool_use, tool_call } => {
                 self.of_agent(tool_use.call.agent, |agent| {
+                    agent.start_tool(*tool_use);
                     agent.say(&format!("runs {}", tool_call.name));
                 });
             }
-            Event::ToolCallFinished { tool_use, outcome, duration: _, decisions: _ } => {
-                if let Some(trouble) = wording::tool_trouble(outcome) {
-                    self.of_agent(tool_use.call.agent, |agent| agent.say(trouble));
-                }
+            Event::ToolCallFinished { tool_use, outcome, duration: _, decisions } => {
+                let no = tool_use.call.agent;
+                let trouble = trouble(outcome, decisions, self.workspace(no));
+                self.of_agent(no, |agent| {
+                    agent.end_tool(*tool_use);
+                    if let Some(Trouble { text, cause }) = trouble {
+                        let colon = if cause.is_empty() { "" } else { ": " };
+                        agent.say(&format!("{text}{colon}{cause}"));
+                    }
+                });
+            }
+            Event::ToolCallAsked { tool_use, asking } => {
+                let line = asking.line().unwrap_or_else(|| "goes on with its tool".to_owned());
+                self.of_agent(tool_use.call.agent, |agent| agent.say(&line));
             }
             Event::VoteIgnored { voter, .. } => {
                 self.of_agent(*voter, |agent| {

@@ -100,6 +100,9 @@ pub fn tool_trouble(outcome: &ToolOutcome) -> Option<&'static str> {
         ToolOutcome::NotRun { cause: NotRunCause::TooManyCalls } => {
             Some("its tool call was not started: too many in one reply")
         }
+        ToolOutcome::NotRun { cause: NotRunCause::Unanswered } => {
+            Some("its tool call was not started: the run was interrupted before you replied")
+        }
         ToolOutcome::CutOff => Some("its tool call was cut off: its time is up"),
     }
 }

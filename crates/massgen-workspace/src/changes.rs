@@ -12,6 +12,7 @@ mod file_change;
 pub(crate) mod fixture;
 mod hunks;
 mod plan;
+mod presence;
 mod record;
 mod recover;
 mod rename;
@@ -31,6 +32,7 @@ pub(crate) use hunks::line_by_line;
 pub use plan::{
     Bytes, Current, Folders, Inside, Operation, Plan, Reason, Skipped, Standing, Then, Wish, plan,
 };
+pub use presence::{Presence, presences};
 pub use recover::{Recovered, recover, targets_of};
 pub(crate) use scope::folders_above;
 pub use scope::{IgnoreRules, Ignores, Scope};

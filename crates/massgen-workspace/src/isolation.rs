@@ -123,6 +123,8 @@ pub fn isolate(git: &Git, request: &Request<'_>) -> Result<Isolated, IsolationEr
             Some(reason) if request.isolation == Isolation::Worktree => {
                 return Err(IsolationError::NoWorktree { path: source, reason });
             }
+            // Nobody misses the history of a repository in the copy of one file.
+            Some(_) if only.is_some() => None,
             Some(reason) => {
                 notes.push(format!("agents work on a copy of `{}`: {reason}", source.display()));
                 None
@@ -186,11 +188,14 @@ impl Isolated {
     /// Makes another process its owner: one that goes on with the run.
     ///
     /// # Errors
-    /// Git's folder for it is gone or cannot be written.
+    /// Git's folder for it is gone, is not ours, or cannot be written.
     pub fn take_over(&self, owner: &Owner) -> Result<(), IsolationError> {
         match &self.kind {
             Kind::Copy => Ok(()),
             Kind::Worktree { own } => {
+                if !leftovers::is_of(own, &self.place)? {
+                    return Err(IsolationError::Foreign { path: own.clone() });
+                }
                 let lock = own.join("locked");
                 fs_err::write(&lock, format!("{owner}\n")).map_err(|error| IsolationError::io(lock, error))
             }
@@ -203,12 +208,11 @@ impl Isolated {
     /// Something cannot be removed.
     pub fn remove(&self) -> Result<(), IsolationError> {
         match &self.kind {
-            Kind::Copy => mirror::remove(&self.place),
             // If the user has removed it and another took its name, it is no longer ours.
-            Kind::Worktree { own } => match leftovers::owner(own)? {
-                Some(_) => worktree::remove(&self.place, own),
-                None => mirror::remove(&self.place),
-            },
+            Kind::Worktree { own } if leftovers::is_of(own, &self.place)? => {
+                worktree::remove(&self.place, own)
+            }
+            Kind::Worktree { .. } | Kind::Copy => mirror::remove(&self.place),
         }
     }
 }

@@ -66,8 +66,11 @@ pub(crate) fn remove_tree_without_links(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes what `folder` has under the last name of `path`.
-fn remove_from(folder: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
+/// Removes what `folder` has under the last name of `path`, which is where it is.
+///
+/// # Errors
+/// As [`remove_tree`].
+pub(crate) fn remove_from(folder: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
     let Some(name) = path.file_name() else { return Err(at("remove", path, Errno::INVAL)) };
     let mut result = Ok(());
     for _ in 0..ATTEMPTS {

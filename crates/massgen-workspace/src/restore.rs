@@ -2,17 +2,19 @@
 //! handle and never through a symbolic link.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use massgen_protocol::SnapshotId;
-use rustix::fs::{self as sys, AtFlags, Mode as Permissions, OFlags};
+use rustix::fs::{self as sys, AtFlags, FileType, Mode as Permissions, OFlags};
 use rustix::io::Errno;
 
 use crate::cache::StatCache;
 use crate::changes::{ChangesError, Target, folders_above};
 use crate::error::Error;
+use crate::removal::remove_from;
 use crate::scan::{ScanLimits, scan};
 use crate::store::SnapshotStore;
 use crate::tree::{Entry, Mode, TreePath};
@@ -26,8 +28,8 @@ const NEW_FILE: OFlags =
 
 impl SnapshotStore {
     /// Lets `folder` hold what snapshot `id` holds: what differs is written, what came since is removed. A `.git`, what
-    /// the snapshot leaves out and what is not kept now stay. Nothing is touched that is as it should be. `cache` is that
-    /// of the folder.
+    /// the snapshot leaves out and what is not kept now stay, unless something of the snapshot has their place. Nothing
+    /// is touched that is as it should be. `cache` is that of the folder.
     ///
     /// # Errors
     /// When the snapshot is not there or is damaged, or when files cannot be read, written or removed. Some are as in the
@@ -65,7 +67,7 @@ impl SnapshotStore {
                 folders.sort();
                 for folder in folders {
                     if !made.contains(&folder) {
-                        restoring.target.make_folder(&folder, None).map_err(told)?;
+                        restoring.make_folder(&folder)?;
                         made.insert(folder);
                     }
                 }
@@ -94,14 +96,27 @@ impl Restoring<'_> {
         }
     }
 
-    /// Puts `entry` at `path`, in one step, over whatever file or link is there.
+    /// Makes a folder at `path`, over whatever is there and is none.
+    fn make_folder(&self, path: &TreePath) -> Result<(), Error> {
+        let problem = |error: Errno| told(self.target.problem(path, error));
+        let (folder, name) = self.parent(path)?;
+        match kind(&folder, name).map_err(problem)? {
+            Some(FileType::Directory) => return Ok(()),
+            Some(_) => sys::unlinkat(&folder, name, AtFlags::empty()).map_err(problem)?,
+            None => {}
+        }
+        let permissions = Permissions::RWXU | Permissions::RWXG | Permissions::RWXO;
+        sys::mkdirat(&folder, name, permissions).map_err(problem)
+    }
+
+    /// Puts `entry` at `path`, in one step over whatever file or link is there. A folder goes first, with what is in it:
+    /// nothing of that is in the snapshot.
     fn write(&self, path: &TreePath, entry: &Entry) -> Result<(), Error> {
         let problem = |error: Errno| told(self.target.problem(path, error));
         let (folder, name) = self.parent(path)?;
-        match sys::unlinkat(&folder, UNFINISHED, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(error) => return Err(problem(error)),
-        }
+        let place = self.target.path().join(path.as_path());
+        let remove = |place: &Path| remove_from(folder.as_fd(), place).map_err(Error::Files);
+        remove(&place.with_file_name(UNFINISHED))?;
         match entry {
             Entry::EmptyFolder => return Ok(()),
             Entry::Link { target } => {
@@ -114,8 +129,7 @@ impl Restoring<'_> {
                     Mode::Executable => 0o777,
                 });
                 let file = sys::openat(&folder, UNFINISHED, NEW_FILE, permissions).map_err(problem)?;
-                let place = self.target.path().join(path.as_path());
-                let mut file = fs_err::File::from_parts(file.into(), place);
+                let mut file = fs_err::File::from_parts(file.into(), place.clone());
                 if let Err(error) = self.store.blobs.copy_to(digest, &mut file) {
                     // Why it failed comes first; what is left of the file goes the next time.
                     let _ = sys::unlinkat(&folder, UNFINISHED, AtFlags::empty());
@@ -123,11 +137,14 @@ impl Restoring<'_> {
                 }
             }
         }
+        if kind(&folder, name).map_err(problem)? == Some(FileType::Directory) {
+            remove(&place)?;
+        }
         sys::renameat(&folder, UNFINISHED, &folder, name).map_err(problem)
     }
 
     /// The folder that `path` stands in, which we may change, and its name there.
-    fn parent<'p>(&self, path: &'p TreePath) -> Result<(OwnedFd, &'p std::ffi::OsStr), Error> {
+    fn parent<'p>(&self, path: &'p TreePath) -> Result<(OwnedFd, &'p OsStr), Error> {
         let problem = |error: Errno| told(self.target.problem(path, error));
         let (folder, name) = self.target.parent(path).map_err(problem)?;
         let permissions = Permissions::from_raw_mode(sys::fstat(&folder).map_err(problem)?.st_mode);
@@ -135,6 +152,15 @@ impl Restoring<'_> {
             sys::fchmod(&folder, permissions | Permissions::RWXU).map_err(problem)?;
         }
         Ok((folder, name))
+    }
+}
+
+/// What stands in `folder` under `name`.
+fn kind(folder: &OwnedFd, name: &OsStr) -> Result<Option<FileType>, Errno> {
+    match sys::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some(FileType::from_raw_mode(stat.st_mode))),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -88,6 +88,49 @@ fn folder_holds_the_snapshot_again_whatever_became_of_it() {
 }
 
 #[test]
+fn what_stands_in_the_place_of_something_of_the_snapshot_goes() {
+    let home = Home::new();
+    for path in ["empty_now", "history_now", "full_now", "above/large_now/file", "above/pipe_now/file"] {
+        home.write(path, path);
+    }
+    symlink("full_now", home.work("link")).unwrap();
+    for path in ["file_now", "link_now"] {
+        fs_err::create_dir(home.work(path)).unwrap();
+    }
+    let id = home.take();
+
+    for path in ["empty_now", "history_now", "full_now", "link"] {
+        fs_err::remove_file(home.work(path)).unwrap();
+    }
+    for path in ["empty_now", "link"] {
+        fs_err::create_dir(home.work(path)).unwrap();
+    }
+    home.write("history_now/.git/HEAD", "new");
+    home.write("full_now/closed/file", "new");
+    home.write(&format!("{UNFINISHED}/.git/HEAD"), "new");
+    home.write("full_now/large", &"x".repeat(101));
+    home.mode("full_now/closed", 0o555);
+    for path in ["file_now", "link_now", "above/large_now", "above/pipe_now"] {
+        fs_err::remove_dir_all(home.work(path)).unwrap();
+    }
+    home.write("file_now", "new");
+    symlink("file_now", home.work("link_now")).unwrap();
+    home.write("above/large_now", &"x".repeat(101));
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        home.work("above/pipe_now"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR,
+        0,
+    )
+    .unwrap();
+
+    home.restore(&id).unwrap();
+    assert_eq!(home.take(), id);
+    assert_eq!((home.read("history_now"), home.read("link")), ("history_now".into(), "full_now".into()));
+}
+
+#[test]
 fn nothing_is_touched_when_nothing_differs() {
     let home = Home::new();
     home.write("a/b", "text");

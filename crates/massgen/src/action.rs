@@ -108,12 +108,21 @@ pub(crate) fn decide(line: &CommandLine) -> Result<Action<'_>, Failure> {
         return Ok(Action::Unavailable(row));
     }
     let Some((winner, action)) = found else {
-        return Ok(Action::Run);
+        return mistyped(line).map_or(Ok(Action::Run), Err);
     };
     match stray(line, winner) {
         Some(failure) => Err(failure),
         None => Ok(action),
     }
+}
+
+/// A question that was probably meant as a command: a run costs money.
+fn mistyped(line: &CommandLine) -> Option<Failure> {
+    let (meant, word) = (line.meant.as_deref()?, line.arguments.question.as_deref()?);
+    Some(
+        Failure::usage(format!("`{word}` is no command"))
+            .hint(format!("did you mean `massgen {meant}`? To ask it as a question: `massgen -- {word}`")),
+    )
 }
 
 /// Flags that cannot be used yet and would take the place of a run; where another one does, they are left out.

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches, Parser};
-use massgen_config::ContextPath;
+use massgen_config::{ContextPath, nearest};
 use serde::Serialize;
 
 use commands::Subcommand;
@@ -218,6 +218,8 @@ pub(crate) struct CommandLine {
     pub(crate) arguments: Arguments,
     /// The flags, in the order of the help.
     pub(crate) typed: Vec<Typed>,
+    /// The command that was probably meant, when the question is one word, nearly that of a command, and all there is.
+    pub(crate) meant: Option<String>,
 }
 
 /// A flag as it was typed.
@@ -237,16 +239,34 @@ impl CommandLine {
     pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let words = sorted(words);
         let mut command = command(Detail::wanted_by(&words));
+        let only = match words.as_slice() {
+            [_, only] => only.to_str().map(str::to_owned),
+            _ => None,
+        };
         let matches = command.try_get_matches_from_mut(words)?;
         let arguments = Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
         let typed = command.get_arguments().filter_map(|arg| typed(arg, &matches)).collect();
-        Ok(Self { arguments, typed })
+        let meant = only
+            .filter(|only| arguments.question.as_ref() == Some(only))
+            .and_then(|only| nearest_command(&only, &command).map(str::to_owned));
+        Ok(Self { arguments, typed, meant })
     }
 
     /// The flag with this id, if it was typed.
     pub(crate) fn typed(&self, id: &str) -> Option<&Typed> {
         self.typed.iter().find(|typed| typed.id == id)
     }
+}
+
+/// The command that `word` is nearly the name of, or the beginning of the name of.
+fn nearest_command<'a>(word: &str, command: &'a Command) -> Option<&'a str> {
+    const SHORTEST: usize = 3;
+    if word.len() < SHORTEST || !word.chars().all(|c| c.is_ascii_alphabetic()) {
+        return None;
+    }
+    let names = || command.get_subcommands().map(Command::get_name);
+    let word = word.to_ascii_lowercase();
+    names().find(|name| name.starts_with(&word)).or_else(|| nearest(&word, names()))
 }
 
 /// What to tell of `error` when it is that of a person who wrote a question without quotes.

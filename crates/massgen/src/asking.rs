@@ -28,6 +28,15 @@ use crate::uploads::{self, Files};
 use crate::wiring::{Wired, wire};
 use crate::workbench::{RunState, Surroundings, Workbench, memory};
 
+/// Folders of a project that the first run in it makes, the deepest first.
+const AROUND: [&str; 5] = [
+    ".massgen/massgen_logs",
+    ".massgen/workspaces",
+    ".massgen/temp_workspaces",
+    ".massgen/sessions",
+    ".massgen",
+];
+
 /// What a run begins with.
 struct Launch<'a> {
     setup: Setup,
@@ -167,11 +176,22 @@ impl<'a> Asking<'a> {
         let journal = SqliteJournal::create(&folder.journal_dir(), &run::owner(now))
             .map_err(|error| run::journal_failure(&error))?;
         uploads::keep(&files, &journal).map_err(|error| run::journal_failure(&error))?;
-        if let Some(home) = &environment.home
-            && let Err(error) = link_in_home(home, folder)
-        {
-            let remark = format!("warning: the run is not linked below the home directory: {error}");
-            Remarks::direct().tell(&remark);
+        let unlinked = match environment.home.as_deref().map(|home| link_in_home(home, folder)) {
+            Some(Ok(_)) => None,
+            Some(Err(error)) => Some((
+                error.to_string(),
+                "to resume it, or to apply or undo its changes later, trust it then",
+            )),
+            None => Some((
+                "HOME is not set".to_owned(),
+                "set HOME: without it the run cannot be resumed, nor its changes be applied or undone later",
+            )),
+        };
+        if let Some((why, hint)) = unlinked {
+            self.tell_once(&format!(
+                "warning: nothing will tell that this run is yours: {why}
+hint: {hint}"
+            ));
         }
         let memories = memory::recall(self.session.store(), folder.turn, &mut setup.spec, &redactor);
         let memories = memories.unwrap_or_else(|problem| {
@@ -185,7 +205,9 @@ impl<'a> Asking<'a> {
             self.tell_once(&problem);
         }
         let lookup = reach::lookup(&keys, environment);
-        let surroundings = Surroundings { environment, lookup, web: self.reach.web()?, past: &[] };
+        let configuration = setup.meta.config_path.as_ref().map(Into::into);
+        let web = self.reach.web()?;
+        let surroundings = Surroundings { environment, configuration, lookup, web, past: &[] };
         let spec = setup.spec.clone();
         let started = match workbench.equip(&spec, folder, surroundings).await {
             Ok(()) => start(setup.spec, setup.meta, wired.ports(journal, &workbench, redactor, files)),
@@ -220,7 +242,7 @@ impl<'a> Asking<'a> {
         })
     }
 
-    /// Removes the folder of a run that could not begin.
+    /// Removes the folder of a run that could not begin, and what a first run makes around it.
     fn give_up(&self, folder: &RunFolder) {
         let home = self.environment.home.as_deref();
         if let Err(error) = folder.give_up(home) {
@@ -230,6 +252,10 @@ impl<'a> Asking<'a> {
                 place.display()
             );
             Remarks::direct().tell(&remark);
+        }
+        for around in AROUND {
+            // One with something in it stays.
+            let _ = fs_err::remove_dir(self.environment.working_directory.join(around));
         }
     }
 

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use massgen_config::variable_names_a_secret;
+use massgen_config::{There, variable_names_a_secret};
 use massgen_engine::Redactor;
 use massgen_model::Keys;
 use secrecy::SecretString;
@@ -26,6 +26,9 @@ const OTHERS: u32 = 0o077;
 
 /// Lines of one file that are named by their numbers.
 const NAMED_LINES: usize = 5;
+
+/// Where the logs of a project's runs are, below it.
+const LOGS: &str = ".massgen/massgen_logs";
 
 /// Where keys are looked for, for messages.
 pub(crate) const SEARCHED: &str = "the environment, ./.env, ~/.config/massgen/.env, ~/.massgen/.env";
@@ -193,8 +196,20 @@ impl Environment {
     pub(crate) fn log_base(&self) -> PathBuf {
         match self.get("MASSGEN_LOG_BASE_DIR") {
             Some(base) => self.absolute(Path::new(&base)),
-            None => self.working_directory.join(".massgen").join("massgen_logs"),
+            None => self.working_directory.join(LOGS),
         }
+    }
+
+    /// Where the logs of the project's runs are, seen from a folder in it: the nearest one, as git finds its own. The home
+    /// directory is no project, unless it is the working directory.
+    pub(crate) fn found_log_base(&self) -> PathBuf {
+        if self.has("MASSGEN_LOG_BASE_DIR") {
+            return self.log_base();
+        }
+        let here = self.working_directory.as_path();
+        let is_project = |folder: &&Path| *folder == here || self.home.as_deref() != Some(*folder);
+        let bases = here.ancestors().take_while(is_project).map(|folder| folder.join(LOGS));
+        bases.into_iter().find(|base| base.is_dir()).unwrap_or_else(|| self.log_base())
     }
 }
 
@@ -231,6 +246,15 @@ pub(crate) fn is_there(path: &Path) -> Result<bool, String> {
             Ok(false)
         }
         Err(error) => Err(why(&error)),
+    }
+}
+
+/// What there is at `path`. What cannot be looked at is not there for a run either.
+pub(crate) fn there(path: &Path) -> There {
+    match fs_err::metadata(path) {
+        Ok(found) if found.is_file() && found.permissions().mode() & 0o111 != 0 => There::Program,
+        Ok(_) => There::Something,
+        Err(_) => There::Nothing,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which folder counts as the one that the work is in.
 
-use massgen_protocol::workspace::{Deletion, DriftPolicy, Isolation, WorkspaceSpec};
+use massgen_protocol::workspace::{ContextKind, Deletion, DriftPolicy, Isolation, WorkspaceSpec};
 use massgen_testkit::history::spec;
 
 use super::*;
@@ -10,6 +10,7 @@ fn shown(contexts: &[(&Path, Access)]) -> Vec<AgentSpec> {
     let contexts = contexts.iter().map(|(path, access)| ContextPath {
         path: path.display().to_string(),
         access: *access,
+        kind: ContextKind::Folder,
         protected: Vec::new(),
     });
     let mut agents = spec(&["a"]).agents;

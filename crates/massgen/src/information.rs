@@ -9,13 +9,13 @@ use std::path::Path;
 use massgen_config::backends::BackendType;
 use massgen_config::docs::{Examples, SchemaView, json_schema, schema_text};
 use massgen_config::{
-    Defaults, EffectiveRequest, Settings, Source, Validation, effective, render, validate_here,
+    Defaults, EffectiveRequest, Here, Settings, Source, Validation, effective, render, validate_here,
 };
 
 use crate::arguments::commands::{Config, ShowConfig};
 use crate::arguments::groups::Information;
 use crate::backends;
-use crate::environment::Environment;
+use crate::environment::{Environment, there};
 use crate::failure::{CONFIGURATION, Failure, SUCCESS};
 use crate::print;
 use crate::remarks::Remarks;
@@ -37,7 +37,12 @@ pub(crate) fn validate(
         Err(failure) => return Err(failure),
     };
     let known = backends::for_telling(environment);
-    let findings = validate_here(&source, &known, &|name| environment.get(name));
+    let here = Here {
+        environment: &|name| environment.get(name),
+        working_directory: &environment.working_directory,
+        there: &there,
+    };
+    let findings = validate_here(&source, &known, &here);
     let strictness = if information.strict || information.strict_validation {
         Validation::Strict
     } else {

@@ -179,13 +179,14 @@ fn perform_command(command: &Subcommand) -> Result<u8, Failure> {
             let form = if *diff { review::commands::Form::Diff } else { review::commands::Form::List };
             review::commands::changes(log_dir, form, &Environment::for_telling()?)
         }
-        Subcommand::Apply { log_dir, files, places } => {
-            let chosen = review::commands::Chosen { files, places };
-            review::commands::apply(log_dir, &chosen, &Environment::for_telling()?)
+        Subcommand::Apply { log_dir, files, places, overwrite } => {
+            let later = if *overwrite { Later::Overwrite } else { Later::Keep };
+            let chosen = review::Chosen { files, places };
+            review::commands::apply(log_dir, &chosen, later, &Environment::for_telling()?)
         }
         Subcommand::Undo { log_dir, overwrite } => {
             let later = if *overwrite { Later::Overwrite } else { Later::Keep };
-            review::commands::undo(log_dir, later, &Environment::for_telling()?)
+            review::commands::undo(log_dir.as_deref(), later, &Environment::for_telling()?)
         }
         Subcommand::Trust(options) => trust::perform(options, &Environment::for_telling()?),
         Subcommand::Models(options) => models::perform(options, &Environment::for_telling()?),

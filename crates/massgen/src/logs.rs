@@ -25,7 +25,7 @@ use crate::terminal::columns;
 use crate::workbench;
 
 pub(crate) use prune::retain;
-pub(crate) use turns::find_run;
+pub(crate) use turns::{find_run, own_runs};
 
 /// Opens folders in the file manager.
 const OPENER: &str = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };

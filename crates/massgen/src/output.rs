@@ -10,6 +10,7 @@ use massgen_journal::artifacts::{AutomationLines, AutomationPaths, CompatLine, F
 use massgen_journal::sessions::TurnRecord;
 use massgen_ports::{SessionHandle, SnapshotFiles};
 use massgen_protocol::{Envelope, Event, Seq};
+use massgen_view::clean::clean_line;
 use tokio::runtime::Handle;
 use tokio::time::MissedTickBehavior;
 
@@ -195,11 +196,12 @@ impl Writer {
         if matches!(envelope.event, Event::FinalAnswerReady { .. }) {
             self.write_answer();
         }
-        // The first lines and the last ones name files: those come first.
+        // The first lines and the last ones name files, and who is asked may look there: those come first.
         if matches!(
             envelope.event,
             Event::RunStarted { .. }
                 | Event::RunResumed
+                | Event::ToolCallAsked { .. }
                 | Event::RunFinished { .. }
                 | Event::RunInterrupted { .. }
         ) {
@@ -208,14 +210,30 @@ impl Writer {
         let lines = self.lines(envelope);
         match self.output.lines {
             Lines::None => {}
-            Lines::Automation => self.print(lines.iter().map(String::as_str)),
+            Lines::Automation => {
+                self.print(lines.iter().map(String::as_str));
+                self.tell_question(&envelope.event);
+            }
             Lines::Events => {
                 self.print(compatible.iter().map(CompatLine::as_str));
+                self.tell_question(&envelope.event);
                 let mut stderr = io::stderr().lock();
                 for line in lines {
                     let _ = writeln!(stderr, "{line}");
                 }
             }
+        }
+    }
+
+    /// Tells on stderr what the run stands still for: a script may be what replies, and a person what has started it.
+    fn tell_question(&self, event: &Event) {
+        let Event::ToolCallAsked { tool_use, asking } = event else { return };
+        if let (Some(spec), Some(line)) = (self.record.spec(), asking.line()) {
+            let agents = spec.agent_nos().into_iter().zip(&spec.agents);
+            let id =
+                agents.filter(|(no, _)| *no == tool_use.call.agent).map(|(_, agent)| agent.id.to_string());
+            let id: String = id.collect();
+            let _ = writeln!(io::stderr().lock(), "{id} {}", clean_line(&line));
         }
     }
 

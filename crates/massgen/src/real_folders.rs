@@ -1,9 +1,10 @@
-//! The folders of agents, spelled without symbolic links: what programs of an agent print is then what it was told, and
-//! what is looked for in its texts.
+//! What is really where a configuration says: folders of agents are spelled without symbolic links, so that what their
+//! programs print is what they were told, and what is looked for in their texts; and which context paths are single files.
 
 use std::path::{Path, PathBuf};
 
 use massgen_protocol::RunSpec;
+use massgen_protocol::workspace::ContextKind;
 
 /// Spells the folders of all agents of `spec` so. The folder itself is not resolved: one that is a link is refused later.
 pub(crate) fn spell(spec: &mut RunSpec) {
@@ -16,8 +17,18 @@ pub(crate) fn spell(spec: &mut RunSpec) {
     }
 }
 
+/// Notes which context paths of all agents of `spec` are single files.
+pub(crate) fn tell_files(spec: &mut RunSpec) {
+    let workspaces = spec.agents.iter_mut().filter_map(|agent| agent.workspace.as_deref_mut());
+    for context in workspaces.flat_map(|workspace| &mut workspace.contexts) {
+        if Path::new(&context.path).is_file() {
+            context.kind = ContextKind::File;
+        }
+    }
+}
+
 /// `folder` with the links in it followed, as far as it exists.
-fn real(folder: &Path) -> PathBuf {
+pub(crate) fn real(folder: &Path) -> PathBuf {
     match (fs_err::canonicalize(folder), folder.parent(), folder.file_name()) {
         (Ok(real), ..) => real,
         (Err(_), Some(above), Some(name)) => real(above).join(name),

@@ -4,13 +4,16 @@
 //! and keeps what undoes it, [`Review`] does all of this at the end of a run. Everything blocks.
 
 mod application;
+mod chosen;
 pub(crate) mod commands;
 mod dialogue;
 mod proposal;
 mod settling;
+mod standing;
 mod stop;
 mod telling;
 
 pub(crate) use application::end_interrupted;
+pub(crate) use chosen::Chosen;
 pub(crate) use settling::{Asked, Review, Settled};
 pub(crate) use stop::Stop;

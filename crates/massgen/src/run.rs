@@ -148,7 +148,7 @@ async fn resume(
             .hint("it was killed before it began; ask the question again")
     })?;
     let is_over = matches!(state.phase(), Phase::Finished { .. });
-    let mut demands = trust::demands_of_changes(&Projects::of_run(&folder)?, environment);
+    let mut demands = trust::demands_of_changes(&Projects::of_run(&folder, state.spec())?);
     if !is_over {
         demands.extend(trust::demands_of_agents(&state.spec().agents, environment)?);
     }
@@ -180,7 +180,9 @@ async fn resume(
     };
     if !is_over {
         let lookup = reach::lookup(&keys, environment);
-        let surroundings = Surroundings { environment, lookup, web: reach.web()?, past: &past };
+        let configuration = meta_of(&past).and_then(|meta| meta.config_path.as_ref()).map(Into::into);
+        let surroundings =
+            Surroundings { environment, configuration, lookup, web: reach.web()?, past: &past };
         workbench.equip(state.spec(), &folder, surroundings).await?;
     }
     let ports = wired.ports(journal, &workbench, redactor, files);

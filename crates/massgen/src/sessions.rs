@@ -3,6 +3,7 @@
 
 mod catching_up;
 mod finding;
+mod ignoring;
 pub(crate) mod listing;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::remarks::Remarks;
 use crate::run::journal_failure;
+use crate::trust;
 use crate::workbench::memory;
 use finding::{entries, folder_in, log_root, registry};
 
@@ -70,7 +72,7 @@ impl OpenSession {
     }
 
     /// The session that a run in `folder`, which is taken up again, is a turn of; `None` when it is of none. A run
-    /// folder may come from anywhere: only a session that this user began with these logs is believed.
+    /// folder may come from anywhere, with a session: only one that this user began with these logs is believed.
     pub(crate) fn of_run(meta: &RunMeta, folder: &RunFolder, environment: &Environment) -> Option<Self> {
         let session = meta.session.as_ref()?;
         let project = PathBuf::from(&session.project_directory);
@@ -83,7 +85,7 @@ impl OpenSession {
             let entry = read.value.find(&session.id)?;
             let logs = log_root(entry.log_directory.as_deref()?, &project, environment)?;
             fs_err::canonicalize(logs).ok().filter(|logs| *logs == folder.root)?;
-        } else if !folder.root.starts_with(&project) && !folder.root.starts_with(environment.log_base()) {
+        } else if !trust::is_own(folder, environment) {
             return None;
         }
         Some(Self {
@@ -219,8 +221,11 @@ impl OpenSession {
         }
     }
 
-    /// Tells parent processes of the session.
+    /// Tells parent processes of the session, and git to leave it alone.
     pub(crate) fn announce(&self) {
+        if let Err(error) = ignoring::keep_out_of_git(&self.project) {
+            Remarks::direct().tell(&format!("warning: git is not told to leave out `.massgen`: {error}"));
+        }
         if let Some(Err(error)) = self.folder.as_ref().map(|folder| folder.announce(&self.project)) {
             Remarks::direct()
                 .tell(&format!("warning: programs that look for this session do not find it: {error}"));

@@ -8,7 +8,8 @@ use massgen_config::backends::Backends;
 use massgen_config::trust::DemandKind;
 use massgen_config::{
     ContextPath, Coordination, Findings, LiteralKey, LiteralSecret, LoadRequest, Loaded, Modes, Permission,
-    Personas, Settings, SingleAgent, Source, UiSettings, Uploads, Validation, check_file_name, load,
+    Personas, Settings, SingleAgent, Source, UiSettings, Uploads, Validation, check_file_name, is_about_logs,
+    load,
 };
 use massgen_engine::Redactor;
 use massgen_protocol::limits;
@@ -18,7 +19,7 @@ use crate::arguments::Arguments;
 use crate::arguments::groups::{self, Information};
 use crate::backends;
 use crate::discovery;
-use crate::environment::{Environment, SEARCHED, is_there, read_text};
+use crate::environment::{Environment, SEARCHED, is_there, read_text, there};
 use crate::failure::Failure;
 use crate::form;
 use crate::git;
@@ -190,7 +191,7 @@ pub(crate) fn prepare(arguments: &Arguments, environment: &Environment) -> Resul
     }
     require_keys(&loaded, arguments, environment)?;
     written.require_trust(&loaded, arguments, environment)?;
-    let paths = loaded.settle_paths(&|path| path.exists());
+    let paths = loaded.settle_paths(&there);
     if paths.refuses(validation(&arguments.information)) {
         return Err(configuration(paths));
     }
@@ -216,6 +217,7 @@ fn finish(
     let mut spec = loaded.draft.finish().map_err(|error| Failure::usage(&error).hint(error.hint()))?;
     form::require_usable(&spec)?;
     real_folders::spell(&mut spec);
+    real_folders::tell_files(&mut spec);
     spec.question = redactor.text(&spec.question).into_owned();
     remarks.extend(without_secrets(&mut spec, &redactor));
     backends::add_facts(&mut spec, &written.backends);
@@ -370,7 +372,12 @@ pub(crate) fn find_source(
             if !path.is_dir() {
                 check_file_name(&path).map_err(|error| Failure::configuration(&error).hint(error.hint()))?;
             }
-            return read_source(name.clone(), &path).map(Some);
+            let source = read_source(name.clone(), &path)?;
+            // A user may say of all runs what becomes of them, and of none who answers.
+            if config.is_none() && name == USER_CONFIG && is_about_logs(&source) {
+                continue;
+            }
+            return Ok(Some(source));
         }
     }
     match config {

@@ -182,7 +182,7 @@ impl Search {
                 return Err("its path is no text".to_owned());
             }
             let text = read_text(&file, u64::try_from(limits::SKILL_FILE_BYTES).unwrap_or(u64::MAX))?;
-            let head = skill_head(&text).map_err(|error| format!("{error}; {}", error.hint()))?;
+            let head = skill_head(&text).map_err(|error| format!("{error}\nhint: {}", error.hint()))?;
             Ok((path, head))
         };
         match read() {
@@ -205,9 +205,8 @@ impl Search {
     fn warn(&mut self, folder: &Path, problem: &str) {
         // Names of files may hold anything.
         let folder = clean_line(&folder.display().to_string());
-        self.skills
-            .warnings
-            .push(format!("the skill folder `{folder}` cannot be used: {}", clean_line(problem)));
+        let problem = clean_text(problem);
+        self.skills.warnings.push(format!("the skill folder `{folder}` cannot be used: {problem}"));
     }
 }
 

@@ -20,6 +20,7 @@ use massgen_config::trust::{
 use massgen_engine::Redactor;
 use massgen_journal::blob_name;
 use massgen_protocol::spec::AgentSpec;
+use massgen_protocol::tooling::Approval;
 use massgen_view::clean::clean_line;
 use massgen_workspace::write_whole;
 
@@ -27,12 +28,13 @@ use crate::arguments::Arguments;
 use crate::environment::{Environment, is_there, read_bytes, read_text};
 use crate::failure::Failure;
 use crate::instructions::folders_of_project;
+use crate::real_folders;
 use crate::remarks::Remarks;
 use crate::setting_up::{Person, confirm};
 use crate::setup::PROJECT_CONFIG;
 
 pub(crate) use command::perform;
-pub(crate) use runs::{demands_of_agents, demands_of_changes, is_own, require_run};
+pub(crate) use runs::{NO_HOME, demands_of_agents, demands_of_changes, is_own, refuse_links, require_run};
 
 /// Where it is kept what a person trusts.
 const TRUST: &str = "~/.config/massgen/trust.json";
@@ -189,7 +191,7 @@ fn rank(kind: DemandKind) -> u8 {
     match kind {
         DemandKind::KeyCommand | DemandKind::Hook | DemandKind::Unsandboxed => 0,
         DemandKind::Server | DemandKind::Tool | DemandKind::Variables => 1,
-        DemandKind::Reach | DemandKind::DirectWrite => 2,
+        DemandKind::Reach | DemandKind::DirectWrite | DemandKind::Removal => 2,
     }
 }
 
@@ -206,6 +208,15 @@ pub(crate) fn demands_of(
             if let Some(path) = real(context.path.as_ref()).to_str() {
                 path.clone_into(&mut context.path);
             }
+        }
+    }
+    for permissions in agents.iter_mut().filter_map(|agent| agent.tooling.permissions.as_mut()) {
+        let folder = match &mut permissions.approval {
+            Approval::Policy => None,
+            Approval::Files { folder } => Some(folder),
+        };
+        for place in permissions.remembered.iter_mut().chain(folder) {
+            *place = real_folders::real(Path::new(place)).to_string_lossy().into_owned();
         }
     }
     let project = real(&environment.working_directory);

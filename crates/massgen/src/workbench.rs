@@ -1,8 +1,10 @@
 //! What the agents of a run work with: their folders, and what is kept of them. It is set up before the session begins
 //! and cleared away when the run is over.
 
+mod commands_seen;
 mod confinement;
 pub(crate) mod containers;
+mod credentials;
 mod custom;
 mod desks;
 pub(crate) mod guards;
@@ -46,7 +48,7 @@ const SNAPSHOTS: &str = "snapshots";
 const VIEWS: &str = "views";
 
 /// The folder that holds what programs of agents keep: among those for peers, or beside the journal where there are none.
-const SCRATCH: &str = "scratch";
+pub(crate) const SCRATCH: &str = "scratch";
 
 /// Notices that wait to be written down; further ones are lost.
 const NOTICES: usize = 256;
@@ -68,6 +70,8 @@ pub(crate) struct Workbench {
 /// What else tools are made from.
 pub(crate) struct Surroundings<'a> {
     pub(crate) environment: &'a Environment,
+    /// The file with the configuration, if the run is of one.
+    pub(crate) configuration: Option<PathBuf>,
     /// Looks up what stands for `${NAME}` in servers of tools.
     pub(crate) lookup: Arc<massgen_mcp::Lookup>,
     pub(crate) web: massgen_mcp::Web,
@@ -81,7 +85,7 @@ impl Workbench {
     /// # Errors
     /// When the folder with it cannot be used.
     pub(crate) fn over(spec: &RunSpec, folder: &RunFolder) -> Result<Self, Failure> {
-        let projects = Projects::of_run(folder)?;
+        let projects = Projects::of_run(folder, spec)?;
         Ok(Self { files: kept(spec, folder)?, projects, ..Self::bare(PathBuf::new()) })
     }
 
@@ -122,7 +126,7 @@ impl Workbench {
                     // Why the run does not begin comes first.
                     let _ = temporary.iter().try_for_each(|folder| remove_left_behind(folder));
                 })?,
-            Beginning::Resumed => Projects::resume(folder)?,
+            Beginning::Resumed => Projects::resume(folder, spec)?,
         };
         let files = Arc::new(Shelf::new(Arc::clone(keeper.store()), spec));
         Ok(Self { keeper: Some(keeper), files, temporary, unkept, projects, ..Self::bare(run.join(SCRATCH)) })
@@ -169,6 +173,7 @@ impl Workbench {
             lookup: surroundings.lookup,
             web: surroundings.web,
             environment: surroundings.environment,
+            configuration: surroundings.configuration.as_deref(),
             notify,
             past: surroundings.past,
         };

@@ -9,8 +9,10 @@ use massgen_protocol::spec::{AgentSpec, BackendSpec, VotingSensitivity};
 use super::Lower;
 use super::backend::Slot;
 use super::calls::RateTable;
+use super::has_only_logs;
 use super::tooling::{Collected, Equipment, Owner};
 use super::uploads::Receiver;
+use crate::check::Purpose;
 use crate::finding::{Finding, Severity};
 use crate::literal::LiteralKey;
 use crate::needed::Needed;
@@ -52,6 +54,11 @@ impl Lower<'_> {
                         .hint("write one of them: `agents` with all agents")
                         .at(&agent.origin),
                 );
+                return team;
+            }
+            (None, None) if matches!(self.by.purpose, Purpose::Judge { .. }) && has_only_logs(root) => {
+                let message = "it names no agents: it says only what becomes of old runs";
+                self.report(Finding::notice("root", message).at(&root.origin));
                 return team;
             }
             (None, None) => {

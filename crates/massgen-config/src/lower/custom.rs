@@ -72,7 +72,7 @@ impl Lower<'_> {
             let Value::Map(_) = node.value else { continue };
             let written = Written { path: format!("{path}.custom_tools[{i}]"), node };
             let more = if node.get("command").is_some() {
-                self.program_tool(&written).into_iter().collect()
+                self.program_tool(&written, needed).into_iter().collect()
             } else {
                 self.functions(&written, needed)
             };
@@ -206,7 +206,7 @@ impl Lower<'_> {
     }
 
     /// A tool that is a program.
-    fn program_tool(&mut self, written: &Written<'_>) -> Option<CustomTool> {
+    fn program_tool(&mut self, written: &Written<'_>, needed: &mut Vec<Needed>) -> Option<CustomTool> {
         let node = written.node;
         for key in ["function", "func", "path"] {
             if let Some(entry) = node.entry(key).filter(|entry| entry.node.value != Value::Null) {
@@ -232,6 +232,12 @@ impl Lower<'_> {
         };
         if program.contains('/') {
             *program = self.by.absolute(program);
+            needed.push(Needed {
+                path: program.clone().into(),
+                at: path,
+                origin: line.unwrap_or(node).origin.clone(),
+                kind: NeededKind::ToolProgram,
+            });
         }
         let Some(name) = node.get("name").and_then(Node::text).filter(|name| !self.waits(name)) else {
             self.report(

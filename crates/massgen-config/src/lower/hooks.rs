@@ -6,7 +6,7 @@ use massgen_protocol::tooling::{Hook, HookFailure, HookHandler, Hooks};
 
 use super::Lower;
 use super::custom::is_identifier;
-use super::servers::seconds;
+use super::servers::{script_of, seconds};
 use crate::check::{join, shortened};
 use crate::finding::Finding;
 use crate::hint::nearest;
@@ -173,7 +173,17 @@ impl Lower<'_> {
             return None;
         }
         if text.contains('/') || std::path::Path::new(text).extension().is_some_and(|end| end == "py") {
-            let script = self.needed_script(text, written, path, needed);
+            if let Some(ending) = std::path::Path::new(text).extension().filter(|ending| *ending != "py") {
+                let ending = shortened(&ending.to_string_lossy());
+                let message = format!(
+                    "a hook of the type `python` is run by Python, and this file ends in `.{ending}`"
+                );
+                self.report(
+                    Finding::error(path, message).hint("write `type: command` beside it").at(&written.origin),
+                );
+                return None;
+            }
+            let script = self.needed_script(text, written, (path, NeededKind::Hook), needed);
             return Some(HookHandler::Command { command: vec![PYTHON.to_owned(), script] });
         }
         let parts: Vec<_> = text.split('.').collect();
@@ -187,6 +197,8 @@ impl Lower<'_> {
             return None;
         }
         let folder = self.by.working_directory.to_string_lossy().into_owned();
+        let module = parts.split_last().map(|(_, module)| module.join("/")).unwrap_or_default();
+        self.needed_script(&format!("{module}.py"), written, (path, NeededKind::HookModule), needed);
         Some(HookHandler::Python { function: text.to_owned(), folder })
     }
 
@@ -206,12 +218,20 @@ impl Lower<'_> {
             return None;
         };
         if program.contains('/') {
-            *program = self.needed_script(program, written, path, needed);
+            *program = self.needed_script(program, written, (path, NeededKind::HookProgram), needed);
+        } else if let Some(script) = script_of(&command).filter(|script| !script.contains("${")) {
+            self.needed_script(script, written, (path, NeededKind::Hook), needed);
         }
         Some(HookHandler::Command { command })
     }
 
-    fn needed_script(&self, text: &str, written: &Node, path: &str, needed: &mut Vec<Needed>) -> String {
+    fn needed_script(
+        &self,
+        text: &str,
+        written: &Node,
+        (path, kind): (&str, NeededKind),
+        needed: &mut Vec<Needed>,
+    ) -> String {
         let absolute = self.by.absolute(text);
         let is_known = |known: &Needed| known.at == path;
         // Hooks of all agents are lowered once for each.
@@ -220,7 +240,7 @@ impl Lower<'_> {
                 path: absolute.clone().into(),
                 at: path.to_owned(),
                 origin: written.origin.clone(),
-                kind: NeededKind::Hook,
+                kind,
             });
         }
         absolute

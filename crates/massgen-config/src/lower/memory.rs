@@ -4,7 +4,7 @@ use massgen_protocol::Memory;
 use massgen_protocol::spec::AgentSpec;
 
 use super::Lower;
-use crate::finding::{Finding, Severity};
+use crate::finding::Finding;
 use crate::node::Node;
 
 /// The key, where it stands.
@@ -25,7 +25,7 @@ impl Lower<'_> {
             let message =
                 format!("{agents} {} {have} no workspace, so no memory files either", without.join(", "));
             self.report(
-                Finding::new(self.limit(Severity::Warning), PATH, message)
+                Finding::warning(PATH, message)
                     .hint("give the `backend` of an agent that keeps them a `cwd`, for example `cwd: workspace`")
                     .at(&node.origin),
             );

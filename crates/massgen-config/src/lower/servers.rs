@@ -1,6 +1,7 @@
 //! Tool servers of an agent (`mcp_servers`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 
 use massgen_protocol::spec::UNNAMED_KEY_PREFIX;
@@ -9,16 +10,26 @@ use massgen_protocol::tooling::{
 };
 
 use super::Lower;
-use super::tooling::{Owner, only, texts};
+use super::tooling::{Collected, Owner, only, texts};
 use crate::check::{join, shortened};
 use crate::finding::Finding;
 use crate::literal::LiteralKey;
+use crate::needed::{Needed, NeededKind};
 use crate::node::{Node, Origin, Value};
 use crate::secrets::{self, Certainty};
 use crate::{paths, words};
 
 /// Longest name of a server, in bytes.
 const NAME_BYTES: usize = 100;
+
+/// How programs begin that run a script.
+const INTERPRETERS: [&str; 6] = ["bash", "dash", "node", "python", "ruby", "sh"];
+
+/// Options of theirs in place of a script.
+const INSTEAD: [&str; 5] = ["-", "-c", "-e", "-m", "-r"];
+
+/// How scripts end.
+const SCRIPTS: [&str; 6] = ["cjs", "js", "mjs", "py", "rb", "sh"];
 
 /// A server as it is written.
 struct Written<'a> {
@@ -34,15 +45,19 @@ impl Lower<'_> {
         &mut self,
         node: &Node,
         owner: &Owner<'_>,
-        literal_keys: &mut Vec<LiteralKey>,
+        collected: &mut Collected<'_>,
     ) -> Vec<ServerSpec> {
         let Some(servers) = node.get("mcp_servers") else { return Vec::new() };
         let named = self.named_servers(servers, &join(&owner.path, "mcp_servers"));
         let mut specs = Vec::new();
         let mut hidden = 0;
         for written in named {
-            let open = self.without_keys(&written, owner, &mut hidden, literal_keys);
-            specs.extend(self.server(&Written { node: &open, ..written }));
+            let open = self.without_keys(&written, owner, &mut hidden, collected.literal_keys);
+            let written = Written { node: &open, ..written };
+            let Some(server) = self.server(&written) else { continue };
+            self.tell_if_not_started(&server, &written);
+            collected.needed.extend(self.script(&server, &written, owner));
+            specs.push(server);
         }
         specs
     }
@@ -174,6 +189,47 @@ impl Lower<'_> {
         })
     }
 
+    /// Tells of a server whose program will not be started.
+    fn tell_if_not_started(&mut self, server: &ServerSpec, written: &Written<'_>) {
+        let ServerTransport::Stdio { command, .. } = &server.transport else { return };
+        let Some(program) = command.first().filter(|program| !program.contains("${")) else { return };
+        if server.security.may_start(program) {
+            return;
+        }
+        let name = ServerSecurity::program_name(program);
+        let message = format!(
+            "agents do without the server `{}`: its program `{}` is not among those that may be started",
+            server.name,
+            shortened(&name)
+        );
+        let place = written.node.get("command").unwrap_or(written.node);
+        self.report(
+            Finding::warning(join(&written.path, "command"), message)
+                .hint(format!(
+                    "add `security: {{allowed_executables: [{}]}}` to the server",
+                    shortened(&name)
+                ))
+                .at(&place.origin),
+        );
+    }
+
+    /// The script that the interpreter of a server runs, which must be there.
+    fn script(&self, server: &ServerSpec, written: &Written<'_>, owner: &Owner<'_>) -> Option<Needed> {
+        let ServerTransport::Stdio { command, folder, .. } = &server.transport else { return None };
+        let script = script_of(command).filter(|script| !script.contains("${"))?;
+        let path = match folder {
+            Some(folder) => Path::new(folder).join(script),
+            None => self.by.absolute(script).into(),
+        };
+        let place = written.node.get("args").unwrap_or(written.node);
+        Some(Needed {
+            path,
+            at: join(&written.path, "args"),
+            origin: place.origin.clone(),
+            kind: NeededKind::Server { agent: owner.id.cloned(), name: server.name.clone() },
+        })
+    }
+
     /// A server that is a program.
     fn program(&mut self, written: &Written<'_>) -> Option<ServerTransport> {
         let node = written.node;
@@ -271,6 +327,20 @@ impl Lower<'_> {
         }
         values
     }
+}
+
+/// The word of `command` that is surely a script for its interpreter: the first that is no option, unless one asks for a
+/// module or holds the program itself.
+pub(super) fn script_of(command: &[String]) -> Option<&str> {
+    let (program, arguments) = command.split_first()?;
+    let program = ServerSecurity::program_name(program);
+    if !INTERPRETERS.iter().any(|known| program.starts_with(known)) {
+        return None;
+    }
+    let word = arguments.iter().find(|word| INSTEAD.contains(&word.as_str()) || !word.starts_with('-'))?;
+    let is_script =
+        Path::new(word).extension().is_some_and(|ending| SCRIPTS.iter().any(|known| ending == *known));
+    is_script.then_some(word)
 }
 
 /// A plain value as the text that a program gets.

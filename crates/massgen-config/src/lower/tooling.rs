@@ -94,7 +94,7 @@ impl Lower<'_> {
             Some(false) => NonZeroU32::MIN,
             Some(true) | None => at_once.unwrap_or(Tooling::CONCURRENT),
         };
-        let servers = self.servers(node, owner, collected.literal_keys);
+        let servers = self.servers(node, owner, collected);
         let custom = self.custom_tools(node, path, collected.needed);
         let others = OtherPrograms::of(&servers, &custom);
         let (commands, programs) = self.commands(node, path, others, collected.needed);

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use massgen_protocol::workspace::{Access, ContextPath, Deletion, DriftPolicy, Isolation, WorkspaceSpec};
+use massgen_protocol::workspace::{
+    Access, ContextKind, ContextPath, Deletion, DriftPolicy, Isolation, WorkspaceSpec,
+};
 
 use super::Lower;
 use super::tooling::{Common, Owner};
@@ -51,6 +53,26 @@ fn merge(contexts: &mut Vec<ContextPath>, more: Vec<ContextPath>) {
     }
 }
 
+/// Leaves out writable paths inside of other writable ones, which they add nothing to: two copies of a file would be
+/// changed apart. What they protect stays protected.
+fn without_covered(contexts: &[ContextPath]) -> Vec<ContextPath> {
+    let is_around = |outer: &ContextPath, inner: &ContextPath| {
+        let are_writable = [outer, inner].iter().all(|context| context.access == Access::Write);
+        are_writable && outer.path != inner.path && Path::new(&inner.path).starts_with(&outer.path)
+    };
+    let (covered, mut left): (Vec<_>, Vec<_>) =
+        contexts.iter().cloned().partition(|inner| contexts.iter().any(|outer| is_around(outer, inner)));
+    for inner in covered {
+        for outer in left.iter_mut().filter(|outer| is_around(outer, &inner)) {
+            let below = Path::new(&inner.path).strip_prefix(&outer.path).unwrap_or(Path::new(""));
+            let protected =
+                inner.protected.iter().map(|part| below.join(part).to_string_lossy().into_owned());
+            outer.protected.extend(protected);
+        }
+    }
+    left
+}
+
 impl Lower<'_> {
     /// The workspace of an agent whose `backend` is `node`. An agent that sees real files or runs commands has one,
     /// also when it names none.
@@ -64,6 +86,7 @@ impl Lower<'_> {
         let own = self.contexts(node, &owner.path, needed);
         let mut contexts = common.contexts.clone();
         merge(&mut contexts, own);
+        let contexts = without_covered(&contexts);
         let runs_commands = node.get("enable_mcp_command_line").and_then(Node::bool) == Some(true);
         let written = node.get("cwd").and_then(Node::text).filter(|text| !text.trim().is_empty());
         if written.is_none() && contexts.is_empty() && !runs_commands {
@@ -120,7 +143,10 @@ impl Lower<'_> {
             });
             let protected = self.protected(entry, &path, &absolute);
             let access = if is_writable { Access::Write } else { Access::Read };
-            merge(&mut contexts, vec![ContextPath { path: absolute, access, protected }]);
+            merge(
+                &mut contexts,
+                vec![ContextPath { path: absolute, access, kind: ContextKind::Folder, protected }],
+            );
         }
         contexts
     }
@@ -132,6 +158,15 @@ impl Lower<'_> {
             entry.get("protected_paths").and_then(Node::list).unwrap_or_default().iter().enumerate()
         {
             let Some(text) = node.text().filter(|text| !self.waits(text)) else { continue };
+            if text.contains('*') {
+                let message =
+                    format!("`{}` is taken as a name: patterns are not known here", shortened(text));
+                self.report(
+                    Finding::warning(format!("{path}.protected_paths[{i}]"), message)
+                        .hint("name files, or a folder to protect all that is in it")
+                        .at(&node.origin),
+                );
+            }
             let whole = crate::context_paths::absolute(text.trim(), Path::new(root), None);
             match whole.strip_prefix(root) {
                 Ok(rest) if !rest.as_os_str().is_empty() => {

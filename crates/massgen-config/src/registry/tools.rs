@@ -41,7 +41,7 @@ pub(crate) const KEYS: &[Key] = table! {
     "agents[].backend.mcp_servers[].security": Shape::Section, "{level: strict}", "{level: moderate}", Active;
     /// How far the server is trusted; `high` is another word for `strict`.
     "agents[].backend.mcp_servers[].security.level": Shape::Choice(&["strict", "moderate", "permissive", "high"]), "strict", "moderate", Active;
-    /// Further programs that may be started.
+    /// Programs that may be started, in the place of the usual ones.
     "agents[].backend.mcp_servers[].security.allowed_executables": TEXTS, "[]", "[mcp-time]", Active;
     /// Which variables the program gets.
     "agents[].backend.mcp_servers[].security.env": Shape::Section, "{}", "{mode: allowlist, allowed_vars: [HOME]}", Active;

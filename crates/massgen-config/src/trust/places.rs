@@ -158,6 +158,7 @@ fn key_of(kind: DemandKind) -> Option<&'static str> {
         | DemandKind::Variables
         | DemandKind::Tool
         | DemandKind::Hook
-        | DemandKind::Reach => None,
+        | DemandKind::Reach
+        | DemandKind::Removal => None,
     }
 }

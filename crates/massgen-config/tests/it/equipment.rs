@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use massgen_config::{Loaded, Settings, Severity, Style, render};
+use massgen_config::{Loaded, Settings, Severity, Style, There, render};
 use massgen_protocol::spec::AgentSpec;
 use massgen_protocol::tooling::{
     CommandNetwork, CommandPlace, CustomSource, FileTools, HookHandler, Programs, ServerTransport,
@@ -186,6 +186,26 @@ fn the_final_workspace_stands_for_cwd_in_what_servers_get() {
 }
 
 #[test]
+fn a_writable_path_inside_of_another_adds_nothing_but_what_it_protects() {
+    let workspace = agent(
+        "context_paths: [{path: a/deep/b.txt, permission: write}, {path: a/deep, permission: write, protected_paths: [x]}]",
+        "orchestrator: {context_paths: [{path: a, permission: write, protected_paths: [y]}, {path: a/seen}, {path: ab, permission: write}]}",
+    )
+    .workspace
+    .unwrap();
+    let read: Vec<_> =
+        workspace.contexts.iter().map(|c| (c.path.as_str(), c.access, c.protected.join(","))).collect();
+    assert_eq!(
+        read,
+        [
+            ("/project/a", Access::Write, "y,deep/x".to_owned()),
+            ("/project/a/seen", Access::Read, String::new()),
+            ("/project/ab", Access::Write, String::new()),
+        ]
+    );
+}
+
+#[test]
 fn writing_wins_where_a_path_is_named_twice() {
     let workspace = agent(
         "context_paths: [{path: a, permission: write, protected_paths: [x]}, {path: b}]",
@@ -233,7 +253,7 @@ fn commands_run_confined_unless_it_is_said_in_so_many_words() {
 fn the_sandbox_is_lifted_for_tool_servers_and_custom_tools_as_for_commands() {
     const ON: &str = "enable_mcp_command_line: true";
     const DOCKER: &str = "command_line_execution_mode: docker";
-    const SERVER: &str = "mcp_servers: {x: {command: serve}}";
+    const SERVER: &str = "mcp_servers: {x: {command: npx}}";
     const SERVICE: &str = "mcp_servers: {x: {type: streamable-http, url: 'https://example.org/mcp'}}";
     const TOOL: &str = "custom_tools: [{name: w, command: ./w}]";
     let programs = |backend: &str| agent(&format!("{backend}, unsandboxed: true"), "").tooling.programs;
@@ -324,8 +344,11 @@ fn memory_files_are_kept_by_agents_with_a_workspace() {
     };
     let on = "enable_memory_filesystem_mode: true";
     assert_eq!(team(on, ", cwd: a"), (true, Vec::new()));
-    assert_eq!(team("enable_memory_filesystem_mode: false", ""), (false, Vec::new()));
-    assert_eq!(team("write_mode: auto", ""), (false, Vec::new()));
+    let unshared =
+        "2 notice: agent `a` has no workspace: it reads the answers of the others, and not their files";
+    for off in ["enable_memory_filesystem_mode: false", "write_mode: auto"] {
+        assert_eq!(team(off, ""), (false, vec![unshared.to_owned()]));
+    }
     let (is_on, told) = team(on, "");
     assert!(is_on && told.len() == 1, "{told:?}");
     assert!(told[0].contains("agent `a` has no workspace, so no memory files either"), "{told:?}");
@@ -335,6 +358,16 @@ fn memory_files_are_kept_by_agents_with_a_workspace() {
 fn rules_that_are_switched_off_are_none() {
     assert!(agent("permissions: {enabled: false, role: read-only}", "").tooling.permissions.is_none());
     assert!(agent("permissions: {role: read-only}", "").tooling.permissions.is_some());
+}
+
+#[test]
+fn a_protected_path_that_looks_like_a_pattern_is_told() {
+    let protected = |path: &str| {
+        findings(&format!("context_paths: [{{path: src, permission: write, protected_paths: ['{path}']}}]"))
+    };
+    assert_eq!(protected("kept/a.txt"), Vec::<String>::new());
+    let told = protected("kept/*");
+    assert_eq!(told, ["1 warning: `kept/*` is taken as a name: patterns are not known here"]);
 }
 
 #[test]
@@ -440,14 +473,83 @@ fn what_is_not_there_is_told_and_tools_without_their_file_are_left_out() {
                 - id: a\n  backend:\n    type: simulated\n    enable_mcp_command_line: true\n    command_line_execution_mode: docker\n    \
                 command_line_docker_credentials: {env_file: keys.env}\n    \
                 custom_tools: [{function: [f, g], path: gone.py}, {function: h, path: there.py}]\n    \
-                hooks: {PreToolUse: [{handler: gone.sh, type: command}, {handler: bin/gone.py}, {handler: module.function}]}\n\
+                mcp_servers: [{name: s, command: python3, args: [-u, gone_server.py]}, {name: t, command: uvx, args: [there.py]}]\n    \
+                hooks: {PreToolUse: [{handler: ./gone.sh, type: command}, {handler: bin/gone.py}, {handler: module.function},\n      \
+                {handler: there/not_executable.sh, type: command}, {handler: there.inner.function}]}\n\
                 orchestrator: {context_paths: [{path: there}, {path: gone}]}\n";
     let mut loaded = loaded(text);
-    let findings = loaded.settle_paths(&|path| path.to_string_lossy().contains("there"));
+    let there = |path: &std::path::Path| {
+        if path.to_string_lossy().contains("there") { There::Something } else { There::Nothing }
+    };
+    let findings = loaded.settle_paths(&there);
     insta::assert_snapshot!("missing_paths", render(&findings, Style::Plain { width: 100 }));
-    assert_eq!(findings.count(Severity::Warning), 1);
+    assert_eq!(findings.count(Severity::Warning), 3);
+    let servers: Vec<_> = loaded.draft.agents[0].tooling.servers.iter().map(|server| &server.name).collect();
+    assert_eq!(servers, ["t"]);
     assert_eq!(loaded.draft.agents[0].tooling.custom.len(), 1);
-    assert!(loaded.settle_paths(&|_| true).is_empty());
+    assert!(loaded.settle_paths(&|_| There::Program).is_empty());
+}
+
+#[test]
+fn a_server_whose_program_may_not_be_started_is_told_with_the_line_that_allows_it() {
+    assert_eq!(
+        findings("mcp_servers: {x: {command: ./srv}}"),
+        [
+            "1 warning: agents do without the server `x`: its program `srv` is not among those that may be started"
+        ]
+    );
+    let allowed = "mcp_servers: {x: {command: ./srv, security: {allowed_executables: [srv]}}}";
+    assert_eq!(findings(allowed), [""; 0]);
+}
+
+#[test]
+fn a_script_of_a_shell_is_no_hook_of_the_type_python() {
+    let told = findings("hooks: {PreToolUse: [{handler: ./h/deny.sh}]}");
+    assert_eq!(told, ["1 error: a hook of the type `python` is run by Python, and this file ends in `.sh`"]);
+}
+
+#[test]
+fn programs_of_tools_and_scripts_of_hooks_must_be_there() {
+    let told = |written: &str, there: There| {
+        let text = format!("agents: [{{id: a, backend: {{type: simulated, {written}}}}}]");
+        let found = loaded(&text).settle_paths(&|_| there);
+        found.items().iter().map(|finding| finding.message.clone()).collect::<Vec<_>>()
+    };
+    let tool = "custom_tools: [{name: weather, command: [./weather, now]}]";
+    assert_eq!(
+        told(tool, There::Nothing),
+        ["agents do without `weather`: there is no file `/project/weather`"]
+    );
+    assert_eq!(told(tool, There::Something), ["`/project/weather` cannot be started: it is not executable"]);
+    assert_eq!(told(tool, There::Program), [""; 0]);
+    let hook = "hooks: {PreToolUse: [{type: command, handler: [sh, checks/before.sh]}]}";
+    assert_eq!(told(hook, There::Nothing), ["there is no file `/project/checks/before.sh`"]);
+    assert_eq!(told(hook, There::Something), [""; 0]);
+    let other = "hooks: {PreToolUse: [{type: command, handler: [check, checks/before.sh]}]}";
+    assert_eq!(told(other, There::Nothing), [""; 0]);
+}
+
+#[test]
+fn only_what_is_surely_the_script_of_a_server_must_be_there() {
+    let there = |_: &std::path::Path| There::Nothing;
+    for (arguments, file) in [
+        ("command: python3, args: [srv.py]", Some("/project/srv.py")),
+        ("command: /usr/bin/node, args: [--no-warnings, dist/index.js]", Some("/project/dist/index.js")),
+        ("command: 'bash run.sh', cwd: /own", Some("/own/run.sh")),
+        ("command: python3, args: [-m, x, srv.py]", None),
+        ("command: sh, args: [-c, srv.sh]", None),
+        ("command: npx, args: [some/package.js]", None),
+        ("command: python3, args: ['${WHERE}/srv.py']", None),
+        ("command: python3, args: [server]", None),
+    ] {
+        let text =
+            format!("agents: [{{id: a, backend: {{type: simulated, mcp_servers: {{x: {{{arguments}}}}}}}}}]");
+        let found = loaded(&text).settle_paths(&there);
+        let told: Vec<_> = found.items().iter().map(|finding| finding.message.clone()).collect();
+        let expected =
+            file.map(|file| format!("agents do without the server `x`: there is no file `{file}`"));
+        assert_eq!(told, Vec::from_iter(expected), "{arguments}");
+    }
 }
 
 #[test]
@@ -482,7 +584,6 @@ fn keys_in_servers_are_handed_over_apart() {
     let spec = serde_json::to_string(&loaded.draft.clone().with_question("q").unwrap()).unwrap();
     assert!(!spec.contains("canary") && spec.contains("\"MODE\":\"quick\""), "{spec}");
     assert!(spec.contains("https://${MASSGEN_AGENT_2_SECRET_1}@example.org/mcp"), "{spec}");
-    let mixed =
-        "agent: {id: a, backend: {type: simulated, mcp_servers: {x: {command: c, env: {MY_KEY: 'a-${B}'}}}}}";
+    let mixed = "agent: {id: a, backend: {type: simulated, mcp_servers: {x: {command: npx, env: {MY_KEY: 'a-${B}'}}}}}";
     assert_eq!(told(&load_text(mixed).unwrap_err())[0], "1 error: a key mixes a variable with other text");
 }

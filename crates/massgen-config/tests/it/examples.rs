@@ -33,7 +33,7 @@ fn contexts() -> Vec<Value> {
             "cwd": "w",
             "context_paths": [{ "path": "p" }],
             "enable_mcp_command_line": true,
-            "mcp_servers": [{ "name": "n", "command": "c", "url": "https://example.org" }],
+            "mcp_servers": [{ "name": "n", "command": "npx", "url": "https://example.org" }],
             "custom_tools": [{ "function": "f", "path": "t.py" }],
             "permissions": { "approval_mode": "file" },
         }),
@@ -45,7 +45,7 @@ fn contexts() -> Vec<Value> {
             "custom_tools": [{ "func": "f", "path": "t.py" }],
             "permissions": { "role": "researcher" },
         }),
-        json!({ "type": "simulated", "custom_tools": [{ "name": "n", "command": "c" }] }),
+        json!({ "type": "simulated", "custom_tools": [{ "name": "n", "command": "npx" }] }),
     ];
     let team = |backend| {
         json!({

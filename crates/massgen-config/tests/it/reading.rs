@@ -1,12 +1,21 @@
 //! Texts that cannot be read, and what is told about them.
 
+use std::path::Path;
+
 use massgen_config::backends::Backends;
-use massgen_config::{Findings, Source, Style, Validation, render, validate, validate_here};
+use massgen_config::{
+    Findings, Here, Severity, Source, Style, There, Validation, render, validate, validate_here,
+};
 
 use crate::told;
 
 fn judge(name: &str, text: &str) -> Findings {
     validate(&Source::new(name, text), Backends::built_in())
+}
+
+/// A machine with this environment, on which every file is there.
+fn here(environment: &dyn Fn(&str) -> Option<String>) -> Here<'_> {
+    Here { environment, working_directory: Path::new("/project"), there: &|_| There::Program }
 }
 
 /// What a person sees of it.
@@ -72,7 +81,7 @@ fn a_variable_that_is_not_set_where_a_file_is_checked_is_a_notice_once() {
                 - id: b\n  backend: {type: groq, model: '${SET}', agent_name: '${UNUSED}'}\n\
                 orchestrator: {debug_final_answer: '${UNUSED}'}\n";
     let environment = |name: &str| (name == "SET").then(|| "x".to_owned());
-    let findings = validate_here(&Source::new("c.yaml", text), Backends::built_in(), &environment);
+    let findings = validate_here(&Source::new("c.yaml", text), Backends::built_in(), &here(&environment));
     let unset: Vec<_> = told(&findings).into_iter().filter(|line| line.contains("is not set")).collect();
     assert_eq!(
         unset,
@@ -92,9 +101,40 @@ fn a_variable_that_is_not_set_where_a_file_is_checked_is_a_notice_once() {
     );
     let one = "agent: {id: a, backend: {type: groq, model: '${MODEL}'}}";
     assert!(
-        !validate_here(&Source::new("c.yaml", one), Backends::built_in(), &environment)
+        !validate_here(&Source::new("c.yaml", one), Backends::built_in(), &here(&environment))
             .refuses(Validation::Strict)
     );
     let whatever_the_machine = validate(&Source::new("c.yaml", text), Backends::built_in());
     assert!(told(&whatever_the_machine).iter().all(|line| !line.contains("is not set")));
+}
+
+#[test]
+fn a_key_that_stands_twice_is_named_with_what_mends_it() {
+    let shown = shown("c.yaml", "agents: []\nlogs: {}\nagents: []\n");
+    assert!(shown.starts_with("c.yaml:3:1: error: the key `agents` stands here a second time\n"), "{shown}");
+    assert!(shown.contains("hint: write it once, with all that belongs to it\n"), "{shown}");
+}
+
+#[test]
+fn what_says_only_what_becomes_of_old_runs_is_right_and_asks_nobody() {
+    let text = "logs: {keep_runs: 20}\n";
+    let findings = judge("c.yaml", text);
+    assert!(!findings.has_errors() && shown("c.yaml", text).contains("it names no agents"), "{findings}");
+    assert!(massgen_config::is_about_logs(&Source::new("c.yaml", text)));
+    for other in ["logs: {keep_runs: many}\n", "logs: {keep_runs: 20}\nui: {display_type: simple}\n", "{}\n"]
+    {
+        assert!(!massgen_config::is_about_logs(&Source::new("c.yaml", other)), "{other}");
+        assert!(judge("c.yaml", other).has_errors(), "{other}");
+    }
+}
+
+#[test]
+fn files_of_the_user_that_are_missing_are_warnings_where_a_file_is_only_checked() {
+    let text = "agents: [{id: a, backend: {type: simulated, cwd: w}}]\n\
+                orchestrator: {context_paths: [{path: gone}]}\n";
+    let here = Here { there: &|_| There::Nothing, ..here(&|_| None) };
+    let findings = validate_here(&Source::new("c.yaml", text), Backends::built_in(), &here);
+    assert!(!findings.has_errors());
+    let told: Vec<_> = findings.of(Severity::Warning).map(|finding| finding.message.as_str()).collect();
+    assert_eq!(told, ["there is no `/project/gone`"]);
 }

@@ -54,7 +54,9 @@ ui:
 #[test]
 fn a_usual_team_runs_as_written() {
     let loaded = load_text(TEAM).unwrap();
-    assert!(loaded.findings.is_empty(), "{:?}", told(&loaded.findings));
+    let unshared = "3 notice: agents `router`, `local` have no workspace: they read the answers of the others, and not \
+                    their files";
+    assert_eq!(told(&loaded.findings), [unshared]);
     let spec = loaded.draft.clone().with_question("why?").unwrap();
     let [fast, router, local] = spec.agents.as_slice() else { panic!("three agents") };
     assert_eq!(fast.system_message.as_deref(), Some("You answer in short sentences.\n"));

@@ -64,6 +64,18 @@ fn every_program_and_every_gift_of_a_configuration_is_named() {
             DemandKind::DirectWrite,
             "/project/src",
         ),
+        (
+            "type: simulated, permissions: {role: implementer, settings_path: ~/.profile}",
+            "",
+            DemandKind::DirectWrite,
+            "/home/me/.profile",
+        ),
+        (
+            "type: simulated, permissions: {role: implementer, approval_mode: file, approval_dir: ../x}",
+            "",
+            DemandKind::DirectWrite,
+            "/x",
+        ),
     ] {
         assert_eq!(demanded(backend, rest), [(kind, what.to_owned())], "{backend} {rest}");
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use massgen_core::{Input, Open, Timer, replay};
 use massgen_protocol::event::{AgentStatus, CallOutcome, Event};
-use massgen_protocol::message::{ItemContent, ToolDecision, ToolVerdict};
+use massgen_protocol::message::{Asking, ItemContent, NotRunCause, ToolDecision, ToolQuestion, ToolVerdict};
 use massgen_protocol::spec::{FinalAnswerStrategy, RunSpec};
 use massgen_protocol::{AnswerLabel, Command, Note, TokenUsage, ToolOutcome, ToolUse, limits};
 use massgen_testkit::history::{History, answer, replied, reply, spec, vote, work};
@@ -150,6 +150,38 @@ fn only_so_many_tools_of_a_reply_run_together_and_the_next_begins_when_one_ends(
     assert_eq!(history.calls(), 1, "the model is asked again when all have ended");
     history.input(ended(3));
     assert_eq!(history.calls(), 2);
+}
+
+#[test]
+fn a_call_that_a_person_is_still_asked_about_when_the_run_ends_was_not_started() {
+    let mut history = History::start(spec(&["a"]));
+    let call = history.call_of("a").unwrap();
+    history.input(replied(call, (0..3).map(|_| work("look"))));
+    let asks = |index, asking| Input::ToolAsks { tool_use: ToolUse { call, index }, asking };
+    let question = ToolQuestion {
+        wants: "run `make`".to_owned(),
+        reason: "it may do harm".to_owned(),
+        reply_in: "resp_1.json".to_owned(),
+        time: Duration::from_mins(5),
+    };
+    for index in [0, 1] {
+        history.input(asks(index, Asking::Asked { question: question.clone() }));
+    }
+    let problem = Asking::Misunderstood { reply_in: "resp_1.json".to_owned(), problem: "no JSON".to_owned() };
+    history.input(asks(0, problem));
+    history.input(asks(1, Asking::Over));
+    history.state = replay(&history.events).unwrap();
+    history.input(Input::Resumed);
+    let outcomes: Vec<_> = history
+        .events
+        .iter()
+        .filter_map(|envelope| match &envelope.event {
+            Event::ToolCallFinished { outcome, .. } => Some(outcome.clone()),
+            _ => None,
+        })
+        .collect();
+    let not_run = ToolOutcome::NotRun { cause: NotRunCause::Unanswered };
+    assert_eq!(outcomes, [not_run, ToolOutcome::Unknown, ToolOutcome::Unknown]);
 }
 
 #[test]

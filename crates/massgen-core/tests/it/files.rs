@@ -4,7 +4,7 @@ use massgen_core::{Input, Open, replay};
 use massgen_protocol::event::FinalSource;
 use massgen_protocol::spec::{FinalAnswerStrategy, Presentation};
 use massgen_protocol::turn::{Directive, Refusal, Turn};
-use massgen_protocol::workspace::{Access, ContextPath, Isolation};
+use massgen_protocol::workspace::{Access, ContextKind, ContextPath, Isolation};
 use massgen_protocol::{AgentNo, AnswerLabel, Event, RunSpec, Snapshot, SnapshotId, SnapshotOutcome};
 use massgen_testkit::history::{History, spec, workspace};
 
@@ -194,7 +194,12 @@ fn somebody_presents_where_files_of_the_user_change_only_then() {
         spec.orchestration.presentation = presentation;
         let workspace = spec.agents[0].workspace.as_mut().unwrap();
         workspace.isolation = isolation;
-        workspace.contexts = vec![ContextPath { path: "/project".to_owned(), access, protected: Vec::new() }];
+        workspace.contexts = vec![ContextPath {
+            path: "/project".to_owned(),
+            access,
+            kind: ContextKind::Folder,
+            protected: Vec::new(),
+        }];
         let history = History::start(spec).play("a=one a@s1 a>agent1");
         let presents = history.count(|event| matches!(event, Event::PresentationStarted { .. }));
         (presents, history.count(|event| matches!(event, Event::Degraded { .. })))

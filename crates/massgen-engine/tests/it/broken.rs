@@ -11,7 +11,8 @@ use massgen_engine::{Ports, Redactor, Session};
 use massgen_ports::tools::NoTools;
 use massgen_ports::workspaces::NoWorkspaces;
 use massgen_ports::{
-    Journal, JournalError, Model, ModelEvent, ModelStream, SessionEnd, SessionHandle, ToolHost, ToolRun,
+    CallWatch, Journal, JournalError, Model, ModelEvent, ModelStream, SessionEnd, SessionHandle, ToolHost,
+    ToolRun,
 };
 use massgen_protocol::event::{CallOutcome, RunOutcome};
 use massgen_protocol::message::{FailureKind, Message};
@@ -104,7 +105,13 @@ impl ToolHost for PanickingTools {
         Vec::new()
     }
 
-    fn run(&self, _agent: &AgentId, _tool_use: ToolUse, _call: ToolCall) -> BoxFuture<'static, ToolRun> {
+    fn run(
+        &self,
+        _agent: &AgentId,
+        _tool_use: ToolUse,
+        _call: ToolCall,
+        _watch: Arc<dyn CallWatch>,
+    ) -> BoxFuture<'static, ToolRun> {
         panic!("the tool has a bug")
     }
 }

@@ -11,3 +11,5 @@ mod sessions;
 mod tool_order;
 #[cfg(test)]
 mod waiting;
+#[cfg(test)]
+mod watching;

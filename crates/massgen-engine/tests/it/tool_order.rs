@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use massgen_engine::{Ports, Session};
-use massgen_ports::{ModelEvent, SessionEnd, SessionHandle, ToolHost, ToolRun};
+use massgen_ports::{CallWatch, ModelEvent, SessionEnd, SessionHandle, ToolHost, ToolRun};
 use massgen_protocol::event::RunOutcome;
 use massgen_protocol::message::Message;
 use massgen_protocol::spec::RunMeta;
@@ -30,7 +30,13 @@ impl ToolHost for LaterSooner {
         CALLS.map(schema).to_vec()
     }
 
-    fn run(&self, _agent: &AgentId, tool_use: ToolUse, call: ToolCall) -> BoxFuture<'static, ToolRun> {
+    fn run(
+        &self,
+        _agent: &AgentId,
+        tool_use: ToolUse,
+        call: ToolCall,
+        _watch: Arc<dyn CallWatch>,
+    ) -> BoxFuture<'static, ToolRun> {
         let time = Duration::from_secs(100 - u64::from(tool_use.index));
         Box::pin(async move {
             tokio::time::sleep(time).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use massgen_engine::{Ports, Session};
-use massgen_ports::{SessionEnd, SessionHandle, ToolHost, ToolRun, Waiting};
+use massgen_ports::{CallWatch, SessionEnd, SessionHandle, ToolHost, ToolRun, Waiting};
 use massgen_protocol::event::RunOutcome;
 use massgen_protocol::message::Message;
 use massgen_protocol::spec::RunMeta;
@@ -29,7 +29,13 @@ impl ToolHost for Waits {
         Vec::new()
     }
 
-    fn run(&self, _agent: &AgentId, _tool_use: ToolUse, _call: ToolCall) -> BoxFuture<'static, ToolRun> {
+    fn run(
+        &self,
+        _agent: &AgentId,
+        _tool_use: ToolUse,
+        _call: ToolCall,
+        _watch: Arc<dyn CallWatch>,
+    ) -> BoxFuture<'static, ToolRun> {
         let mut waiting = self.waiting.subscribe();
         Box::pin(async move {
             waiting.wait_for(|waiting| *waiting == Waiting::Pointless).await.expect("the host is there");

@@ -125,6 +125,7 @@ impl AutomationLines {
             | Event::ModelCallFinished { .. }
             | Event::ToolCallStarted { .. }
             | Event::ToolCallFinished { .. }
+            | Event::ToolCallAsked { .. }
             | Event::SnapshotStarted { .. }
             | Event::SnapshotFinished { .. }
             | Event::VoteIgnored { .. }

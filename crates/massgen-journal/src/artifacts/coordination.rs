@@ -137,6 +137,7 @@ impl Entries<'_> {
             | Event::ServiceReported { .. }
             | Event::ToolCallStarted { .. }
             | Event::ToolCallFinished { .. }
+            | Event::ToolCallAsked { .. }
             | Event::SnapshotStarted { .. }
             | Event::SnapshotFinished { .. }
             | Event::SubmissionRefused { .. }

@@ -157,6 +157,11 @@ impl Lines<'_> {
                 }
                 self.push("tool_complete", Some(tool_use.call.agent), data);
             }
+            Event::ToolCallAsked { tool_use, asking } => {
+                if let Some(line) = asking.line() {
+                    self.status(Some(tool_use.call.agent), Level::Warning, &line);
+                }
+            }
             Event::AnswerAccepted { label, content, .. } => {
                 let data = json!({
                     "content": head(content, SUBMITTED_CHARS),

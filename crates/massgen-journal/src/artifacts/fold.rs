@@ -39,7 +39,14 @@ impl RunState {
         match event {
             Event::RunStarted { .. } => return Err(ArtifactError::StartedTwice { seq: self.last.seq }),
             Event::RunResumed => self.phase = RunPhase::Running,
-            Event::RunInterrupted { best } => self.phase = RunPhase::Interrupted { best: *best, at },
+            Event::RunInterrupted { best } => {
+                self.phase = RunPhase::Interrupted { best: *best, at };
+                for agent in &mut self.agents {
+                    if agent.tools.forget_questions() {
+                        folded.touched.push(agent.no);
+                    }
+                }
+            }
             Event::ExecutionStarted { agent, execution, round, conversation } => {
                 self.start_execution(*agent, *execution, *round, *conversation, folded)?;
             }
@@ -96,6 +103,9 @@ impl RunState {
                         Some(error) => agent.trace.tool_error(&run.name, error, local, at),
                     }
                 }
+            }
+            Event::ToolCallAsked { tool_use, asking } => {
+                self.agent_mut(tool_use.call.agent)?.tools.ask(*tool_use, asking);
             }
             Event::AnswerAccepted { label, content, snapshot, .. } => {
                 self.accept_answer(*label, content, snapshot.as_ref(), folded)?;

@@ -223,6 +223,7 @@ impl Projector {
             | Event::ModelCallFinished { .. }
             | Event::ToolCallStarted { .. }
             | Event::ToolCallFinished { .. }
+            | Event::ToolCallAsked { .. }
             | Event::SnapshotStarted { .. }
             | Event::SnapshotFinished { .. }
             | Event::VoteIgnored { .. }
@@ -446,6 +447,7 @@ fn due(state: &RunState, event: &Event) -> Due {
         | Event::ModelCallFinished { .. }
         | Event::ToolCallStarted { .. }
         | Event::ToolCallFinished { .. }
+        | Event::ToolCallAsked { .. }
         | Event::SnapshotStarted { .. }
         | Event::SnapshotFinished { .. }
         | Event::VoteIgnored { .. }

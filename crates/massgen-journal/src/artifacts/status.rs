@@ -291,6 +291,7 @@ fn agent_part(state: &RunState, agent: &AgentState) -> Value {
         "last_activity": agent.last_activity.unix_seconds(),
         "last_activity_utc": utc_iso(agent.last_activity),
         "error": error,
+        "questions": agent.tools.questions(),
         "workspace_paths": {
             "workspace": workspace.map(|workspace| &workspace.folder),
             "snapshot_storage": null,

@@ -181,6 +181,7 @@ impl Rows {
             | Event::ServiceReported { .. }
             | Event::ToolCallStarted { .. }
             | Event::ToolCallFinished { .. }
+            | Event::ToolCallAsked { .. }
             | Event::SnapshotStarted { .. }
             | Event::SnapshotFinished { .. }
             | Event::NoteReceived { .. }

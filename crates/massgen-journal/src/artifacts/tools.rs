@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use massgen_protocol::message::{NotRunCause, ToolCall, ToolOutcome};
+use massgen_protocol::message::{Asking, NotRunCause, ToolCall, ToolOutcome, ToolQuestion};
 use massgen_protocol::{Timestamp, ToolUse};
 use serde_json::{Map, Value, json};
 
@@ -36,6 +36,8 @@ pub(super) struct OpenTool {
     pub(super) call: ToolCall,
     pub(super) round: u32,
     pub(super) started: Timestamp,
+    /// What a person is asked about it.
+    pub(super) question: Option<ToolQuestion>,
 }
 
 /// The tools of one agent.
@@ -49,7 +51,36 @@ pub(super) struct ToolBook {
 impl ToolBook {
     /// A tool call began.
     pub(super) fn start(&mut self, tool_use: ToolUse, call: &ToolCall, round: u32, at: Timestamp) {
-        self.open.insert(tool_use, OpenTool { call: call.clone(), round, started: at });
+        self.open.insert(tool_use, OpenTool { call: call.clone(), round, started: at, question: None });
+    }
+
+    /// A person is asked about a tool call, or is no longer.
+    pub(super) fn ask(&mut self, tool_use: ToolUse, asking: &Asking) {
+        let Some(open) = self.open.get_mut(&tool_use) else { return };
+        match asking {
+            Asking::Asked { question } => open.question = Some(question.clone()),
+            Asking::Misunderstood { .. } => {}
+            Asking::Over => open.question = None,
+        }
+    }
+
+    /// Nobody listens to replies any more. Returns whether there was a question.
+    pub(super) fn forget_questions(&mut self) -> bool {
+        self.open.values_mut().filter_map(|open| open.question.take()).count() > 0
+    }
+
+    /// What a person is asked about calls that have not begun.
+    pub(super) fn questions(&self) -> Value {
+        let questions = self.open.values().filter_map(|open| open.question.as_ref());
+        let told = questions.map(|question| {
+            json!({
+                "wants": question.wants,
+                "reason": question.reason,
+                "reply_in": question.reply_in,
+                "expires_in_seconds": question.time.as_secs(),
+            })
+        });
+        told.collect()
     }
 
     /// Whether a tool call began and has not ended.
@@ -138,6 +169,9 @@ pub(super) fn told(outcome: &ToolOutcome) -> Told<'_> {
         }
         ToolOutcome::NotRun { cause: NotRunCause::TooManyCalls } => {
             Told { status: "denied", text: "not run: too many tool calls in one reply" }
+        }
+        ToolOutcome::NotRun { cause: NotRunCause::Unanswered } => {
+            Told { status: "denied", text: "not run: interrupted before a person had replied" }
         }
     }
 }

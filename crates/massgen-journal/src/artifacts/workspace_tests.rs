@@ -33,6 +33,7 @@ fn history() -> History {
         contexts: vec![ContextPath {
             path: "/home/me/project".into(),
             access: Access::Write,
+            kind: ContextKind::Folder,
             protected: Vec::new(),
         }],
         isolation: Isolation::Auto,

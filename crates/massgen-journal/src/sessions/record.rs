@@ -141,6 +141,7 @@ impl TurnRecord {
             | Event::ModelCallFinished { .. }
             | Event::ToolCallStarted { .. }
             | Event::ToolCallFinished { .. }
+            | Event::ToolCallAsked { .. }
             | Event::SnapshotStarted { .. }
             | Event::SnapshotFinished { .. }
             | Event::VoteIgnored { .. }

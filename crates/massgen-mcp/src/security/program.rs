@@ -13,50 +13,6 @@ const FOLDER_CHARACTERS: usize = 500;
 const VARIABLE_NAME_CHARACTERS: usize = 100;
 const VARIABLE_VALUE_CHARACTERS: usize = 1000;
 
-/// Programs that may be started as servers at every level.
-const PROGRAMS: [&str; 36] = [
-    "python",
-    "python3",
-    "python3.8",
-    "python3.9",
-    "python3.10",
-    "python3.11",
-    "python3.12",
-    "python3.13",
-    "python3.14",
-    "py",
-    "uv",
-    "uvx",
-    "pipx",
-    "pip",
-    "pip3",
-    "node",
-    "npm",
-    "npx",
-    "yarn",
-    "pnpm",
-    "bun",
-    "bunx",
-    "deno",
-    "java",
-    "ruby",
-    "go",
-    "rust",
-    "cargo",
-    "fastmcp",
-    "srt",
-    "mcp-server-filesystem",
-    "bash",
-    "sh",
-    "zsh",
-    "fish",
-    "dash",
-];
-/// Those that the level `moderate` adds.
-const MODERATE_PROGRAMS: [&str; 1] = ["git"];
-/// Those that the level `permissive` adds to them.
-const PERMISSIVE_PROGRAMS: [&str; 2] = ["curl", "wget"];
-
 /// Variables that change what a program loads or where it believes to be.
 const HELD_BACK: [&str; 7] = [
     "LD_LIBRARY_PATH",
@@ -100,33 +56,14 @@ pub fn check_command(command: &[String], security: &ServerSecurity) -> Result<()
     if program.contains("../") || program.contains("..\\") {
         return Err(Refused::new("its program is named by a path with `..`, which is not allowed"));
     }
-    let name = program_name(program);
-    if may_start(&name, security) {
+    if security.may_start(program) {
         return Ok(());
     }
+    let name = ServerSecurity::program_name(program);
     Err(Refused::new(format!(
-        "its program `{name}` is not among those that may be started; `security.allowed_executables` names others"
+        "its program `{name}` is not among those that may be started; add `security: {{allowed_executables: [{name}]}}` \
+         to it"
     )))
-}
-
-/// The name of a program without its folder and without the ending that it has on Windows.
-fn program_name(program: &str) -> String {
-    let name = program.rsplit(['/', '\\']).next().unwrap_or(program).to_ascii_lowercase();
-    let bare = [".exe", ".cmd", ".bat"].into_iter().find_map(|ending| name.strip_suffix(ending));
-    bare.unwrap_or(&name).to_owned()
-}
-
-fn may_start(name: &str, security: &ServerSecurity) -> bool {
-    let own = &security.allowed_executables;
-    if !own.is_empty() {
-        return own.iter().any(|allowed| program_name(allowed) == name);
-    }
-    let more: &[&[&str]] = match security.level {
-        SecurityLevel::Strict => &[&PROGRAMS],
-        SecurityLevel::Moderate => &[&PROGRAMS, &MODERATE_PROGRAMS],
-        SecurityLevel::Permissive => &[&PROGRAMS, &MODERATE_PROGRAMS, &PERMISSIVE_PROGRAMS],
-    };
-    more.iter().any(|names| names.contains(&name))
 }
 
 /// The variables of a server after they were judged.

@@ -29,7 +29,7 @@ fn usual_programs_may_be_started_under_any_path_and_ending() {
 #[test]
 fn other_programs_are_refused_until_a_level_or_a_list_allows_them() {
     let strict = ServerSecurity::default();
-    insta::assert_snapshot!(refused(&["git", "x"], &strict), @"its program `git` is not among those that may be started; `security.allowed_executables` names others");
+    insta::assert_snapshot!(refused(&["git", "x"], &strict), @"its program `git` is not among those that may be started; add `security: {allowed_executables: [git]}` to it");
     check_command(&command(&["git"]), &at(SecurityLevel::Moderate)).expect("git is moderate");
     refused(&["curl"], &at(SecurityLevel::Moderate));
     check_command(&command(&["curl"]), &at(SecurityLevel::Permissive)).expect("curl is permissive");

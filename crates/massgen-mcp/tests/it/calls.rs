@@ -133,6 +133,20 @@ async fn a_server_may_have_a_time_of_its_own_and_progress_does_not_prolong_it() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_calls_hears_how_far_it_is_and_of_no_other_call() {
+    let progressing = manner(|_, _, _| {
+        let told = |number: i64| {
+            json!({"jsonrpc": "2.0", "method": "notifications/progress",
+                   "params": {"progressToken": number, "progress": 1, "total": 2, "message": "half\u{1b}[2J"}})
+        };
+        Reaction::After((0..9).map(told).collect(), json!({"content": [{"type": "text", "text": "done"}]}))
+    });
+    let (run, ..) = Run::of(progressing).await;
+    assert_eq!(run.call(ECHO).await, ok("done"));
+    assert_eq!(*run.progress.lock().expect("kept"), ["1 of 2: half"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_that_nobody_waits_for_is_cancelled_at_the_server() {
     let (run, _, mut heard) = Run::of(manner(|_, _, _| Reaction::Nothing)).await;
     let call = tokio::spawn(run.begin(ECHO, json!({})));

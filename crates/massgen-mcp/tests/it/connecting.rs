@@ -1,7 +1,7 @@
 //! How servers are connected, and what people are told when one cannot be had.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use massgen_mcp::{AgentServers, Filter, Launcher, NoticeKind, Pool, Setup, Variable};
@@ -82,7 +82,7 @@ async fn a_server_that_ends_is_tried_three_times_and_then_told_with_its_last_wor
     let (run, scripted, _) = Run::of(manner).await;
     assert_eq!(scripted.starts(), 3);
     assert!(run.names().is_empty());
-    insta::assert_snapshot!(run.told(), @"MCP server `peer` of agent1: it ended before it was connected; its last words: `npm error 404 no such package`; try its command in a terminal; what it wrote is in its log");
+    insta::assert_snapshot!(run.told(), @"MCP server `peer` of agent1: it ended before it was connected; its last words: `npm error 404 no such package`; tried 3 times; try its command in a terminal; what it wrote is in `[folder]/logs/mcp_peer_stderr.log`");
     let log = fs_err::read_to_string(run.folder.path().join("logs/mcp_peer_stderr.log")).expect("a log");
     assert_eq!(log.lines().filter(|line| line.starts_with("npm error")).count(), 3);
 }
@@ -96,11 +96,22 @@ async fn a_server_that_comes_up_late_is_there() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_hangs_has_half_a_minute_each_time() {
     let begin = Instant::now();
-    let (run, scripted, _) = Run::of(Manner { asked: Asked::Hangs, ..Manner::default() }).await;
+    let (scripted, _heard) = Scripted::new(Manner { asked: Asked::Hangs, ..Manner::default() });
+    let launcher: Arc<dyn Launcher> = Arc::<Scripted>::clone(&scripted);
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&lines);
+    let tell = Arc::new(move |line: &str| kept.lock().expect("kept").push(line.to_owned()));
+    let setup = Setup { tell, ..Setup::new(launcher, Arc::new(|_| None)) };
+    let run = Run::with(vec![program("peer")], setup).await;
     assert_eq!(scripted.starts(), 3);
+    insta::assert_snapshot!(lines.lock().expect("kept").join("\n"), @r"
+    MCP server `peer` of agent1 is waited for (try 1 of 3, up to 30 s)
+    MCP server `peer` of agent1 is waited for (try 2 of 3, up to 30 s)
+    MCP server `peer` of agent1 is waited for (try 3 of 3, up to 30 s)
+    ");
     let took = begin.elapsed();
     assert!(took >= Duration::from_secs(90) && took < Duration::from_secs(93), "{took:?}");
-    insta::assert_snapshot!(run.told(), @"MCP server `peer` of agent1: it was not ready after 30 s; try its command in a terminal; what it wrote is in its log");
+    insta::assert_snapshot!(run.told(), @"MCP server `peer` of agent1: it was not ready after 30 s; tried 3 times; try its command in a terminal; what it wrote is in `[folder]/logs/mcp_peer_stderr.log`");
 }
 
 #[tokio::test(start_paused = true)]
@@ -121,7 +132,7 @@ async fn servers_are_connected_at_the_same_time_and_one_that_fails_leaves_the_ot
     assert_eq!(run.names(), ["mcp__b__echo", "mcp__b__other", "mcp__a__echo", "mcp__a__other"]);
     assert!(run.notices.iter().all(|notice| notice.kind == NoticeKind::Missing));
     insta::assert_snapshot!(run.told(), @r"
-    MCP server `bad` of agent1: its program `rm` is not among those that may be started; `security.allowed_executables` names others; change its entry below `mcp_servers`
+    MCP server `bad` of agent1: its program `rm` is not among those that may be started; add `security: {allowed_executables: [rm]}` to it; change its entry below `mcp_servers`
     MCP server `b` of agent1: another server has its name; give each server of an agent a name of its own
     MCP server `a b` of agent1: its name may hold letters, digits, `_` and `-` only; change its entry below `mcp_servers`
     ");
@@ -144,7 +155,10 @@ async fn every_agent_has_a_connection_of_its_own_and_sees_its_own_tools_only() {
     assert_eq!((notices.len(), scripted.starts()), (0, 2));
     let counts = agents.each_ref().map(|servers| pool.tools(&servers.agent).len());
     assert_eq!(counts, [2, 1]);
-    assert!(pool.call(&agents[1].agent, "mcp__peer__other", serde_json::Map::new()).is_none());
+    assert!(
+        pool.call(&agents[1].agent, "mcp__peer__other", serde_json::Map::new(), Arc::new(|_: &str| {}))
+            .is_none()
+    );
     assert!(pool.tools(&AgentId::new("three").expect("an id")).is_empty());
 }
 
@@ -176,7 +190,7 @@ async fn programs_get_a_few_variables_of_ours_and_those_that_are_written() {
     assert_eq!(environment, pairs(&[("PATH", "/bin"), ("HOME", "/home/u"), ("TOKEN", "x-canary-value")]));
     assert_eq!(folder.to_str(), Some("/srv/data"));
     // What it says of its key goes nowhere.
-    insta::assert_snapshot!(run.told(), @"MCP server `peer` of agent1: it ended before it was connected; its last words: `key [KEY] is bad`; try its command in a terminal; what it wrote is in its log");
+    insta::assert_snapshot!(run.told(), @"MCP server `peer` of agent1: it ended before it was connected; its last words: `key [KEY] is bad`; tried 3 times; try its command in a terminal; what it wrote is in `[folder]/logs/mcp_peer_stderr.log`");
     let log = fs_err::read_to_string(run.folder.path().join("logs/mcp_peer_stderr.log")).expect("a log");
     assert!(log.contains("key [KEY] is bad") && !log.contains("canary"), "{log}");
 }

@@ -308,6 +308,8 @@ pub(crate) struct Run {
     pub(crate) pool: Pool,
     pub(crate) notices: Vec<Notice>,
     pub(crate) folder: tempfile::TempDir,
+    /// How far calls were, as their server told it.
+    pub(crate) progress: Arc<Mutex<Vec<String>>>,
 }
 
 impl Run {
@@ -329,7 +331,7 @@ impl Run {
             logs: folder.path().join("logs"),
         };
         let (pool, notices) = Pool::connect(vec![servers], setup).await;
-        Self { pool, notices, folder }
+        Self { pool, notices, folder, progress: Arc::default() }
     }
 
     /// A run with one server of this manner, called `peer`.
@@ -344,12 +346,15 @@ impl Run {
     }
 
     pub(crate) fn told(&self) -> String {
-        self.notices.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        let told = self.notices.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        told.replace(&self.folder.path().display().to_string(), "[folder]")
     }
 
     pub(crate) fn begin(&self, name: &str, arguments: Value) -> BoxFuture<'static, Called> {
         let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
-        self.pool.call(&agent(), name, arguments).expect("there is such a tool")
+        let progress = Arc::clone(&self.progress);
+        let hear = Arc::new(move |line: &str| progress.lock().expect("kept").push(line.to_owned()));
+        self.pool.call(&agent(), name, arguments, hear).expect("there is such a tool")
     }
 
     pub(crate) async fn call(&self, name: &str) -> ToolOutcome {

@@ -306,7 +306,7 @@ async fn a_service_that_is_not_there_is_told_without_its_address() {
     let address = listener.local_addr().expect("an address");
     drop(listener);
     let run = run(service(&format!("http://{address}/mcp?key=${{TOKEN}}"))).await;
-    insta::assert_snapshot!(run.told(), @"MCP server `web` of agent1: it cannot be reached: Connection refused (os error 111); check its address and the network");
+    insta::assert_snapshot!(run.told(), @"MCP server `web` of agent1: it cannot be reached: Connection refused (os error 111); tried 3 times; check its address and the network");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use massgen_ports::{ToolHost, ToolRun};
+use massgen_ports::{CallWatch, ToolHost, ToolRun};
 use massgen_protocol::{AgentId, ToolCall, ToolOutcome, ToolSchema, ToolUse};
 use serde_json::json;
 
@@ -38,7 +38,13 @@ impl ToolHost for SimulatedTools {
         script.tools().iter().map(schema).collect()
     }
 
-    fn run(&self, agent: &AgentId, tool_use: ToolUse, call: ToolCall) -> BoxFuture<'static, ToolRun> {
+    fn run(
+        &self,
+        agent: &AgentId,
+        tool_use: ToolUse,
+        call: ToolCall,
+        _watch: Arc<dyn CallWatch>,
+    ) -> BoxFuture<'static, ToolRun> {
         let script = self.scripts.get(agent).map(Arc::clone);
         async move {
             let found = script.as_ref().and_then(|script| Some((script, script.tools().get(&call.name)?)));

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use massgen_ports::Unwatched;
 use massgen_protocol::{AgentNo, CallId};
 use tokio::time::Instant;
 
@@ -27,7 +28,7 @@ fn tools() -> (tempfile::TempDir, SimulatedTools) {
 fn run(tools: &SimulatedTools, agent: &str, tool: &str, index: u16) -> BoxFuture<'static, ToolOutcome> {
     let call = CallId { agent: AgentNo::from_index(0), number: 3 };
     let tool_call = ToolCall { id: "x".into(), name: tool.into(), arguments: "{}".into() };
-    let run = tools.run(&id(agent), ToolUse { call, index }, tool_call);
+    let run = tools.run(&id(agent), ToolUse { call, index }, tool_call, Arc::new(Unwatched));
     Box::pin(async move { run.await.outcome })
 }
 

@@ -144,5 +144,6 @@ fn place(kind: DeltaKind) -> usize {
         DeltaKind::Text => 0,
         DeltaKind::Reasoning => 1,
         DeltaKind::ToolArguments => 2,
+        DeltaKind::ToolProgress => panic!("a model runs no tools"),
     }
 }

@@ -7,7 +7,7 @@ use massgen_protocol::WorkspaceSpec;
 use massgen_protocol::command::NoteId;
 use massgen_protocol::message::{Message, ToolFile, ToolOutcome};
 use massgen_protocol::turn::{Directive, News, ResultRef, Turn, Verdict};
-use massgen_protocol::workspace::{Access, ContextPath, Isolation};
+use massgen_protocol::workspace::{Access, ContextKind, ContextPath, Isolation};
 use massgen_protocol::{
     AgentNo, AttachedFile, Attachment, AttachmentContent, AttachmentKind, CallId, Note, ToolUse, limits,
 };
@@ -226,6 +226,7 @@ fn an_opening_tells_where_the_agent_works_and_what_it_sees_besides() {
     let context = |path: &str, access, protected: &[&str]| ContextPath {
         path: path.to_owned(),
         access,
+        kind: ContextKind::Folder,
         protected: protected.iter().map(|path| (*path).to_owned()).collect(),
     };
     let contexts = vec![

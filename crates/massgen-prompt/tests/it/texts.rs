@@ -272,7 +272,10 @@ fn every_tool_outcome() {
         ToolOutcome::NotRun { cause: NotRunCause::TimeIsUp } => {
             Some(ToolOutcome::NotRun { cause: NotRunCause::TooManyCalls })
         }
-        ToolOutcome::NotRun { cause: NotRunCause::TooManyCalls } => Some(ToolOutcome::CutOff),
+        ToolOutcome::NotRun { cause: NotRunCause::TooManyCalls } => {
+            Some(ToolOutcome::NotRun { cause: NotRunCause::Unanswered })
+        }
+        ToolOutcome::NotRun { cause: NotRunCause::Unanswered } => Some(ToolOutcome::CutOff),
         ToolOutcome::CutOff => None,
     };
     let outcomes = all(ToolOutcome::ok("seen"), next);

@@ -1,6 +1,6 @@
 //! What rules that refuse say of paths, as far as a sandbox can hold programs to it.
 
-use super::Permissions;
+use super::{Approval, Permissions};
 
 /// A part of the file system that a rule refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,15 @@ pub enum Covers {
 }
 
 impl Permissions {
+    /// Where replies of people are: the file of those that are remembered, and the folder of questions.
+    pub fn places(&self) -> impl Iterator<Item = &str> {
+        let folder = match &self.approval {
+            Approval::Policy => None,
+            Approval::Files { folder } => Some(folder.as_str()),
+        };
+        self.remembered.as_deref().into_iter().chain(folder)
+    }
+
     /// The rules that refuse paths which a sandbox can hold programs to: whole paths, and all of a folder.
     pub fn path_rules(&self) -> Vec<PathRule> {
         self.deny.iter().filter_map(|rule| PathRule::of(rule)).collect()

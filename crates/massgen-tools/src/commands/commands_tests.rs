@@ -63,11 +63,41 @@ async fn a_folder_that_was_not_given_is_refused() {
 }
 
 #[tokio::test]
-async fn a_long_output_is_kept_in_a_file() {
+async fn a_long_output_is_kept_in_a_file_as_the_lines_that_it_had() {
     let house = House::new();
-    let outcome = house.call("execute_command", json!({"command": "long"})).await;
-    let ToolOutcome::Ok { text, .. } = outcome else { panic!("{outcome:?}") };
-    assert!(text.contains(".tool_results/execute_command_") && text.len() < 20_000, "{}", text.len());
+    let shown = house.ok("execute_command", json!({"command": "long"})).await;
+    assert!(shown.len() < 20_000, "{}", shown.len());
+    let (told, rest) = shown.split_once("\n\n").expect("what is told");
+    let path = told.split('`').nth(1).expect("a path");
+    assert!(path.starts_with(".tool_results/execute_command_"), "{told}");
+    assert!(told.contains("60007 lines. All of it is in `"), "{told}");
+    assert!(rest.ends_with("0123456789\n=== stderr ===\na \"warning\"\n"), "{shown}");
+    let head = house.ok("read_text_file", json!({"path": path, "head": 6})).await;
+    let head = head.replace(&house.root.display().to_string(), "ROOT");
+    assert_eq!(
+        head,
+        "command: long\nwork_dir: ROOT/ws\nexit_code: 0\nexecution_time: 1.5\n=== stdout ===\n0123456789\n"
+    );
+    let tail = house.ok("read_text_file", json!({"path": path, "tail": 2})).await;
+    assert_eq!(tail, "=== stderr ===\na \"warning\"\n");
+    let found = house.ok("grep", json!({"path": path, "pattern": "warn|stdout"})).await;
+    assert_eq!(found.lines().count(), 2, "{found}");
+}
+
+#[tokio::test]
+async fn what_is_not_in_the_file_of_a_long_output_is_told() {
+    let house = House::new();
+    let shown = house.ok("execute_command", json!({"command": "longer"})).await;
+    let told = shown.lines().next().expect("a line");
+    assert!(
+        told.starts_with("The result is long: 3200") && told.contains(" bytes. `.tool_results/"),
+        "{told}"
+    );
+    assert!(
+        told.contains("holds its beginning and its end; 2540319 bytes between them were not kept."),
+        "{told}"
+    );
+    assert!(!told.contains("All of it"), "{told}");
 }
 
 fn spec(allowed: &[&str], blocked: &[&str]) -> CommandSpec {

@@ -56,14 +56,15 @@ impl Reach {
         reach
     }
 
-    /// The same with rules as `mechanism` can keep them. Landlock cannot take a part of a tree away: there, rules hold in
-    /// what may only be read.
+    /// The same with rules, and what is hidden, as `mechanism` can keep them. Bubblewrap covers parts of a tree that stays
+    /// as it is. Landlock cannot take a part of a tree away: there, rules hold in what may only be read.
     #[must_use]
     pub fn ruled(mut self, mechanism: Mechanism) -> Self {
         let (masked, fixed) = (std::mem::take(&mut self.masked), std::mem::take(&mut self.fixed));
         match mechanism {
             Mechanism::Bubblewrap => {
                 self.masked = masked;
+                self.masked.append(&mut self.hidden);
                 self.protected.extend(fixed);
             }
             Mechanism::Landlock => {

@@ -43,6 +43,8 @@ pub struct Ran {
     pub stdout: String,
     /// What it wrote as its errors, in the same way.
     pub stderr: String,
+    /// Bytes of both that are not in them.
+    pub left_out: u64,
     /// Hosts that it asked for and may not reach.
     pub refused: Vec<String>,
     /// From its start to its end.
@@ -59,6 +61,7 @@ impl From<Ended> for Ran {
             },
             stdout: ended.stdout.text(gap),
             stderr: ended.stderr.text(gap),
+            left_out: ended.stdout.left_out.saturating_add(ended.stderr.left_out),
             refused: ended.refused,
             took: ended.duration,
         }

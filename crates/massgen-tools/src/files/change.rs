@@ -80,7 +80,12 @@ pub(super) static TOOLS: &[FileTool] = &[
             })
         },
         does: &[Capability::Reads, Capability::Writes],
-        touches: Touches::Named(&[("source", Effect::Write), ("destination", Effect::Write)]),
+        // What is somewhere else can be read under another name.
+        touches: Touches::Named(&[
+            ("source", Effect::Write),
+            ("source", Effect::Read),
+            ("destination", Effect::Write),
+        ]),
         run: move_file,
     },
 ];
@@ -138,7 +143,9 @@ fn move_file(desk: &Desk, arguments: Arguments<'_>) -> Result<String, Failed> {
         Found::Missing(gap) => {
             // Refused before folders are made for it.
             desk.managed().decide_removal(source.path())?;
-            remove::check_rules(desk, &source, Effect::Write)?;
+            for effect in [Effect::Write, Effect::Read] {
+                remove::check_rules(desk, &source, effect)?;
+            }
             gap.into_place()?
         }
     };

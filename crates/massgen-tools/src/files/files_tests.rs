@@ -515,8 +515,7 @@ async fn every_tool_that_touches_files_asks_for_what_it_does() {
             .collect();
         for capability in source.capabilities(&agent(), &schema.name).expect("it is there") {
             let asks = match capability {
-                // Who may write may look at what is replaced.
-                Capability::Reads => wanted.contains(&Effect::Read) || wanted.contains(&Effect::Write),
+                Capability::Reads => wanted.contains(&Effect::Read),
                 Capability::Writes => wanted.contains(&Effect::Write),
                 Capability::Deletes => wanted.contains(&Effect::Delete),
                 Capability::Executes | Capability::Network => false,
@@ -602,6 +601,32 @@ async fn rules_hold_in_the_project_as_they_are_spelled_there() {
     // Work on the folder around it, file by file.
     let found = house.ok("grep", json!({ "pattern": "gold", "path": house.path("project") })).await;
     assert!(found.contains("open.txt:1") && found.contains("key.txt: not searched"), "{found}");
+}
+
+#[tokio::test]
+async fn what_may_not_be_read_is_not_shown_by_a_change_nor_moved_to_where_it_can_be_read() {
+    let permissions = Permissions {
+        role: Some(Role::ReadWrite),
+        deny: vec!["read_file(keys/**)".to_owned()],
+        ..crate::testing::permissions()
+    };
+    let house = House::with(Setup { permissions: Some(permissions), ..Setup::default() });
+    house.write("ws/keys/deep/a.txt", "one\ngold\n");
+    let patch = |head: &str| json!({"patch": format!("*** Begin Patch\n*** Update File: keys/deep/a.txt\n{head}@@\n-one\n+1\n*** End Patch")});
+    let edits = json!([{"oldText": "one", "newText": "1"}]);
+    for (tool, arguments) in [
+        ("edit_file", json!({"path": "keys/deep/a.txt", "edits": edits})),
+        ("move_file", json!({"source": "keys/deep/a.txt", "destination": "a.txt"})),
+        ("move_file", json!({"source": "keys", "destination": "open"})),
+        ("apply_patch", patch("")),
+        ("apply_patch", patch("*** Move to: a.txt\n")),
+    ] {
+        let told = house.not_ok(tool, arguments).await;
+        assert!(told.starts_with("denied") && told.contains("rule: read_file(keys/**)"), "{tool}: {told}");
+        assert!(!told.contains("gold"), "{tool}: {told}");
+    }
+    assert_eq!(house.read("ws/keys/deep/a.txt"), "one\ngold\n");
+    assert!(!house.exists("ws/a.txt") && !house.exists("ws/open"));
 }
 
 #[tokio::test]

@@ -41,7 +41,8 @@ pub(super) fn touched(arguments: Arguments<'_>) -> Vec<(Effect, String)> {
             Change::Add { path, .. } => touched.push((Effect::Write, path)),
             Change::Delete { path } => touched.push((Effect::Delete, path)),
             Change::Update { path, to, .. } => {
-                touched.push((Effect::Write, path));
+                // Hunks that fit tell what is in it, and so does the place that it is moved to.
+                touched.extend([(Effect::Write, path.clone()), (Effect::Read, path)]);
                 touched.extend(to.map(|to| (Effect::Write, to)));
             }
         }

@@ -1,6 +1,9 @@
 //! Tools that search.
 
-use massgen_protocol::limits::{SEARCH_LINE_BYTES, SEARCH_MATCHES, TOOL_FILE_BYTES};
+use massgen_protocol::limits::{
+    SEARCH_BYTES, SEARCH_LINE_BYTES, SEARCH_MATCHES, SEARCH_RESULT_BYTES, TOOL_FILE_BYTES,
+};
+use massgen_protocol::size::size;
 use massgen_workspace::access::{EntryKind, Error, Place};
 use regex::{Regex, RegexBuilder};
 use serde_json::json;
@@ -148,6 +151,9 @@ fn grep(desk: &Desk, arguments: Arguments<'_>) -> Result<String, Failed> {
         context: arguments.count("context").unwrap_or_default(),
         lines: Vec::new(),
         matches: 0,
+        told: 0,
+        read: 0,
+        end: None,
     };
     let start = desk.existing(arguments.optional("path").unwrap_or("."))?;
     if start.look()?.kind == EntryKind::File {
@@ -159,7 +165,7 @@ fn grep(desk: &Desk, arguments: Arguments<'_>) -> Result<String, Failed> {
         if kind == EntryKind::File && is_wanted {
             search.file(desk, place, &desk.shown(place.path()))?;
         }
-        Ok(if search.matches > SEARCH_MATCHES { Onward::Stop } else { Onward::Go })
+        Ok(if search.end.is_some() { Onward::Stop } else { Onward::Go })
     })?;
     Ok(format!("{}{}", search.told(), note(&walked)))
 }
@@ -169,12 +175,30 @@ struct Search {
     context: usize,
     lines: Vec<String>,
     matches: usize,
+    /// Bytes of all lines.
+    told: usize,
+    /// Bytes of files.
+    read: u64,
+    /// Why it has stopped.
+    end: Option<End>,
+}
+
+/// What a search has had enough of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Matches,
+    Lines,
+    Files,
 }
 
 impl Search {
     /// Searches one file. What is no text or is gone has no lines; what cannot be read has one that says why.
     fn file(&mut self, desk: &Desk, place: &Place, shown: &str) -> Result<(), Failed> {
         if known::is_named_binary(place.path()) {
+            return Ok(());
+        }
+        if self.read >= SEARCH_BYTES {
+            self.end = Some(End::Files);
             return Ok(());
         }
         if desk.check_rules(Effect::Read, place.path()).is_err() {
@@ -202,6 +226,7 @@ impl Search {
                 | Error::TooMany { .. },
             ) => return Ok(()),
         };
+        self.read = self.read.saturating_add(bytes.len().try_into().unwrap_or(u64::MAX));
         if known::is_binary(&bytes) {
             return Ok(());
         }
@@ -214,6 +239,7 @@ impl Search {
             }
             self.matches += 1;
             if self.matches > SEARCH_MATCHES {
+                self.end = Some(End::Matches);
                 return Ok(());
             }
             let from = at.saturating_sub(self.context).max(shown_to);
@@ -227,7 +253,13 @@ impl Search {
                 let line = clean(lines.get(number).copied().unwrap_or_default());
                 let cut = front(&line, SEARCH_LINE_BYTES);
                 let more = if cut.len() < line.len() { "…" } else { "" };
-                self.lines.push(format!("{shown}{mark}{}{mark} {cut}{more}", number + 1));
+                let told = format!("{shown}{mark}{}{mark} {cut}{more}", number + 1);
+                self.told += told.len();
+                self.lines.push(told);
+            }
+            if self.told > SEARCH_RESULT_BYTES {
+                self.end = Some(End::Lines);
+                return Ok(());
             }
             shown_to = to;
         }
@@ -235,11 +267,24 @@ impl Search {
     }
 
     fn told(mut self) -> String {
-        if self.matches > SEARCH_MATCHES {
-            self.lines.push(format!(
-                "(only the first {SEARCH_MATCHES} lines are shown; use a narrower pattern, folder or `include`)"
-            ));
-        }
+        let narrower = "use a narrower pattern, folder or `include`";
+        self.lines.extend(self.end.map(|end| match end {
+            End::Matches => format!("(only the first {SEARCH_MATCHES} lines are shown; {narrower})"),
+            End::Lines => format!(
+                "(only the first {} of lines are shown; {narrower}, or less `context`)",
+                size(SEARCH_RESULT_BYTES.try_into().unwrap_or(u64::MAX))
+            ),
+            End::Files => {
+                format!(
+                    "(the search stopped after {} of files; use a smaller folder or `include`)",
+                    size(SEARCH_BYTES)
+                )
+            }
+        }));
         if self.lines.is_empty() { "nothing was found".to_owned() } else { self.lines.join("\n") }
     }
 }
+
+#[cfg(test)]
+#[path = "search_tests.rs"]
+mod tests;

@@ -4,12 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use massgen_ports::Clock;
+use massgen_ports::{CallWatch, Clock};
 use massgen_protocol::AgentId;
 use massgen_protocol::limits::{APPROVAL_INTERVAL, APPROVAL_TIME};
+use massgen_protocol::message::{Asking, ToolQuestion};
 use massgen_workspace::write_whole;
 use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
 
+use super::Effect;
 use super::risk::Risk;
 
 /// Longest reply that is read.
@@ -24,8 +27,8 @@ pub struct Question {
     pub agent: AgentId,
     /// With which tool.
     pub tool: String,
-    /// What, in the words of rules.
-    pub action: String,
+    /// What it would do.
+    pub effect: Effect,
     /// To what.
     pub target: String,
     /// Why it is asked.
@@ -64,8 +67,8 @@ pub enum Scope {
 
 /// Who replies to questions.
 pub trait Approver: Send + Sync {
-    /// Asks. It replies in the end, if only with a refusal because nobody did.
-    fn ask(&self, question: Question) -> BoxFuture<'static, Reply>;
+    /// Asks, and lets `watch` hear where the reply is awaited. It replies in the end, if only with a refusal because nobody did.
+    fn ask(&self, question: Question, watch: Arc<dyn CallWatch>) -> BoxFuture<'static, Reply>;
 }
 
 /// Puts questions into a folder as `req_<id>.json` and waits for `resp_<id>.json`.
@@ -111,21 +114,37 @@ impl FileApprover {
 }
 
 impl Approver for FileApprover {
-    fn ask(&self, question: Question) -> BoxFuture<'static, Reply> {
+    fn ask(&self, question: Question, watch: Arc<dyn CallWatch>) -> BoxFuture<'static, Reply> {
         let (folder, clock) = (self.folder.clone(), self.clock.clone());
         Box::pin(async move {
             let files = Files::of(&folder, question.id);
+            let reply_in = files.replied.display().to_string();
+            let told = ToolQuestion {
+                wants: format!("{} `{}`", question.effect.verb(), question.target),
+                reason: question.reason.clone(),
+                reply_in: reply_in.clone(),
+                time: APPROVAL_TIME,
+            };
+            watch.asks(Asking::Asked { question: told }).await;
             if let Err(error) = files.ask(&question, &*clock) {
                 return Reply::Refused { feedback: format!("the question could not be asked: {error}") };
             }
             let begun = clock.monotonic();
+            let mut before = None;
+            let mut told = None;
             loop {
                 let problem = match files.reply() {
                     Ok(Some(reply)) => return reply,
                     Ok(None) => None,
-                    // It may be half written. It counts when it is whole.
                     Err(error) => Some(error),
                 };
+                // It may be half written: it counts when it is whole, and is told when it stays as it is.
+                if problem.is_some() && problem == before && problem != told {
+                    let (problem, reply_in) = (problem.clone().unwrap_or_default(), reply_in.clone());
+                    watch.asks(Asking::Misunderstood { reply_in, problem }).await;
+                    told.clone_from(&before);
+                }
+                before.clone_from(&problem);
                 let now = clock.monotonic();
                 if now.saturating_sub(begun) >= APPROVAL_TIME {
                     let feedback = match problem {
@@ -159,7 +178,7 @@ impl Files {
             id: format!("{:016x}", question.id),
             agent_id: &question.agent,
             tool: &question.tool,
-            action: &question.action,
+            action: question.effect.action(),
             target: &question.target,
             reason: &question.reason,
             risk: match question.risk {
@@ -190,7 +209,10 @@ impl Files {
         };
         let mut text = String::new();
         file.take(REPLY_BYTES).read_to_string(&mut text).map_err(|error| error.to_string())?;
-        let replied: Replied = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        let replied: Replied = serde_json::from_str(&text).map_err(|error| match error.classify() {
+            Category::Syntax | Category::Eof => format!("it is no JSON ({error})"),
+            Category::Data | Category::Io => error.to_string(),
+        })?;
         Ok(Some(if replied.approved {
             Reply::Approved { scope: replied.scope }
         } else {

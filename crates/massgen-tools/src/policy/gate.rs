@@ -5,7 +5,9 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use massgen_ports::CallWatch;
 use massgen_protocol::AgentId;
+use massgen_protocol::message::Asking;
 use massgen_protocol::tooling::Permissions;
 use tokio::sync::Notify;
 
@@ -18,6 +20,17 @@ use crate::error::Error;
 
 /// What stands for a rule when a hook wants a person to be asked.
 const HOOK: &str = "hook";
+
+/// The call that something is decided on.
+#[derive(Debug, Clone, Copy)]
+pub struct Of<'a> {
+    /// Its tool.
+    pub name: &'a str,
+    /// Why a hook wants a person to be asked. It is asked about what can do most harm, and refused where nobody can be asked.
+    pub wish: Option<&'a str>,
+    /// Hears of questions.
+    pub watch: &'a Arc<dyn CallWatch>,
+}
 
 /// Judges the calls of one agent.
 pub struct Gate {
@@ -74,21 +87,17 @@ impl Gate {
         lock(&self.rules).clone()
     }
 
-    /// Decides on a call of `tool` that wants `requests`, all or nothing. Every decision is in the list; the second
-    /// part says why the call may not be made, for the model. `id` makes the number of a question.
-    ///
-    /// A `wish` is why a hook wants a person to be asked. It is asked about what can do most harm, and refused where
-    /// nobody can be asked.
+    /// Decides on a call that wants `requests`, all or nothing. Every decision is in the list; the second part says why the
+    /// call may not be made, for the model. `id` makes the number of a question.
     pub async fn decide(
         &self,
-        tool: &str,
+        call: Of<'_>,
         requests: &[Request],
-        wish: Option<&str>,
         id: &(dyn Fn() -> u64 + Send + Sync),
     ) -> (Vec<Record>, Result<(), String>) {
         let mut records = Vec::new();
         let must_ask = self.is_long_unasked(requests);
-        let wished = wish.and_then(|wish| {
+        let wished = call.wish.and_then(|wish| {
             let (at, _) = requests.iter().enumerate().max_by_key(|(_, request)| risk::of(request))?;
             Some((at, wish))
         });
@@ -108,14 +117,14 @@ impl Gate {
                 (Some(_), Verdict::Ask) => Asked::Person,
                 (_, Verdict::Allow | Verdict::Ask | Verdict::Deny) => Asked::Nobody,
             };
-            let judgement = self.settled(tool, request, judgement, id).await;
+            let judgement = self.settled(call, request, judgement, id).await;
             let decision = match judgement.verdict {
                 Verdict::Allow => Decision::Allow,
                 Verdict::Ask | Verdict::Deny => Decision::Deny,
             };
             records.push(Record {
                 agent: self.agent.clone(),
-                tool: tool.to_owned(),
+                tool: call.name.to_owned(),
                 action: request.effect.action().to_owned(),
                 target: request.target.clone(),
                 decision,
@@ -126,8 +135,8 @@ impl Gate {
             if decision == Decision::Deny {
                 let text = format!(
                     "`{}` is not allowed to {} `{}`: {} (rule: {}). Do it another way, or go on without it.",
-                    tool,
-                    said(request),
+                    call.name,
+                    request.effect.verb(),
                     request.target,
                     judgement.reason,
                     judgement.rule,
@@ -141,7 +150,7 @@ impl Gate {
     /// The judgement after asking, where it asks.
     async fn settled(
         &self,
-        tool: &str,
+        call: Of<'_>,
         request: &Request,
         judgement: Judgement,
         id: &(dyn Fn() -> u64 + Send + Sync),
@@ -168,8 +177,8 @@ impl Gate {
         let question = Question {
             id: id(),
             agent: self.agent.clone(),
-            tool: tool.to_owned(),
-            action: request.effect.action().to_owned(),
+            tool: call.name.to_owned(),
+            effect: request.effect,
             target: request.target.clone(),
             reason: judgement.reason.clone(),
             risk: judgement.risk,
@@ -177,9 +186,11 @@ impl Gate {
         // Two calls may want the same thing at the same time: a reply for the whole run is one for both.
         let reply = tokio::select! {
             biased;
-            reply = approver.ask(question) => reply,
-            () = self.until_granted(request) => return granted(judgement),
+            reply = approver.ask(question, Arc::clone(call.watch)) => Some(reply),
+            () = self.until_granted(request) => None,
         };
+        call.watch.asks(Asking::Over).await;
+        let Some(reply) = reply else { return granted(judgement) };
         match reply {
             Reply::Refused { feedback } => {
                 Judgement { verdict: Verdict::Deny, reason: feedback, ..judgement }
@@ -246,16 +257,6 @@ impl Gate {
             }
             more.await;
         }
-    }
-}
-
-fn said(request: &Request) -> &'static str {
-    match request.effect {
-        super::Effect::Command => "run",
-        super::Effect::Read | super::Effect::Address => "read",
-        super::Effect::Write => "write",
-        super::Effect::Delete => "delete",
-        super::Effect::Tool => "use",
     }
 }
 

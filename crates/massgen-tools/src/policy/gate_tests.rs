@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use massgen_protocol::limits::APPROVAL_TIME;
+use massgen_ports::Unwatched;
+use massgen_protocol::limits::{APPROVAL_INTERVAL, APPROVAL_TIME};
 use massgen_protocol::tooling::{Permissions, Unattended};
 use massgen_testkit::clock::TestClock;
 
@@ -16,7 +17,7 @@ struct Person {
 }
 
 impl Approver for Person {
-    fn ask(&self, question: Question) -> BoxFuture<'static, Reply> {
+    fn ask(&self, question: Question, _watch: Arc<dyn CallWatch>) -> BoxFuture<'static, Reply> {
         self.asked.lock().expect("kept").push(question);
         let reply = self.reply.clone();
         Box::pin(async move { reply })
@@ -32,7 +33,16 @@ fn approved(scope: Scope) -> Reply {
 }
 
 async fn decide(gate: &Gate, line: &str) -> Result<(), String> {
-    gate.decide("execute_command", &[Request::new(Effect::Command, line)], None, &|| 7).await.1
+    decide_heard(gate, line, &unwatched()).await
+}
+
+async fn decide_heard(gate: &Gate, line: &str, watch: &Arc<dyn CallWatch>) -> Result<(), String> {
+    let call = Of { name: "execute_command", wish: None, watch };
+    gate.decide(call, &[Request::new(Effect::Command, line)], &|| 7).await.1
+}
+
+fn unwatched() -> Arc<dyn CallWatch> {
+    Arc::new(Unwatched)
 }
 
 fn gate(permissions: &Permissions, person: &Arc<Person>) -> Gate {
@@ -88,7 +98,8 @@ async fn every_decision_is_recorded_and_the_first_refusal_ends_a_call() {
     let permissions = Permissions { deny: vec!["write_file(b*)".to_owned()], ..permissions() };
     let gate = Gate::new(agent(), Some(&permissions), None).expect("a gate");
     let requests = ["a", "b", "c"].map(|path| Request::new(Effect::Write, path));
-    let (records, decision) = gate.decide("copy", &requests, None, &|| 1).await;
+    let (records, decision) =
+        gate.decide(Of { name: "copy", wish: None, watch: &unwatched() }, &requests, &|| 1).await;
     assert!(decision.is_err());
     let lines: Vec<String> =
         records.iter().map(|record| serde_json::to_string(record).expect("JSON")).collect();
@@ -184,8 +195,49 @@ async fn a_question_without_a_readable_reply_is_refused_when_its_time_is_over() 
     assert_eq!(fs_err::read_dir(folder.path().join("approvals")).expect("read").count(), 0);
 }
 
+/// Writes down what it hears.
+#[derive(Debug, Default)]
+struct Ear(Mutex<Vec<Asking>>);
+
+impl CallWatch for Ear {
+    fn asks(&self, asking: Asking) -> BoxFuture<'static, ()> {
+        self.0.lock().expect("kept").push(asking);
+        Box::pin(async {})
+    }
+
+    fn progress(&self, _line: &str) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_told_where_a_reply_is_awaited_and_once_what_is_wrong_with_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gate = by_files(folder.path());
+    let ear = Arc::new(Ear::default());
+    let heard: Arc<dyn CallWatch> = Arc::<Ear>::clone(&ear);
+    let reply = async {
+        let asked = question(folder.path()).await;
+        let replied =
+            asked.with_file_name(asked.file_name().expect("name").to_string_lossy().replace("req_", "resp_"));
+        for text in [
+            "not json",
+            r#"{"approved": "yes"}"#,
+            r#"{"approved": true, "scope": "alwayz"}"#,
+            r#"{"approved": true}"#,
+        ] {
+            fs_err::write(&replied, text).expect("written");
+            tokio::time::sleep(APPROVAL_INTERVAL * 5).await;
+        }
+    };
+    let (decision, ()) = tokio::join!(decide_heard(&gate, "make", &heard), reply);
+    decision.expect("allowed");
+    let heard = ear.0.lock().expect("kept");
+    let lines: Vec<String> = heard.iter().map(|asking| asking.line().unwrap_or("over".to_owned())).collect();
+    insta::assert_snapshot!(lines.join("\n").replace(&folder.path().display().to_string(), "[folder]"));
+}
+
 async fn wished(gate: &Gate, requests: &[Request]) -> (Vec<Record>, Result<(), String>) {
-    gate.decide("tool", requests, Some("a hook wants it"), &|| 7).await
+    let call = Of { name: "tool", wish: Some("a hook wants it"), watch: &unwatched() };
+    gate.decide(call, requests, &|| 7).await
 }
 
 #[tokio::test]
@@ -234,7 +286,7 @@ async fn a_hook_that_wants_a_person_is_refused_where_nobody_can_be_asked_and_aft
 struct Once(Mutex<Option<Reply>>);
 
 impl Approver for Once {
-    fn ask(&self, _question: Question) -> BoxFuture<'static, Reply> {
+    fn ask(&self, _question: Question, _watch: Arc<dyn CallWatch>) -> BoxFuture<'static, Reply> {
         let reply = self.0.lock().expect("kept").take();
         Box::pin(async move {
             match reply {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use massgen_ports::ToolRun;
+use massgen_ports::{CallWatch, ToolRun};
 use massgen_protocol::{ToolCall, ToolOutcome, ToolUse};
 use serde_json::{Map, Value};
 
@@ -14,7 +14,7 @@ use crate::desk::Desk;
 use crate::hooks::{Injection, Verdict};
 use crate::jobs::{Jobs, Start};
 use crate::naming::server_and_tool;
-use crate::policy::{Asked, Decision, Effect, Record, Request};
+use crate::policy::{Asked, Decision, Effect, Of, Record, Request, risk_of};
 use crate::source::{Failed, Invocation, Kind, Output, Source};
 
 /// What stands for a rule when a tool refuses by itself, such as a path that the agent does not have.
@@ -30,6 +30,8 @@ struct Wanted {
     arguments: Map<String, Value>,
     /// Why a hook wants a person to be asked.
     wish: Option<String>,
+    /// Hears of it.
+    watch: Arc<dyn CallWatch>,
 }
 
 /// What a call brings about besides its result.
@@ -42,11 +44,17 @@ struct Beside {
 }
 
 /// Makes a call of the agent at `bench`.
-pub(super) async fn run(bench: &Arc<Bench>, jobs: &Arc<Jobs>, tool_use: ToolUse, call: &ToolCall) -> ToolRun {
+pub(super) async fn run(
+    bench: &Arc<Bench>,
+    jobs: &Arc<Jobs>,
+    call: &ToolCall,
+    tool_use: ToolUse,
+    watch: Arc<dyn CallWatch>,
+) -> ToolRun {
     let mut beside = Beside::default();
     let wanted = bench.present_name(&call.name).and_then(|name| {
         let arguments = parse(&name, &call.arguments)?;
-        Ok(Wanted { tool_use, name, arguments, wish: None })
+        Ok(Wanted { tool_use, name, arguments, wish: None, watch })
     });
     let wanted = match wanted {
         Ok(wanted) => bench.asked_hooks(wanted, &mut beside).await,
@@ -111,20 +119,21 @@ async fn controlled(
     wanted: Wanted,
     beside: &mut Beside,
 ) -> Result<Output, Failed> {
-    let Wanted { tool_use, name, arguments, wish } = wanted;
+    let Wanted { tool_use, name, arguments, wish, watch } = wanted;
     let Some(known) = bench.known.get(&name) else { return Err(bench.unknown(&name)) };
     let arguments = known.check.without_nulls(control.usual(arguments));
     known.check.check(&name, &arguments)?;
     if wish.is_some() && control != Control::Start {
         let request = Request::new(Effect::Tool, server_and_tool(&name));
-        bench.decided(&name, &[request], wish.as_deref(), &mut beside.trail).await?;
+        let of = Of { name: &name, wish: wish.as_deref(), watch: &watch };
+        bench.decided(of, &[request], &mut beside.trail).await?;
     }
     match control.on(jobs, arguments).await? {
         background::Did::Told(text) => Ok(text.into()),
         background::Did::Wants(tool, arguments) => {
             let name = bench.present_name(&tool)?;
             // What hooks guard is the tool that runs, whichever way it is started.
-            let inner = Wanted { tool_use, name, arguments, wish };
+            let inner = Wanted { tool_use, name, arguments, wish, watch };
             let inner = bench.asked_hooks(inner, beside).await?;
             start(bench, jobs, inner, &mut beside.trail).await.map(|record| record.to_string().into())
         }
@@ -193,10 +202,11 @@ impl Bench {
     /// The call as hooks have made it, unless one refuses it.
     async fn asked_hooks(&self, wanted: Wanted, beside: &mut Beside) -> Result<Wanted, Failed> {
         let Some(hooks) = &self.hooks else { return Ok(wanted) };
-        let Wanted { tool_use, name, arguments, wish } = wanted;
+        let Wanted { tool_use, name, arguments, wish, watch } = wanted;
+        let asked = arguments.clone();
         let (input, injections, own_wish) = match hooks.before(&self.id, &name, arguments).await {
             Verdict::Denied { reason } => {
-                let request = Request::new(Effect::Tool, server_and_tool(&name));
+                let request = self.most_harmful(&name, &asked);
                 beside.trail.push(self.denied(&name, request, HOOK, &reason));
                 return Err(Failed::Denied(reason));
             }
@@ -205,7 +215,7 @@ impl Bench {
         };
         // Both ways of adding come to the same here: the next thing that the model reads.
         beside.added.extend(injections.into_iter().map(|Injection { content, strategy: _ }| content));
-        Ok(Wanted { tool_use, name, arguments: input, wish: wish.or(own_wish) })
+        Ok(Wanted { tool_use, name, arguments: input, wish: wish.or(own_wish), watch })
     }
 
     /// What a call came to that was made; `added` gets what hooks say to it.
@@ -231,7 +241,7 @@ impl Bench {
         wanted: Wanted,
         trail: &mut Vec<Record>,
     ) -> Result<Invocation, Failed> {
-        let Wanted { tool_use, name, arguments, wish } = wanted;
+        let Wanted { tool_use, name, arguments, wish, watch } = wanted;
         let arguments = match source.kind() {
             Kind::BuiltIn | Kind::Custom => known.check.without_nulls(arguments),
             // What `null` means to a server is its own affair.
@@ -242,18 +252,18 @@ impl Bench {
         if requests.is_empty() && wish.is_some() {
             requests.push(Request::new(Effect::Tool, server_and_tool(&name)));
         }
-        self.decided(&name, &requests, wish.as_deref(), trail).await?;
-        Ok(Invocation { agent: self.id.clone(), tool_use, name, arguments })
+        let of = Of { name: &name, wish: wish.as_deref(), watch: &watch };
+        self.decided(of, &requests, trail).await?;
+        Ok(Invocation { agent: self.id.clone(), tool_use, name, arguments, watch })
     }
 
     async fn decided(
         &self,
-        name: &str,
+        call: Of<'_>,
         requests: &[Request],
-        wish: Option<&str>,
         trail: &mut Vec<Record>,
     ) -> Result<(), Failed> {
-        let (records, decision) = self.gate.decide(name, requests, wish, &*self.ids).await;
+        let (records, decision) = self.gate.decide(call, requests, &*self.ids).await;
         for record in &records {
             (self.decisions)(record.clone());
         }
@@ -273,6 +283,16 @@ impl Bench {
         let first = requests.into_iter().next();
         let request = first.unwrap_or_else(|| Request::new(Effect::Tool, server_and_tool(name)));
         self.denied(name, request, ITSELF, reason)
+    }
+
+    /// What of a call can do most harm, as rules would judge it.
+    fn most_harmful(&self, name: &str, arguments: &Map<String, Value>) -> Request {
+        let requests = match self.known.get(name).map(|known| &known.what) {
+            Some(What::Of(source)) => source.requests(&self.id, name, arguments),
+            Some(What::Job(_)) | None => Vec::new(),
+        };
+        let most = requests.into_iter().max_by_key(risk_of);
+        most.unwrap_or_else(|| Request::new(Effect::Tool, server_and_tool(name)))
     }
 
     /// Writes down that `request` was refused, and not by a rule.

@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use massgen_ports::ToolHost;
+use massgen_ports::{ToolHost, Unwatched};
 use massgen_protocol::limits::TOOL_RESULT_IN_PROMPT_BYTES;
 use massgen_protocol::tooling::{
     CommandNetwork, CommandPlace, CommandSpec, FileTools, ReadMode, SandboxSpec,
 };
-use massgen_protocol::workspace::{Access, ContextPath, Deletion, DriftPolicy, Isolation, WorkspaceSpec};
+use massgen_protocol::workspace::{
+    Access, ContextKind, ContextPath, Deletion, DriftPolicy, Isolation, WorkspaceSpec,
+};
 use massgen_protocol::{AgentId, AgentNo, CallId, ToolCall, ToolOutcome, ToolUse};
 use massgen_sandbox::{Limits, Machine, Mechanism, Sandbox};
 use massgen_testkit::clock::TestClock;
@@ -31,6 +33,10 @@ struct House {
 
 impl House {
     fn new(sandbox: &Arc<Sandbox>, mechanism: Mechanism, read: ReadMode) -> Self {
+        Self::with(sandbox, mechanism, read, Contexts::ReadOnly)
+    }
+
+    fn with(sandbox: &Arc<Sandbox>, mechanism: Mechanism, read: ReadMode, contexts: Contexts) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let root = fs_err::canonicalize(folder.path()).expect("its path");
         for name in
@@ -53,14 +59,15 @@ impl House {
             peers: name("peers"),
             contexts: vec![ContextPath {
                 path: name("project"),
-                access: Access::Read,
+                access: Access::Write,
+                kind: ContextKind::Folder,
                 protected: Vec::new(),
             }],
             isolation: Isolation::Auto,
             drift: DriftPolicy::Skip,
             deletion: Deletion::AfterReading,
         };
-        let managed = Managed::of(&spec, Contexts::ReadOnly).expect("all are there");
+        let managed = Managed::of(&spec, contexts).expect("all are there");
         let managed = managed.with_hidden(&root.join("project/logs"));
         let desk = Arc::new(Desk::new(managed, spec.deletion));
         let sandboxed = SandboxSpec {
@@ -120,7 +127,7 @@ impl House {
     async fn call(&self, name: &str, arguments: Value) -> ToolOutcome {
         let call = ToolCall { id: "1".to_owned(), name: name.to_owned(), arguments: arguments.to_string() };
         let tool_use = ToolUse { call: CallId { agent: AgentNo::from_index(0), number: 1 }, index: 0 };
-        self.tools.run(&agent(), tool_use, call).await.outcome
+        self.tools.run(&agent(), tool_use, call, Arc::new(Unwatched)).await.outcome
     }
 
     async fn run(&self, command: &str) -> Value {
@@ -194,6 +201,27 @@ async fn commands_reach_what_file_tools_reach_and_no_more() {
 }
 
 #[tokio::test]
+async fn what_is_made_beside_something_hidden_stays_and_what_is_hidden_is_out_of_reach() {
+    let sandbox = sandbox().await;
+    for mechanism in mechanisms(&sandbox) {
+        let house = House::with(&sandbox, mechanism, ReadMode::Confined, Contexts::AsWritten);
+        let new = format!("cd {} && echo x > new.txt && mkdir -p build/deep", house.at("project"));
+        // Landlock takes nothing from a tree: it gives the parts of it instead.
+        let can_make = mechanism == Mechanism::Bubblewrap;
+        assert_eq!(house.run(&new).await["success"], can_make, "{mechanism}");
+        assert_eq!(house.root.join("project/new.txt").exists(), can_make, "{mechanism}");
+        assert_eq!(house.run(&format!("echo x > {}", house.at("project/src/a"))).await["success"], true);
+        let logs = house.at("project/logs");
+        for line in ["cat logs/journal.db", "echo x > logs/new", "mv logs other", "rm -r logs"] {
+            let told = house.run(&format!("cd {} && {line}", house.at("project"))).await;
+            assert_eq!(told["success"], false, "{mechanism} {line}: {told}");
+        }
+        let left: Vec<_> = fs_err::read_dir(&logs).expect("it is there").flatten().collect();
+        assert_eq!(left.len(), 1, "{mechanism}: {left:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_open_sandbox_reads_all_but_secrets() {
     let sandbox = sandbox().await;
     for mechanism in mechanisms(&sandbox) {
@@ -218,6 +246,10 @@ async fn a_hundred_million_bytes_of_output_are_bounded_and_told() {
         house.call("execute_command", json!({"command": "head -c 100000000 /dev/zero | tr '\\0' 'x'"})).await;
     let ToolOutcome::Ok { text, .. } = outcome else { panic!("{outcome:?}") };
     assert!(text.len() < TOOL_RESULT_IN_PROMPT_BYTES && text.contains(".tool_results/"), "{}", text.len());
+    assert!(
+        text.contains("holds its beginning and its end; 98951424 bytes between them were not kept."),
+        "{text}"
+    );
     let path = text.split('`').nth(1).expect("a path");
     let kept = fs_err::read_to_string(house.root.join("ws").join(path)).expect("kept");
     assert!(kept.contains("98951424 bytes left out") && kept.len() < 2_000_000, "{}", kept.len());

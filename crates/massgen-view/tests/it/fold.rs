@@ -1,9 +1,11 @@
 //! The view is a function of the events.
 
+use std::time::Duration;
+
 use massgen_protocol::event::{AgentStatus, RunOutcome, WaitCause};
 use massgen_protocol::spec::Budget;
 use massgen_protocol::turn::TallyRow;
-use massgen_protocol::{Delta, DeltaKind, Event, RunMillis, Usd};
+use massgen_protocol::{Delta, DeltaKind, Event, RunMillis, ToolCall, ToolOutcome, ToolUse, Usd};
 use massgen_view::{Line, Phase, RunView, Spent};
 
 use crate::history::{History, agent, label, no, simulated, three_agents};
@@ -56,6 +58,32 @@ fn an_answer_that_is_written_as_a_tool_argument_reads_like_text() {
         view.apply_delta(&Delta { call, kind, text: text.into() });
     }
     assert_eq!(view.agents[0].last_line(), Line::Growing("The \"moon\" makes café tides"));
+    let mut view = RunView::of(&run.events);
+    let (call, kind) = (run.call(0), DeltaKind::ToolArguments);
+    view.apply_delta(&Delta { call, kind, text: "{\"content\":\"done\"}".into() });
+    assert_eq!(view.agents[0].last_line(), Line::Growing("done"));
+}
+
+#[test]
+fn how_far_a_tool_is_stands_in_the_line_of_its_agent_until_the_tool_ends() {
+    let mut run = History::new(vec![agent("a", "m")], Budget::default());
+    run.works(0).replies(0, "I copy it.", None);
+    let tool_use = ToolUse { call: run.call(0), index: 0 };
+    let tool_call = ToolCall { id: "1".into(), name: "copy".into(), arguments: "{}".into() };
+    run.event(Event::ToolCallStarted { tool_use, tool_call });
+    let mut view = RunView::of(&run.events);
+    let progress =
+        |text: &str| Delta { call: tool_use.call, kind: DeltaKind::ToolProgress, text: text.into() };
+    view.apply_delta(&progress("copy: 1 of 3"));
+    view.apply_delta(&progress("copy: 2 of 3: half\u{1b}[2J"));
+    assert_eq!(view.agents[0].last_line(), Line::Complete("copy: 2 of 3: half"));
+    let (outcome, duration) = (ToolOutcome::ok("done"), Duration::ZERO);
+    run.event(Event::ToolCallFinished { tool_use, outcome, duration, decisions: Vec::new() });
+    for envelope in &run.events {
+        view.apply(envelope);
+    }
+    view.apply_delta(&progress("copy: 3 of 3"));
+    assert_eq!(view, RunView::of(&run.events), "what comes too late changes nothing");
 }
 
 #[test]

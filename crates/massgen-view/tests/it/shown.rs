@@ -4,7 +4,7 @@ use massgen_protocol::event::{EndCause, RunOutcome, WinnerBasis};
 use massgen_protocol::spec::Budget;
 use massgen_protocol::{Delta, DeltaKind, Event, RunMillis};
 use massgen_view::{
-    Color, Glyphs, Place, RunView, Style, Weight, agent_line, event_line, final_answer, most_active,
+    Color, Ends, Glyphs, Place, RunView, Style, Weight, agent_line, event_line, final_answer, most_active,
     status_line, summary, transcript, weight,
 };
 
@@ -214,4 +214,20 @@ fn every_step_has_a_line_and_every_silent_event_none() {
         let line = event_line(&view, envelope, &Style::plain(80));
         assert_eq!(line.is_some(), weight(&envelope.event) != Weight::Silent, "{}", envelope.event.kind());
     }
+}
+
+#[test]
+fn a_reason_is_cut_for_a_person_who_watches_and_whole_in_a_file() {
+    let mut run = three_agents();
+    let reason =
+        "it says more, and says it better, than all that came before it did, and at the end the cause";
+    run.votes(0, "agent2.1", reason);
+    let view = RunView::of(&run.events);
+    let vote = run.events.iter().rfind(|envelope| matches!(envelope.event, Event::VoteCast { .. })).unwrap();
+    let shown = |style: &Style| event_line(&view, vote, style).unwrap();
+    let cut = shown(&Style::plain(80));
+    assert!(cut.ends_with('…') && cut.lines().count() == 1, "{cut}");
+    let whole = shown(&Style { ends: Ends::Kept, ..Style::plain(80) });
+    let words: Vec<&str> = whole.split_whitespace().collect();
+    assert!(words.join(" ").ends_with(reason), "{whole}");
 }

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use massgen_protocol::workspace::{Access, ContextPath, Deletion, DriftPolicy, Isolation, WorkspaceSpec};
+use massgen_protocol::workspace::{
+    Access, ContextKind, ContextPath, Deletion, DriftPolicy, Isolation, WorkspaceSpec,
+};
 use proptest::prelude::*;
 
 use super::managed::Managed;
@@ -59,14 +61,15 @@ impl House {
     }
 }
 
-fn managed(root: &Path, contexts: Contexts) -> Arc<Managed> {
+fn spec(root: &Path) -> WorkspaceSpec {
     let name = |name: &str| root.join(name).to_str().expect("text").to_owned();
     let context = |path: &str, access, protected: &[&str]| ContextPath {
         path: name(path),
         access,
+        kind: ContextKind::Folder,
         protected: protected.iter().map(|part| (*part).to_owned()).collect(),
     };
-    let spec = WorkspaceSpec {
+    WorkspaceSpec {
         folder: name("ws"),
         peers: name("peers"),
         contexts: vec![
@@ -76,8 +79,11 @@ fn managed(root: &Path, contexts: Contexts) -> Arc<Managed> {
         isolation: Isolation::Direct,
         drift: DriftPolicy::Skip,
         deletion: Deletion::AfterReading,
-    };
-    let managed = Managed::of(&spec, contexts).expect("all are there");
+    }
+}
+
+fn managed(root: &Path, contexts: Contexts) -> Arc<Managed> {
+    let managed = Managed::of(&spec(root), contexts).expect("all are there");
     Arc::new(managed.with_hidden(&root.join("journal")))
 }
 
@@ -106,6 +112,23 @@ fn what_an_agent_was_given_is_read_and_written_as_the_table_says() {
 }
 
 #[test]
+fn nothing_is_made_beside_the_one_file_that_a_copy_is_for() {
+    let house = House::new();
+    let copy = house.root.join("ws/.worktree/ctx_2");
+    fs_err::create_dir_all(&copy).expect("made");
+    fs_err::write(copy.join("single.txt"), "one").expect("written");
+    let spec = WorkspaceSpec { isolation: Isolation::Auto, ..spec(&house.root) };
+    let managed = Arc::new(Managed::of(&spec, Contexts::ReadOnly).expect("all are there"));
+    managed.decide_change(&copy.join("single.txt")).expect("that is what it is for");
+    for beside in ["beside.txt", "new/new.txt", "single.txt.bak"] {
+        let refusal = managed.decide_change(&copy.join(beside)).expect_err("it would be dropped");
+        assert!(matches!(&refusal, Refusal::Beside { only, .. } if *only == copy.join("single.txt")));
+    }
+    // A whole folder is another matter.
+    managed.decide_change(&copy.with_file_name("ctx_1").join("new/new.txt")).expect("it is applied");
+}
+
+#[test]
 fn contexts_are_read_only_before_the_presentation() {
     let house = House::new();
     let managed = managed(&house.root, Contexts::ReadOnly);
@@ -126,7 +149,12 @@ fn a_workspace_below_a_hidden_folder_stays_in_reach_and_all_beside_it_does_not()
     let spec = WorkspaceSpec {
         folder: name("p/.massgen/workspaces/mine"),
         peers: name("peers"),
-        contexts: vec![ContextPath { path: name("p"), access: Access::Read, protected: Vec::new() }],
+        contexts: vec![ContextPath {
+            path: name("p"),
+            access: Access::Read,
+            kind: ContextKind::Folder,
+            protected: Vec::new(),
+        }],
         isolation: Isolation::Auto,
         drift: DriftPolicy::Skip,
         deletion: Deletion::AfterReading,
@@ -398,7 +426,12 @@ fn files_are_spelled_as_seen_from_what_holds_them_and_copies_as_what_they_stand_
     }
     fs_err::write(root.join("single.txt"), "single").expect("written");
     let name = |name: &str| root.join(name).to_str().expect("text").to_owned();
-    let context = |path: &str, access| ContextPath { path: name(path), access, protected: Vec::new() };
+    let context = |path: &str, access| ContextPath {
+        path: name(path),
+        access,
+        kind: ContextKind::Folder,
+        protected: Vec::new(),
+    };
     let spec = WorkspaceSpec {
         folder: name("ws"),
         peers: name("peers"),

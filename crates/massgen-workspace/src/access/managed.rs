@@ -45,6 +45,8 @@ struct Standin {
     folder: PathBuf,
     /// The folder of the user that it stands for, without links.
     original: PathBuf,
+    /// The file in [`Self::folder`] that the agent was given, where it is not the whole folder.
+    only: Option<PathBuf>,
 }
 
 /// A folder or file that an agent was given.
@@ -119,14 +121,17 @@ impl Managed {
                 root.kind = RootKind::ContextFile;
             }
             if let Some(number) = seen.copy {
-                let original = match root.kind {
-                    RootKind::ContextFile => root.path.parent().unwrap_or(&root.path),
+                let folder = managed.workspace.join(COPIES).join(copy_name(number));
+                let (original, only) = match root.kind {
+                    RootKind::ContextFile => (
+                        root.path.parent().unwrap_or(&root.path),
+                        root.path.file_name().map(|name| folder.join(name)),
+                    ),
                     RootKind::Workspace | RootKind::Peers | RootKind::Context | RootKind::Shared => {
-                        &root.path
+                        (&*root.path, None)
                     }
                 };
-                let folder = managed.workspace.join(COPIES).join(copy_name(number));
-                managed.copies.push(Standin { folder, original: original.to_path_buf() });
+                managed.copies.push(Standin { original: original.to_path_buf(), folder, only });
             }
             managed.protected.extend(context.protected.iter().map(|part| plain(&root.path.join(part))));
             managed.roots.push(root);
@@ -290,7 +295,8 @@ impl Managed {
             }),
             RootKind::Workspace | RootKind::Peers | RootKind::ContextFile | RootKind::Shared => false,
         };
-        Ok(if stays || self.is_protected(resolved) { Access::Read } else { root.access })
+        let stays = stays || self.is_protected(resolved) || self.beside(resolved).is_some();
+        Ok(if stays { Access::Read } else { root.access })
     }
 
     /// Refuses a change of `resolved`.
@@ -303,6 +309,9 @@ impl Managed {
             Access::Read => {
                 let is_given = self.root_of(resolved).is_some_and(|root| root.access == Access::Write);
                 let path = resolved.to_path_buf();
+                if let Some(only) = self.beside(resolved) {
+                    return Err(Refusal::Beside { path, only: only.to_path_buf() });
+                }
                 Err(if is_given { Refusal::Protected(path) } else { Refusal::ReadOnly(path) })
             }
         }
@@ -360,6 +369,12 @@ impl Managed {
             })
             .max_by_key(|(length, ..)| *length)
             .map_or_else(|| path.to_path_buf(), |(_, real, rest)| join(real, rest))
+    }
+
+    /// The file that is all that counts of the copy that `path` is in, if it is another one.
+    fn beside(&self, path: &Path) -> Option<&Path> {
+        let around = self.copies.iter().find(|copy| path.starts_with(&copy.folder))?;
+        around.only.as_deref().filter(|only| path != *only)
     }
 
     fn is_protected(&self, path: &Path) -> bool {

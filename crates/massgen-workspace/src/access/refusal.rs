@@ -9,8 +9,8 @@ pub enum Refusal {
     /// The path leads to nothing that the agent was given.
     #[error("`{}` is outside the folders that you may use", .0.display())]
     Outside(PathBuf),
-    /// The path belongs to massgen itself.
-    #[error("`{}` belongs to the program that runs you; it cannot be read or changed", .0.display())]
+    /// The path belongs to massgen itself, or holds keys of the user.
+    #[error("`{}` is closed to you: it cannot be read or changed", .0.display())]
     Hidden(PathBuf),
     /// The folder around it may be read only.
     #[error("`{}` may be read but not changed", .0.display())]
@@ -18,6 +18,18 @@ pub enum Refusal {
     /// It is a protected part of something that may be changed.
     #[error("`{}` is protected: it may be read but not changed", .0.display())]
     Protected(PathBuf),
+    /// It stands beside the one file of a folder that the agent was given.
+    #[error(
+        "`{}` would be dropped: `{}` is all that may be changed in that folder; put other files elsewhere in your workspace",
+        .path.display(),
+        .only.display()
+    )]
+    Beside {
+        /// What was to be made or changed.
+        path: PathBuf,
+        /// The file.
+        only: PathBuf,
+    },
     /// Things inside it must stay where they are.
     #[error("`{}` holds `{}`, which must stay where it is", .path.display(), .inside.display())]
     Holds {

@@ -12,6 +12,12 @@ use crate::changes::scope::{Rules, Scope};
 use crate::contents::Contents;
 use crate::tree::{Entry, Tree, TreePath};
 
+/// Why what stands beside the one file of a context path does not count.
+const BESIDE: &str = "the context path is a single file";
+
+/// Why the one file of a context path stays, although it is gone.
+const MOVED: &str = "it may be what stands beside it";
+
 /// What changed between two trees, and what may have changed but does not count.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Comparison {
@@ -21,7 +27,8 @@ pub struct Comparison {
     pub left_out: BTreeMap<TreePath, String>,
 }
 
-/// What changed from `before` to `after`.
+/// What changed from `before` to `after`. The one file of a scope is not deleted when something is new beside it: it may
+/// have been moved there, and what is there does not count.
 ///
 /// # Errors
 /// `contents` does not have the bytes of a file.
@@ -39,6 +46,10 @@ pub fn compare(
     let mut counts = |path: &TreePath| match scope.unknown(path) {
         Some(reason) => {
             left_out.insert(path.clone(), reason.clone());
+            false
+        }
+        None if scope.is_beside(path) => {
+            left_out.insert(path.clone(), BESIDE.to_owned());
             false
         }
         None => scope.holds(path),
@@ -59,6 +70,14 @@ pub fn compare(
         if !before.entries.contains_key(path) && counts(path) {
             added.insert(path, new);
         }
+    }
+    let is_new_beside = |path: &TreePath| scope.is_beside(path) && !before.entries.contains_key(path);
+    if let Some(only) = &scope.only
+        && deleted.contains_key(only)
+        && after.entries.keys().any(is_new_beside)
+    {
+        deleted.remove(only);
+        left_out.insert(only.clone(), MOVED.to_owned());
     }
     if let Some(ignores) = &scope.ignores {
         let rules = Rules::of(ignores, after, contents)?;

@@ -1,16 +1,20 @@
 use std::collections::BTreeMap;
 
-use super::compare;
+use super::{Comparison, compare};
 use crate::changes::file_change::{Status, Text};
 use crate::changes::fixture::{Store, path, tree};
 use crate::changes::scope::{IgnoreRules, Ignores, Scope};
 use crate::changes::unified::listed;
 
-/// The changes as `letter path` or `letter from > path`.
-fn summary(before: &[(&str, &str)], after: &[(&str, &str)], scope: &Scope) -> Vec<String> {
+fn comparison(before: &[(&str, &str)], after: &[(&str, &str)], scope: &Scope) -> Comparison {
     let mut store = Store::new();
     let (before, after) = (tree(before, &mut store), tree(after, &mut store));
-    let found = compare(&before, &after, &store, scope).unwrap();
+    compare(&before, &after, &store, scope).unwrap()
+}
+
+/// The changes as `letter path` or `letter from > path`.
+fn summary(before: &[(&str, &str)], after: &[(&str, &str)], scope: &Scope) -> Vec<String> {
+    let found = comparison(before, after, scope);
     found
         .changes
         .iter()
@@ -101,7 +105,21 @@ fn what_a_snapshot_left_out_is_not_deleted() {
 #[test]
 fn context_path_that_is_a_file_has_no_other_changes() {
     let scope = Scope { only: Some(path("one")), ..Scope::default() };
-    assert_eq!(summary(&[("one", "1")], &[("one", "2"), ("two", "2")], &scope), ["M one"]);
+    let (before, after) = ([("one", "1")], [("one", "2"), ("two", "2"), (".git/HEAD", "")]);
+    assert_eq!(summary(&before, &after, &scope), ["M one"]);
+    let left_out = comparison(&before, &after, &scope).left_out;
+    assert_eq!(left_out.into_keys().collect::<Vec<_>>(), [path("two")], "it is told");
+}
+
+#[test]
+fn context_path_that_is_a_file_is_not_deleted_when_it_may_have_been_moved() {
+    let scope = Scope { only: Some(path("one")), ..Scope::default() };
+    assert_eq!(summary(&[("one", "1")], &[(".git/HEAD", "")], &scope), ["D one"]);
+    for beside in ["two", "one/two"] {
+        let comparison = comparison(&[("one", "1")], &[(beside, "1")], &scope);
+        assert_eq!(comparison.changes, []);
+        assert_eq!(comparison.left_out.into_keys().collect::<Vec<_>>(), [path("one"), path(beside)]);
+    }
 }
 
 #[test]

@@ -102,12 +102,12 @@ impl ChangesError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Drifted { .. } => {
-                Some("commit or put aside your own changes, or set `drift_conflict_policy: skip`")
+                Some("put your own changes to them aside, or set `drift_conflict_policy: skip`")
             }
             Self::HunkDoesNotFit { .. } => Some("approve the whole file, or apply the hunk by hand"),
-            Self::Torn { .. } => Some("run `massgen undo <LOG_DIR>` once the cause is gone"),
+            Self::Torn { .. } => Some("take it back with `massgen undo` once the cause is gone"),
             Self::Raced { .. } => Some("apply again when nothing else writes to the project"),
-            Self::Interrupted { .. } => Some("run `massgen undo <LOG_DIR>`"),
+            Self::Interrupted { .. } => Some("take it back with `massgen undo`"),
             Self::Io { .. }
             | Self::Content { .. }
             | Self::Blocked { .. }

@@ -267,18 +267,12 @@ pub fn plan(wish: &Wish<'_>, current: &Current) -> Result<Plan, ChangesError> {
             continue;
         }
         let parts = parts(change);
-        let is_there = |part: &Part<'_>| *current.at(part.path) == Standing::of(part.after);
         // A folder that stays while what was in it goes has to be named, or it would go as well.
         let is_folder = change.after == Some(Entry::EmptyFolder);
-        if hunks.is_none() && !is_folder && parts.iter().all(is_there) {
+        if hunks.is_none() && !is_folder && parts.iter().all(|part| part.is_there(current)) {
             skip(Reason::Done);
             continue;
         }
-        let differs = |part: &Part<'_>| {
-            let now = current.at(part.path);
-            // What comes where a folder stands, or above, is decided below: its content may be going too.
-            *now != Standing::of(part.before) && !(part.before.is_none() && *now == Standing::Folder)
-        };
         let held = held(wish, change, current)?;
         if let (Some(held), Some(chosen)) = (&held, &hunks)
             && chosen.is_subset(held)
@@ -286,7 +280,9 @@ pub fn plan(wish: &Wish<'_>, current: &Current) -> Result<Plan, ChangesError> {
             skip(Reason::Done);
             continue;
         }
-        if held.is_none() && parts.iter().any(|part| differs(part) && (hunks.is_some() || !is_there(part))) {
+        let is_foreign =
+            |part: &Part<'_>| part.differs(current) && (hunks.is_some() || !part.is_there(current));
+        if held.is_none() && parts.iter().any(is_foreign) {
             match wish.drift {
                 DriftPolicy::Skip => {
                     skip(Reason::Drifted);
@@ -335,13 +331,27 @@ pub(crate) fn paths(change: &FileChange) -> impl Iterator<Item = &TreePath> {
 }
 
 /// One path of a change.
-struct Part<'a> {
+pub(super) struct Part<'a> {
     path: &'a TreePath,
     before: Option<&'a Entry>,
     after: Option<&'a Entry>,
 }
 
-fn parts(change: &FileChange) -> Vec<Part<'_>> {
+impl Part<'_> {
+    /// Whether it stands as it is to be.
+    pub(super) fn is_there(&self, current: &Current) -> bool {
+        *current.at(self.path) == Standing::of(self.after)
+    }
+
+    /// Whether it does not stand as it was.
+    pub(super) fn differs(&self, current: &Current) -> bool {
+        let now = current.at(self.path);
+        // What comes where a folder stands, or above, is decided later: its content may be going too.
+        *now != Standing::of(self.before) && !(self.before.is_none() && *now == Standing::Folder)
+    }
+}
+
+pub(super) fn parts(change: &FileChange) -> Vec<Part<'_>> {
     match &change.from {
         Some(from) => vec![
             Part { path: from, before: change.before.as_ref(), after: None },
@@ -361,14 +371,14 @@ fn unknown(wish: &Wish<'_>) -> Vec<Skipped> {
     unknown.into_iter().map(|path| Skipped { path: path.clone(), reason: Reason::NotChanged }).collect()
 }
 
-fn is_protected(path: &TreePath, protected: &[TreePath]) -> bool {
+pub(super) fn is_protected(path: &TreePath, protected: &[TreePath]) -> bool {
     // A protected path below `path` would go with it only if `path` became something else; then it is changed itself.
     is_bookkeeping(path) || protected.iter().any(|root| is_within(path, root))
 }
 
 /// Which hunks of a change stand in its file already, when it is else as it was: some were applied before. Nothing when it
 /// is as it was, or somebody changed it otherwise.
-fn held(
+pub(super) fn held(
     wish: &Wish<'_>,
     change: &FileChange,
     current: &Current,

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::changes::error::ChangesError;
 use crate::changes::plan::Standing;
+use crate::changes::scope::is_bookkeeping;
 use crate::changes::spelling;
 use crate::contents::Contents;
 use crate::durable::{settle, write_whole};
@@ -19,6 +20,9 @@ use crate::tree::{Digest, Mode, TreePath};
 
 /// The file that says what was done.
 const FILE: &str = "changes.json";
+
+/// What the name of the folder begins with that holds new files.
+const STAGE: &str = ".massgen_apply_";
 
 /// The folder with old contents, each under its hash.
 const CONTENTS: &str = "contents";
@@ -160,7 +164,7 @@ impl Shelf {
             version: 1,
             state: State::Staging,
             target: spelling::spell_bytes(target.as_os_str().as_bytes()),
-            stage: format!(".massgen_apply_{}", digest.get(..16).unwrap_or(&digest)),
+            stage: format!("{STAGE}{}", digest.get(..16).unwrap_or(&digest)),
             steps: Vec::new(),
             made: BTreeMap::new(),
             removed: BTreeMap::new(),
@@ -182,15 +186,7 @@ impl Shelf {
         if record.version != 1 {
             return Err(problem(format!("version {} is not known", record.version)));
         }
-        let things = record.steps.iter().flat_map(|step| [&step.old, &step.new]);
-        let stage = TreePath::new(record.stage.as_bytes());
-        if !things.into_iter().all(Thing::is_sound)
-            || stage.is_none_or(|stage| stage.as_bytes().contains(&b'/'))
-            || spelling::read_bytes(&record.target).is_none()
-        {
-            return Err(problem("it is damaged".to_owned()));
-        }
-        Ok(Some(record))
+        if record.is_sound() { Ok(Some(record)) } else { Err(problem("it is damaged".to_owned())) }
     }
 
     /// Replaces the record, so that after a loss of power there is the old one or the new one.
@@ -260,6 +256,20 @@ impl Contents for Shelf {
 }
 
 impl Record {
+    /// Whether an application can have made it. It may have been written by anybody: what is never changed is in none, and
+    /// the folder for new files, which is emptied, is called as ours are.
+    fn is_sound(&self) -> bool {
+        let things = self.steps.iter().flat_map(|step| [&step.old, &step.new]);
+        let steps = self.steps.iter().map(|step| &step.path);
+        let mut paths = steps.chain(self.made.keys()).chain(self.removed.keys());
+        let is_stage = |stage: &TreePath| !stage.as_bytes().contains(&b'/');
+        things.into_iter().all(Thing::is_sound)
+            && !paths.any(|path| is_bookkeeping(&path.0))
+            && self.stage.starts_with(STAGE)
+            && TreePath::new(self.stage.as_bytes()).is_some_and(|stage| is_stage(&stage))
+            && spelling::read_bytes(&self.target).is_some()
+    }
+
     /// The folder whose files change.
     pub(crate) fn target(&self) -> PathBuf {
         let bytes = spelling::read_bytes(&self.target).unwrap_or_default();

@@ -73,7 +73,12 @@ pub(crate) fn is_within(path: &TreePath, root: &TreePath) -> bool {
 impl Scope {
     /// Whether changes of `path` count at all.
     pub(crate) fn holds(&self, path: &TreePath) -> bool {
-        !is_bookkeeping(path) && self.only.as_ref().is_none_or(|only| path == only)
+        !is_bookkeeping(path) && !self.is_beside(path)
+    }
+
+    /// Whether `path` is something of the agent's beside the one path that counts.
+    pub(crate) fn is_beside(&self, path: &TreePath) -> bool {
+        !is_bookkeeping(path) && self.only.as_ref().is_some_and(|only| path != only)
     }
 
     /// Why one of the trees does not know `path`.

@@ -83,6 +83,12 @@ pub enum IsolationError {
         /// The process.
         pid: i32,
     },
+    /// It is no worktree that this program made, or not any more.
+    #[error("`{}` is no worktree of massgen", path.display())]
+    Foreign {
+        /// Git's folder for it.
+        path: PathBuf,
+    },
     /// Files of the user's are not isolated on purpose.
     #[error("`write_mode: legacy` works on `{}` itself", path.display())]
     Direct {
@@ -105,7 +111,11 @@ impl IsolationError {
                 Some("see what `git status` says there; `write_mode: isolated` needs no worktree")
             }
             Self::Elsewhere { .. } => Some("look at `core.worktree` in the repository's settings"),
-            Self::Io { .. } | Self::Taken { .. } | Self::InUse { .. } | Self::Direct { .. } => None,
+            Self::Io { .. }
+            | Self::Taken { .. }
+            | Self::InUse { .. }
+            | Self::Foreign { .. }
+            | Self::Direct { .. } => None,
         }
     }
 

@@ -371,6 +371,7 @@ fn single_file_is_isolated_alone() {
     assert_eq!(fs_err::read(isolated.folder.join("one")).unwrap(), b"one");
     assert!(!isolated.folder.join("two").exists());
     assert_eq!(isolated.scope([]).only, Some(path("one")));
+    assert_eq!(isolated.notes, Vec::<String>::new());
 }
 
 #[test]

@@ -83,6 +83,11 @@ pub(crate) fn owner(own: &Path) -> Result<Option<Owner>, IsolationError> {
     Ok(read(&own.join("locked"))?.and_then(|text| Owner::read(&String::from_utf8_lossy(&text))))
 }
 
+/// Whether git's folder `own` is that of a worktree at `at`, and we made it.
+pub(crate) fn is_of(own: &Path, at: &Path) -> Result<bool, IsolationError> {
+    Ok(owner(own)?.is_some() && place(own)?.is_some_and(|place| place == at))
+}
+
 /// Where the files of the worktree are.
 fn place(own: &Path) -> Result<Option<PathBuf>, IsolationError> {
     let Some(text) = read(&own.join("gitdir"))? else { return Ok(None) };

@@ -213,6 +213,25 @@ fn a_question_may_be_the_name_of_a_command_after_two_dashes() {
 }
 
 #[test]
+fn one_word_that_is_nearly_a_command_is_taken_for_a_slip_unless_it_is_said_to_be_none() {
+    let meant = |words: &[&str]| parse(words).unwrap().meant;
+    for (word, command) in [
+        ("change", "changes"),
+        ("Chagnes", "changes"),
+        ("aply", "apply"),
+        ("comp", "completions"),
+        ("log", "logs"),
+    ] {
+        assert_eq!(meant(&[word]).as_deref(), Some(command), "{word}");
+        assert_eq!(question(&["--", word]).as_deref(), Some(word));
+        assert_eq!((meant(&["--", word]), meant(&["--automation", word])), (None, None));
+    }
+    for word in ["hello", "why", "test", "go", "change?", "change it", "love", "2+2"] {
+        assert_eq!(meant(&[word]), None, "{word}");
+    }
+}
+
+#[test]
 fn a_command_is_one_only_as_the_first_word() {
     assert_eq!(question(&["--automation", "logs"]).as_deref(), Some("logs"));
     assert!(parse(&["logs", "list"]).unwrap().arguments.command.is_some());

@@ -37,18 +37,21 @@ pub(crate) enum Subcommand {
         /// The run: its log folder, or `latest`
         #[arg(value_name = "LOG_DIR", default_value = "latest")]
         log_dir: PathBuf,
-        /// Only this file, named as `massgen changes` does; can be repeated
+        /// Only this file, or what is below this folder; can be repeated
         #[arg(long = "file", value_name = "PATH")]
         files: Vec<String>,
         /// Only this place of a file, by its number in `massgen changes`; can be repeated
         #[arg(long = "hunk", value_name = "PATH:N")]
         places: Vec<String>,
+        /// Also to files that changed in the project meanwhile
+        #[arg(long)]
+        overwrite: bool,
     },
     /// Take back what a run changed in the project
     Undo {
-        /// The run: its log folder, or `latest`
+        /// The run: its log folder, or `latest`; without it, the newest with something applied
         #[arg(value_name = "LOG_DIR")]
-        log_dir: PathBuf,
+        log_dir: Option<PathBuf>,
         /// Also files that changed since
         #[arg(long)]
         overwrite: bool,

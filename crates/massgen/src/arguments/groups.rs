@@ -29,7 +29,7 @@ pub(crate) struct Modes {
     /// A set of criteria by its name, such as `analysis`
     #[arg(long, value_name = "NAME", help_heading = "Criteria")]
     pub(crate) checklist_criteria_preset: Option<String>,
-    /// Let the agents see the current folder: to read, or for the presenter also to write
+    /// Let the agents see the current folder: to read, or also to propose changes to
     #[arg(long, value_name = "ACCESS")]
     pub(crate) cwd_context: Option<Access>,
     /// Leave `@path` in the question as it is

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use massgen_protocol::Seq;
-use massgen_view::{Color, Glyphs, Style};
+use massgen_view::{Color, Ends, Glyphs, Style};
 use tokio::sync::mpsc;
 
 use super::live::Size;
@@ -78,7 +78,11 @@ impl DisplayOptions {
                 Stream::Terminal(size) => (size.columns, Color::Never),
                 Stream::Other => (columns, Color::Never),
             };
-            Style { width: width.max(1), color, glyphs }
+            let ends = match stream {
+                Stream::Terminal(_) => Ends::Cut,
+                Stream::Other => Ends::Kept,
+            };
+            Style { width: width.max(1), color, glyphs, ends }
         };
         let progress = match (stderr, wish) {
             (Stream::Terminal(_), Wish::Live) if !dumb => {

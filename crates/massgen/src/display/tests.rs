@@ -13,7 +13,7 @@ use massgen_protocol::{
     AgentId, AgentNo, AgentSpec, CallId, Command, Delta, DeltaKind, Event, Price, Purpose, RevisionSet,
     RunSpec, Timestamp,
 };
-use massgen_view::{Color, Glyphs};
+use massgen_view::{Color, Ends, Glyphs};
 use tokio::sync::mpsc;
 use tokio_stream_of::stream_of;
 
@@ -504,7 +504,10 @@ fn options_fit_the_streams_and_the_environment() {
     let live = |options: &DisplayOptions| matches!(options.progress, Progress::Live(_));
     let both = fitting(Wish::Live, terminal, terminal, &[("NO_COLOR", "")]);
     assert!(live(&both) && both.answer == AnswerForm::Rendered);
-    assert_eq!(both.progress_style, Style { width: 200, color: Color::Always, glyphs: Glyphs::Unicode });
+    assert_eq!(
+        both.progress_style,
+        Style { width: 200, color: Color::Always, glyphs: Glyphs::Unicode, ends: Ends::Cut }
+    );
     assert_eq!(both.answer_style.width, 100);
     let file = fitting(Wish::Live, Stream::Other, terminal, &[("COLUMNS", "120")]);
     assert!(
@@ -513,7 +516,10 @@ fn options_fit_the_streams_and_the_environment() {
     );
     let piped = fitting(Wish::Live, Stream::Other, Stream::Other, &[("COLUMNS", "120")]);
     assert!(!live(&piped));
-    assert_eq!(piped.progress_style, Style { width: 120, color: Color::Never, glyphs: Glyphs::Unicode });
+    assert_eq!(
+        piped.progress_style,
+        Style { width: 120, color: Color::Never, glyphs: Glyphs::Unicode, ends: Ends::Kept }
+    );
     let simple = fitting(Wish::Simple, terminal, terminal, &[]);
     assert!(!live(&simple) && simple.progress_style.color == Color::Always);
     let dumb = fitting(Wish::Live, terminal, terminal, &[("TERM", "dumb")]);

@@ -36,7 +36,7 @@ pub(super) struct Documents {
 
 /// The folders that hold runs, the ones of this project first.
 pub(super) fn bases(environment: &Environment) -> Vec<PathBuf> {
-    let mut bases = vec![environment.log_base()];
+    let mut bases = vec![environment.found_log_base()];
     let at_home = environment.home.as_ref().map(|home| home.join(".massgen").join("massgen_logs"));
     bases.extend(at_home.filter(|home| !bases.contains(home)));
     bases
@@ -157,7 +157,7 @@ fn read(file: &Path) -> Result<Value, Failure> {
     };
     let unusable = |problem: &dyn std::fmt::Display| {
         Failure::configuration(format!("`{}` cannot be used: {problem}", file.display()))
-            .hint("write the files of the run again: massgen logs rebuild LOG_DIR")
+            .hint("write the files of the run again with `massgen logs rebuild` and its log folder")
     };
     if length > REPORT_BYTES {
         return Err(unusable(&format!("it has {length} bytes; at most {REPORT_BYTES} are read")));

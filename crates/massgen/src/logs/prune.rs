@@ -88,8 +88,8 @@ struct Report {
     runs: Vec<(String, u64)>,
     /// Folders of agents that dead runs had left, and their bytes.
     left: (usize, u64),
-    /// Folders of interrupted runs that can go on, and their bytes.
-    waiting: (usize, u64),
+    /// Folders of interrupted runs that can go on, and their bytes, by the name of the run.
+    waiting: Vec<(String, (usize, u64))>,
     worktrees: usize,
     /// What was not removed although its time had come, and why.
     kept: Vec<String>,
@@ -104,7 +104,7 @@ pub(super) fn perform(options: &Prune, environment: &Environment) -> Result<u8, 
     let limits = limits.ok_or_else(|| {
         Failure::usage("nothing says which runs are to go").hint(
             "say it with `--keep 20` or `--older-than 30d`, or write `logs: {keep_runs: 20}` into \
-             `~/.config/massgen/config.yaml`",
+             `~/.config/massgen/config.yaml`: nothing else has to stand there",
         )
     })?;
     let manner = if options.dry_run { Manner::Tell } else { Manner::Remove };
@@ -194,7 +194,10 @@ fn prune(limits: &Limits, manner: Manner, environment: &Environment) -> Result<R
             }
         } else if holder.is_none() {
             match belongings.standing(run) {
-                Standing::Open => add(&mut report.waiting, belongings.left()),
+                Standing::Open => match belongings.left() {
+                    (0, _) => {}
+                    left => report.waiting.push((run.name(), left)),
+                },
                 Standing::Over => {
                     worktrees.look_in_repositories_of(run, environment);
                     worktrees.of_runs.insert(run.name());
@@ -288,7 +291,7 @@ impl Worktrees {
     fn look_in_repositories_of(&mut self, run: &Run, environment: &Environment) {
         let turns = run.turns();
         let own = turns.iter().filter(|turn| is_own(turn, environment));
-        let targets = own.filter_map(|turn| Projects::of_run(turn).ok()).flat_map(|copies| copies.targets());
+        let targets = own.filter_map(|turn| Projects::noted(turn).ok()).flat_map(|copies| copies.targets());
         self.repositories.extend(targets.filter(|target| target.is_dir()));
     }
 
@@ -349,14 +352,16 @@ fn told(report: &Report, manner: Manner) -> String {
     if report.worktrees > 0 {
         lines.push(format!("{verb} {} of git that dead runs left", many(report.worktrees, "worktree")));
     }
-    if report.waiting.0 > 0 {
-        let folders = many(report.waiting.0, "folder");
-        lines.push(format!("Kept {folders} of runs that can be resumed ({})", size(report.waiting.1)));
-    }
-    lines.extend(report.kept.iter().map(|kept| format!("Kept {kept}")));
     if lines.is_empty() {
-        return "There is nothing to remove.\n".to_owned();
+        lines.push("There is nothing to remove.".to_owned());
     }
+    if !report.waiting.is_empty() {
+        lines.push("Kept what runs left that can go on with `massgen --resume RUN`:".to_owned());
+    }
+    lines.extend(report.waiting.iter().map(|(name, (folders, bytes))| {
+        format!("  {name}: {} ({})", many(*folders, "folder"), size(*bytes))
+    }));
+    lines.extend(report.kept.iter().map(|kept| format!("Kept {kept}")));
     lines.into_iter().map(|line| clean_text(&line) + "\n").collect()
 }
 

@@ -1,5 +1,6 @@
 //! What the files of a run say, as text for a person. Nothing here reads a file.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use massgen_protocol::Usd;
@@ -163,19 +164,37 @@ struct Tool {
     millis: f64,
 }
 
-/// The tools of a run, those that took longest first.
+/// The tools of a run, those that took longest first. One that models have called by its short name too is one.
 fn tools(documents: &Documents) -> Vec<Tool> {
-    let by_tool = documents.tools().get("by_tool").and_then(Value::as_object).into_iter().flatten();
-    let mut tools: Vec<Tool> = by_tool
-        .map(|(name, tool)| Tool {
-            name: name.clone(),
-            calls: count(tool, "/call_count").unwrap_or_default(),
-            failures: count(tool, "/failure_count").unwrap_or_default(),
-            millis: number(tool, "/total_execution_time_ms").unwrap_or_default(),
-        })
-        .collect();
+    let by_tool = documents.tools().get("by_tool").and_then(Value::as_object);
+    let names: Vec<&str> = by_tool.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    let mut found: BTreeMap<&str, Tool> = BTreeMap::new();
+    for (name, tool) in by_tool.into_iter().flatten() {
+        let whole = whole_name(name, &names);
+        let sum = found.entry(whole).or_insert_with(|| Tool::unused(whole));
+        sum.calls += count(tool, "/call_count").unwrap_or_default();
+        sum.failures += count(tool, "/failure_count").unwrap_or_default();
+        sum.millis += number(tool, "/total_execution_time_ms").unwrap_or_default();
+    }
+    let mut tools: Vec<Tool> = found.into_values().collect();
     tools.sort_by(|one, other| other.millis.total_cmp(&one.millis).then_with(|| one.name.cmp(&other.name)));
     tools
+}
+
+/// The name among `names` that ends in `__` and `name`, if it is the only one.
+fn whole_name<'a>(name: &'a str, names: &[&'a str]) -> &'a str {
+    let is_whole = |whole: &&&str| whole.strip_suffix(name).is_some_and(|before| before.ends_with("__"));
+    let mut whole = names.iter().filter(is_whole);
+    match (whole.next(), whole.next()) {
+        (Some(only), None) => only,
+        (Some(_), Some(_)) | (None, _) => name,
+    }
+}
+
+impl Tool {
+    fn unused(name: &str) -> Self {
+        Self { name: name.to_owned(), calls: 0, failures: 0, millis: 0.0 }
+    }
 }
 
 impl Documents {

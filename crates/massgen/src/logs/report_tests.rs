@@ -76,6 +76,27 @@ fn tools_come_by_time_or_by_calls_with_their_total() {
 }
 
 #[test]
+fn a_tool_that_is_called_by_its_short_name_too_is_one() {
+    let mut documents = documents();
+    let calls = |count: u32| json!({"call_count": count, "total_execution_time_ms": 10.0});
+    documents.metrics["tools"]["by_tool"] = json!({
+        "weather": calls(1), "custom_tool__weather": calls(2),
+        "read": calls(4), "mcp__one__read": calls(5), "mcp__two__read": calls(6),
+    });
+    let table = tool_table(&documents, ToolOrder::Calls);
+    let rows: Vec<Vec<&str>> =
+        table.lines().skip(1).map(|line| line.split_whitespace().take(2).collect()).collect();
+    let expected = [
+        ["mcp__two__read", "6"],
+        ["mcp__one__read", "5"],
+        ["read", "4"],
+        ["custom_tool__weather", "3"],
+        ["Total", "18"],
+    ];
+    assert_eq!(rows, expected);
+}
+
+#[test]
 fn a_list_fits_the_terminal() {
     let entry = Entry::new(&attempt(), &documents());
     assert_eq!(entry.time.as_deref(), Some("2026-01-31 12:00:00"));

@@ -6,9 +6,11 @@ use std::path::Path;
 use massgen_journal::artifacts::{Named, RunFolder};
 use massgen_journal::read_start;
 use massgen_protocol::Event;
+use massgen_view::clean::clean_line;
 
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::trust::{NO_HOME, is_own, refuse_links};
 
 /// The run that somebody named.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,12 +48,16 @@ impl FoundRun {
 /// The run that `log_dir` names: `latest`, a session root (all its turns), a folder of a turn or an attempt (that turn),
 /// or the name of one of these in the folder of logs.
 pub(crate) fn find_run(log_dir: &Path, environment: &Environment) -> Result<FoundRun, Failure> {
-    let base = environment.log_base();
+    let found = named(log_dir, environment)?;
+    refuse_links(&found.newest, environment)?;
+    Ok(found)
+}
+
+fn named(log_dir: &Path, environment: &Environment) -> Result<FoundRun, Failure> {
+    let base = environment.found_log_base();
     if log_dir == Path::new("latest") {
-        return latest(&base).map_err(Failure::configuration)?.ok_or_else(|| {
-            Failure::configuration(format!("there is no run with a journal in `{}`", base.display()))
-                .hint("give the folder that was printed as LOG_DIR")
-        });
+        let newest = newest_first(&base).map_err(Failure::configuration)?.into_iter().next();
+        return newest.ok_or_else(|| no_run(&base));
     }
     let nothing = || {
         Failure::configuration(format!("there is no journal in `{}`", log_dir.display()))
@@ -67,14 +73,48 @@ pub(crate) fn find_run(log_dir: &Path, environment: &Environment) -> Result<Foun
     Err(nothing())
 }
 
-/// The run in `base` whose newest turn began last.
-fn latest(base: &Path) -> io::Result<Option<FoundRun>> {
+/// The runs of this project that the user began here, the one whose newest turn began last first. Those that came with the
+/// project say themselves when they began, and must be named.
+///
+/// # Errors
+/// When there is none, whether there are others or not, or they cannot be read.
+pub(crate) fn own_runs(environment: &Environment) -> Result<Vec<FoundRun>, Failure> {
+    let base = environment.found_log_base();
+    let runs = newest_first(&base).map_err(Failure::configuration)?;
+    let (own, others): (Vec<FoundRun>, Vec<FoundRun>) =
+        runs.into_iter().partition(|run| is_own(&run.newest, environment));
+    match others.first() {
+        _ if !own.is_empty() => Ok(own),
+        None => Err(no_run(&base)),
+        Some(newest) => Err(no_own_run(&base, &newest.newest.root, others.len(), environment)),
+    }
+}
+
+fn no_own_run(base: &Path, newest: &Path, count: usize, environment: &Environment) -> Failure {
+    let base = clean_line(&base.display().to_string());
+    let failure = Failure::configuration(match count {
+        1 => format!("the run in `{base}` was not begun by you here"),
+        count => format!("none of the {count} runs in `{base}` was begun by you here"),
+    });
+    if environment.home.is_none() {
+        return failure.hint(NO_HOME);
+    }
+    let newest = clean_line(&newest.display().to_string());
+    failure.hint(format!("name the folder of the one that you mean; that of the newest is `{newest}`"))
+}
+
+fn no_run(base: &Path) -> Failure {
+    Failure::configuration(format!("there is no run with a journal in `{}`", base.display()))
+        .hint("ask a question first: massgen \"your question\"; or name the folder of a run")
+}
+
+fn newest_first(base: &Path) -> io::Result<Vec<FoundRun>> {
     let entries = match fs_err::read_dir(base) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
-    let mut newest: Option<(String, FoundRun)> = None;
+    let mut runs: Vec<(String, FoundRun)> = Vec::new();
     for entry in entries {
         let entry = entry?;
         if !entry.file_name().to_string_lossy().starts_with("log_") {
@@ -82,12 +122,10 @@ fn latest(base: &Path) -> io::Result<Option<FoundRun>> {
         }
         let Ok(root) = fs_err::canonicalize(entry.path()) else { continue };
         let Some(found) = FoundRun::of(Named::Session(root))? else { continue };
-        let began = beginning(&found.newest);
-        if newest.as_ref().is_none_or(|(last, _)| *last < began) {
-            newest = Some((began, found));
-        }
+        runs.push((beginning(&found.newest), found));
     }
-    Ok(newest.map(|(_, found)| found))
+    runs.sort_by(|(one, _), (other, _)| other.cmp(one));
+    Ok(runs.into_iter().map(|(_, found)| found).collect())
 }
 
 /// When the newest turn below `root` began, as a text that sorts by time. Without a journal the name tells.

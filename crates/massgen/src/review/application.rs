@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use massgen_journal::artifacts::RunFolder;
 use massgen_protocol::Timestamp;
+use massgen_protocol::workspace::DriftPolicy;
 use massgen_workspace::changes::{
     Approval, ChangesError, FileChange, Later, Plan, Reason, Recovered, Selection, Skipped, Target, Undone,
     Wish, apply, plan, recover, spell, targets_of, undo,
@@ -24,6 +25,8 @@ use crate::failure::Failure;
 const FOLDER: &str = "changes";
 const DECISION: &str = "decision.json";
 const OUTCOME: &str = "outcome.json";
+/// Why a file stays that somebody else changed, for people.
+pub(super) const DRIFTED: &str = "it changed in the project meanwhile";
 /// Stands where the whole application was taken back.
 const UNDONE: &str = "undone.json";
 
@@ -39,6 +42,9 @@ pub(super) struct Decision {
     pub(super) timestamp: i64,
     /// What exactly is approved.
     pub(super) approval: Approval,
+    /// What is done with files that somebody else changed meanwhile, where that is not as the run has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) drift: Option<DriftPolicy>,
 }
 
 /// What a review ended with.
@@ -81,7 +87,13 @@ impl Decision {
             resolved_by,
             timestamp: now.micros().div_euclid(1_000_000),
             approval: approval.unwrap_or(nothing),
+            drift: None,
         }
+    }
+
+    /// The same, and files that somebody else changed meanwhile are overwritten.
+    pub(super) fn overwriting(self) -> Self {
+        Self { drift: Some(DriftPolicy::PreferPresenter), ..self }
     }
 }
 
@@ -213,7 +225,8 @@ impl Application {
         for context in &proposal.contexts {
             let selection = decision.approval.selection(&context.path);
             let record = self.record(context.number);
-            match carry_out(context, &selection, store, &record) {
+            let drift = decision.drift.unwrap_or(context.drift);
+            match carry_out((context, drift), &selection, store, &record) {
                 Ok(came) => {
                     outcome.contexts.push(came);
                     done.push(record);
@@ -352,7 +365,7 @@ pub(super) fn failed(error: ChangesError) -> Failure {
 }
 
 fn carry_out(
-    context: &ContextChanges,
+    (context, drift): (&ContextChanges, DriftPolicy),
     selection: &Selection,
     store: &SnapshotStore,
     record: &Path,
@@ -364,13 +377,8 @@ fn carry_out(
     }
     recover(record)?;
     let current = target.current(&context.changes, selection)?;
-    let wish = Wish {
-        changes: &context.changes,
-        selection,
-        drift: context.drift,
-        protected: &context.protected,
-        contents: store,
-    };
+    let wish =
+        Wish { changes: &context.changes, selection, drift, protected: &context.protected, contents: store };
     let plan = plan(&wish, &current)?;
     if !plan.operations.is_empty() {
         match apply(&plan, &target, store, record) {
@@ -404,7 +412,7 @@ pub(super) fn words(reason: Reason) -> Option<String> {
         Reason::NotApproved | Reason::Done => return None,
         Reason::NotChanged => "it did not change",
         Reason::Protected => "it is protected",
-        Reason::Drifted => "it changed in the project meanwhile",
+        Reason::Drifted => DRIFTED,
         Reason::Blocked => "something else stands in its place",
     };
     Some(words.to_owned())

@@ -43,7 +43,7 @@ pub(super) fn ask(
     show_diff: ShowDiff<'_>,
 ) -> io::Result<Option<Approval>> {
     dialogue.begin("The answer changes your files")?;
-    dialogue.show("Changes", &telling::list(proposal, telling::Places::Hidden))?;
+    dialogue.show("Changes", &telling::list(proposal, None))?;
     let mut picks = Picks::new(proposal);
     loop {
         let entries = picks.entries();

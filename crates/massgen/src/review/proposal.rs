@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use massgen_journal::artifacts::RunFolder;
-use massgen_protocol::spec::RunSpec;
-use massgen_protocol::workspace::DriftPolicy;
+use massgen_protocol::spec::{RunMeta, RunSpec};
+use massgen_protocol::workspace::{Access, DriftPolicy, WorkspaceSpec};
 use massgen_protocol::{AgentId, AgentNo, Envelope, Event, SnapshotId};
 use massgen_view::clean::clean_line;
 use massgen_workspace::changes::{FileChange, Listed, Scope, compare, listed, read_path, spell, unified};
@@ -16,6 +16,7 @@ use massgen_workspace::{Entry, Manifest, SnapshotStore, Tree, TreePath};
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::real_folders::real;
 use crate::workbench::guards::Guards;
 use crate::workbench::projects::{ProjectCopy, Projects};
 
@@ -28,9 +29,8 @@ pub(super) struct Answered {
     pub(super) agent: AgentId,
     /// What its workspace held.
     pub(super) snapshot: Option<SnapshotId>,
-    /// Programs of the user that the run called with all rights of the user. What an agent makes of them in its copy is
-    /// never applied: the next run would do it.
-    pub(super) programs: Vec<PathBuf>,
+    /// What an agent makes of these in its copy is never applied.
+    pub(super) guards: Guards,
 }
 
 /// All that the final answer changed.
@@ -75,28 +75,27 @@ pub(super) struct ListedContext {
     changes: Vec<Listed>,
 }
 
+/// How the run with these events began.
+pub(super) fn begun(events: &[Envelope]) -> Option<(&RunSpec, &RunMeta)> {
+    events.iter().find_map(|envelope| match &envelope.event {
+        Event::RunStarted { spec, meta } => Some((spec.as_ref(), meta.as_ref())),
+        _ => None,
+    })
+}
+
 /// What the run with these events came to; `None` without a final answer.
 pub(super) fn answered(events: &[Envelope]) -> Option<(&RunSpec, Answered)> {
-    let (spec, meta) = events.iter().find_map(|envelope| match &envelope.event {
-        Event::RunStarted { spec, meta } => Some((spec.as_ref(), meta)),
-        _ => None,
-    })?;
+    let (spec, meta) = begun(events)?;
     let (agent, snapshot) = events.iter().rev().find_map(|envelope| match &envelope.event {
         Event::FinalAnswerReady { agent, snapshot, .. } => Some((*agent, snapshot.clone())),
         _ => None,
     })?;
     let of_number = |(number, _): &(AgentNo, _)| *number == agent;
     let (_, agent) = spec.agent_nos().into_iter().zip(&spec.agents).find(of_number)?;
-    // Programs in the folders of the system are not in the project.
-    let guards = Guards::of(spec, Path::new(&meta.working_directory), OsStr::new(""));
-    let programs = guards.free().map(Path::to_path_buf).collect();
-    Some((spec, Answered { agent: agent.id.clone(), snapshot, programs }))
-}
-
-/// Where `file` is below `context`, which is spelled without links; nothing if it is elsewhere.
-fn inside(context: &str, file: &Path) -> Option<TreePath> {
-    let file = fs_err::canonicalize(file).unwrap_or_else(|_| file.to_path_buf());
-    TreePath::new(file.strip_prefix(context).ok()?.to_str()?)
+    // Programs that `PATH` leads to are known by their names.
+    let configuration = meta.config_path.as_deref().map(Path::new);
+    let guards = Guards::of(spec, configuration, Path::new(&meta.working_directory), OsStr::new(""));
+    Some((spec, Answered { agent: agent.id.clone(), snapshot, guards }))
 }
 
 impl Proposal {
@@ -129,7 +128,7 @@ impl Proposal {
         };
         let after = store.manifest(snapshot).map_err(damaged)?;
         for copy in copies {
-            proposal.add(copy, (spec, &answered.programs), &after, (folder, store))?;
+            proposal.add(copy, (spec, &answered.guards), &after, (folder, store))?;
         }
         Ok(proposal)
     }
@@ -137,7 +136,7 @@ impl Proposal {
     fn add(
         &mut self,
         copy: &ProjectCopy,
-        (spec, programs): (&RunSpec, &[PathBuf]),
+        (spec, guards): (&RunSpec, &Guards),
         after: &Manifest,
         (run, store): (&RunFolder, &SnapshotStore),
     ) -> Result<(), Failure> {
@@ -171,9 +170,19 @@ impl Proposal {
         if !lost.is_empty() {
             unkept(format!("not kept, and so not applied to `{path}`: {}", named(&lost)));
         }
-        let comparison =
-            compare(&before.tree, &tree, store, &scope(copy, left_out.iter().chain(&before.left_out)))
-                .map_err(damaged)?;
+        let scope = scope(copy, left_out.iter().chain(&before.left_out));
+        let comparison = compare(&before.tree, &tree, store, &scope).map_err(damaged)?;
+        if let Some(only) = &scope.only {
+            let beside = comparison.left_out.into_keys().filter(|path| path != only);
+            let beside: Vec<TreePath> = beside.collect();
+            if !beside.is_empty() {
+                let beside = named(&beside);
+                let is_gone = before.tree.entries.contains_key(only) && !tree.entries.contains_key(only);
+                let kept = if is_gone { "; it may have been moved there, and is not deleted" } else { "" };
+                self.remarks
+                    .push(format!("not applied: {beside}; agents were to change `{path}` alone{kept}"));
+            }
+        }
         if comparison.changes.is_empty() {
             return Ok(());
         }
@@ -184,7 +193,8 @@ impl Proposal {
         let protected = seen.map(|seen| seen.context.protected.as_slice()).unwrap_or_default().iter();
         let protected = protected
             .filter_map(|path| TreePath::new(path.trim_start_matches("./").trim_end_matches('/')))
-            .chain(programs.iter().filter_map(|program| inside(&path, program)))
+            .chain(workspace.into_iter().flat_map(|workspace| only_read(workspace, &copy.isolated.target)))
+            .chain(guards.refused(&copy.isolated.target, &comparison.changes))
             .collect();
         self.contexts.push(ContextChanges {
             path,
@@ -229,6 +239,14 @@ impl Proposal {
             })
             .collect()
     }
+}
+
+/// What agents with `workspace` were to read only, inside of `target`, a folder without links that they may change.
+fn only_read(workspace: &WorkspaceSpec, target: &Path) -> impl Iterator<Item = TreePath> {
+    let read = workspace.contexts.iter().filter(|context| context.access == Access::Read);
+    read.filter_map(move |context| {
+        TreePath::from_path(real(Path::new(&context.path)).strip_prefix(target).ok()?)
+    })
 }
 
 /// What counts in a comparison when these paths are not known.

@@ -163,18 +163,18 @@ pub(super) fn told(
 /// # Errors
 /// When that cannot be read.
 pub(super) fn open(folder: &RunFolder, events: &[Envelope]) -> Result<Option<Opened>, Failure> {
-    let projects = Projects::of_run(folder)?;
+    let Some((spec, answered)) = answered(events) else { return Ok(None) };
+    let projects = Projects::of_run(folder, spec)?;
     if projects.is_empty() {
         return Ok(None);
     }
-    let Some((spec, answered)) = answered(events) else { return Ok(None) };
     let store = SnapshotStore::open(&store(folder)).map_err(Failure::configuration)?;
     let proposal = Proposal::of(&answered, spec, &projects, (folder, &store))?;
     Ok(Some(Opened { proposal, store }))
 }
 
 /// Writes the changes into the folder of the attempt, for people and programs.
-fn keep(folder: &RunFolder, proposal: &Proposal) -> Result<(), Failure> {
+pub(super) fn keep(folder: &RunFolder, proposal: &Proposal) -> Result<(), Failure> {
     let attempt = folder.attempt_dir();
     write_whole(&attempt.join(DIFF), &proposal.diff())
         .and_then(|()| write_json(&attempt.join(LIST), &proposal.listed()))

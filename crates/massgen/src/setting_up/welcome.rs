@@ -4,9 +4,9 @@ use super::dialogue::{Dialogue, Start, cancelled};
 use super::terminal::Terminal;
 use super::{Person, wizard};
 use crate::arguments::Arguments;
-use crate::environment::{Environment, is_there};
+use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::setup::CONFIGS;
+use crate::setup::find_source;
 
 /// Five lines that tell how to go on.
 const LINES: [&str; 5] = [
@@ -48,8 +48,7 @@ fn is_first_run(arguments: &Arguments, environment: &Environment) -> bool {
         || arguments.backend.is_some()
         || arguments.model.is_some()
         || arguments.base_url.is_some();
-    let is_absent = |name: &str| is_there(&environment.absolute(name.as_ref())) == Ok(false);
-    !asks && !named && CONFIGS.into_iter().all(is_absent)
+    !asks && !named && matches!(find_source(None, environment), Ok(None))
 }
 
 fn lines() -> Failure {

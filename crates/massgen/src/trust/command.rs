@@ -91,8 +91,8 @@ fn trust_run_in(folder: &Path, environment: &Environment) -> Result<u8, Failure>
             && let Event::RunStarted { spec, .. } = start.event
         {
             demands.extend(demands_of_agents(&spec.agents, environment)?);
+            demands.extend(demands_of_changes(&Projects::of_run(turn, &spec)?));
         }
-        demands.extend(demands_of_changes(&Projects::of_run(turn)?, environment));
     }
     let Some(run) = turns.last() else {
         return Err(Failure::configuration(format!("there is no run in `{}`", folder.display())));

@@ -15,7 +15,7 @@ use massgen_sandbox::container::{
     Access, AgentContainer, Container, ContainerCall, ContainerMount, Credential, Engine, EngineKind,
     Packages, Sudo, caches, is_of_the_engine,
 };
-use massgen_sandbox::{Keep, Owner};
+use massgen_sandbox::{Keep, Mechanism, Owner, pinned};
 use massgen_tools::commands::{Command, Ran, Reach, Runner};
 use secrecy::SecretString;
 use tokio::sync::Mutex;
@@ -26,6 +26,9 @@ use crate::failure::Failure;
 
 /// The key of a configuration that says what of the user's a container gets.
 const CREDENTIALS: &str = "command_line_docker_credentials";
+
+/// What can be done without containers.
+const WITHOUT: &str = "leave `command_line_execution_mode` out: commands then run in the sandbox";
 
 /// Runs the commands of one agent in its container.
 pub(crate) struct ContainerRunner {
@@ -51,17 +54,18 @@ struct Containers {
 
 /// The container that commands begin in.
 struct Current {
-    /// What the agent reached when it was made.
-    reach: Reach,
+    /// What it sees of what the agent reached when it was made.
+    shown: Vec<ContainerMount>,
     container: Arc<AgentContainer>,
 }
 
 impl ContainerRunner {
-    /// For `agent`, as `spec` wants it.
+    /// For `agent`, as `spec` wants it. The engine is asked for leftovers of runs that are gone, which are removed: one
+    /// that does not answer is found before anything is paid for.
     ///
     /// # Errors
-    /// When the engine is not installed, or what the container is to get is not there.
-    pub(crate) fn new(
+    /// When the engine is not installed or does not answer, or what the container is to get is not there.
+    pub(crate) async fn new(
         agent: &AgentSpec,
         spec: &ContainerSpec,
         environment: &Environment,
@@ -74,7 +78,7 @@ impl ContainerRunner {
         let search = std::env::var_os("PATH").unwrap_or_default();
         let found = massgen_sandbox::program(&search, program).ok_or_else(|| {
             of_agent(format!("`{program}` is not installed, and its commands are to run in a container"))
-                .hint("install it, or leave `command_line_execution_mode` out: commands then run in the sandbox")
+                .hint(format!("install it, or {WITHOUT}"))
         })?;
         let instance =
             agent.workspace.as_ref().map(|workspace| instance(&workspace.peers)).unwrap_or_default();
@@ -102,6 +106,11 @@ impl ContainerRunner {
             },
         };
         let engine = Engine::new(kind, found, std::env::vars_os());
+        let me = Owner::this().map_err(Failure::configuration)?;
+        engine.remove_leftovers(&me).await.map_err(|error| {
+            of_agent(format!("its commands are to run in a container, and none can be had: {error}"))
+                .hint(format!("look whether the service of `{program}` runs, or {WITHOUT}"))
+        })?;
         Ok(Self { shared: Arc::new(Shared { engine, plan, containers: Mutex::default() }) })
     }
 
@@ -143,12 +152,12 @@ impl Shared {
         container.run(call).await.map(Ran::from).map_err(|error| error.to_string())
     }
 
-    /// The container for who reaches `reach`, made if there is none. Leftovers of runs that are gone are removed before
-    /// the first.
+    /// The container for who reaches `reach`, made if there is none that sees the same.
     async fn container(&self, reach: Reach) -> Result<Arc<AgentContainer>, String> {
         let told = |error: massgen_sandbox::Error| error.to_string();
+        let shown = shown(reach)?;
         let mut containers = self.containers.lock().await;
-        if let Some(current) = containers.current.take_if(|current| current.reach != reach) {
+        if let Some(current) = containers.current.take_if(|current| current.shown != shown) {
             containers.earlier.push(current.container);
         }
         // Nobody gets hold of them any more, so those that only we hold are at rest.
@@ -165,29 +174,34 @@ impl Shared {
         }
         let me = Owner::this().map_err(massgen_sandbox::Error::Lost).map_err(told)?;
         let mut plan = self.plan.clone();
-        plan.mounts.extend(shown(reach.clone())?);
+        plan.mounts.extend(shown.iter().cloned());
         containers.made += 1;
-        match containers.made {
-            1 => drop(self.engine.remove_leftovers(&me).await.map_err(told)?),
+        if containers.made > 1 {
             // The one before may still have the name.
-            number => plan.instance = format!("{}-{number}", plan.instance),
+            plan.instance = format!("{}-{}", plan.instance, containers.made);
         }
         let container = Arc::new(self.engine.make(plan, &me).await.map_err(told)?);
-        containers.current = Some(Current { reach, container: Arc::clone(&container) });
+        containers.current = Some(Current { shown, container: Arc::clone(&container) });
         Ok(container)
     }
 }
 
 /// What a container of who reaches `reach` sees, at the same places. What is hidden is not in it; of one path the
-/// narrower access counts where it is protected, and the wider one elsewhere.
-fn shown(reach: Reach) -> Result<impl Iterator<Item = ContainerMount>, String> {
-    let reach = reach.without_hidden()?;
+/// narrower access counts where it is protected, and the wider one elsewhere. It is not held to rules.
+fn shown(reach: Reach) -> Result<Vec<ContainerMount>, String> {
+    let reach = reach.ruled(Mechanism::Unconfined).without_hidden()?;
     let with = |paths: Vec<PathBuf>, access| paths.into_iter().map(move |path| (path, access));
     let all = with(reach.readable, Access::Read)
         .chain(with(reach.writable, Access::Write))
-        .chain(with(reach.protected, Access::Read));
-    let all: BTreeMap<PathBuf, Access> = all.collect();
-    Ok(all.into_iter().map(|(path, access)| ContainerMount { host: path.clone(), inside: path, access }))
+        .chain(with(reach.protected.clone(), Access::Read));
+    let mut all: BTreeMap<PathBuf, Access> = all.collect();
+    let pinned = pinned(&reach.protected, |path| {
+        let mut around = path.ancestors().map(|folder| all.get(folder));
+        around.next() == Some(None) && around.flatten().next() == Some(&Access::Write)
+    });
+    all.extend(pinned.into_iter().map(|path| (path.to_owned(), Access::Write)));
+    let mount = |(path, access): (PathBuf, _)| ContainerMount { host: path.clone(), inside: path, access };
+    Ok(all.into_iter().map(mount).collect())
 }
 
 /// What tells runs apart: the folder of a run among those for peers.
@@ -254,4 +268,35 @@ pub(crate) fn given(
         given.insert(name.clone(), value);
     }
     Ok(given.into_iter().map(|(name, value)| (name, SecretString::from(value))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_around_something_protected_is_a_mount_that_cannot_be_moved_away() {
+        let paths = |list: &[&str]| list.iter().map(PathBuf::from).collect();
+        let reach = Reach {
+            readable: paths(&["/p/seen"]),
+            writable: paths(&["/p", "/ws"]),
+            protected: paths(&["/p/a/b/kept", "/p/seen/c/kept", "/p/top"]),
+            ..Reach::default()
+        };
+        let mounts = shown(reach).expect("nothing is hidden").into_iter();
+        let mounts: Vec<_> = mounts.map(|mount| (mount.inside.display().to_string(), mount.access)).collect();
+        assert_eq!(
+            mounts.iter().map(|(path, access)| (path.as_str(), *access)).collect::<Vec<_>>(),
+            [
+                ("/p", Access::Write),
+                ("/p/a", Access::Write),
+                ("/p/a/b", Access::Write),
+                ("/p/a/b/kept", Access::Read),
+                ("/p/seen", Access::Read),
+                ("/p/seen/c/kept", Access::Read),
+                ("/p/top", Access::Read),
+                ("/ws", Access::Write),
+            ]
+        );
+    }
 }

@@ -1,6 +1,8 @@
 //! Who may change the user's own files, and when.
 
-use massgen_protocol::workspace::{Access, ContextPath, Deletion, DriftPolicy, Isolation, WorkspaceSpec};
+use massgen_protocol::workspace::{
+    Access, ContextKind, ContextPath, Deletion, DriftPolicy, Isolation, WorkspaceSpec,
+};
 use massgen_workspace::access::Contexts;
 
 use super::*;
@@ -14,7 +16,12 @@ fn desks(root: &std::path::Path) -> (Desks, Arc<Desk>, AgentId) {
     let spec = WorkspaceSpec {
         folder: name("work"),
         peers: name("peers"),
-        contexts: vec![ContextPath { path: name("project"), access: Access::Write, protected: Vec::new() }],
+        contexts: vec![ContextPath {
+            path: name("project"),
+            access: Access::Write,
+            kind: ContextKind::Folder,
+            protected: Vec::new(),
+        }],
         isolation: Isolation::Direct,
         drift: DriftPolicy::Skip,
         deletion: Deletion::AfterReading,

@@ -132,7 +132,8 @@ pub(crate) fn keep(
     }
     let of_winner = match result {
         Some(snapshot) => reading.files(snapshot)?,
-        None => newest.get(&winner).cloned().unwrap_or_default(),
+        // Who has no workspace has not touched what the turn began with.
+        None => newest.get(&winner).unwrap_or(&before).clone(),
     };
     let others =
         newest.into_iter().filter(|(agent, _): &(AgentNo, _)| *agent != winner).map(|(_, files)| files);
@@ -167,8 +168,13 @@ impl Reading {
         let Some(store) = &self.store else { return Ok(kept.files) };
         let tree = store.manifest(snapshot).map_err(|error| error.to_string())?.tree;
         for (place, entry) in &tree.entries {
-            let Some(path) = place.as_path().to_str().and_then(MemoryPath::in_workspace) else { continue };
             let Entry::File { digest, size, .. } = entry else { continue };
+            let Ok(below) = place.as_path().strip_prefix(FOLDER) else { continue };
+            let Some(path) = place.as_path().to_str().and_then(MemoryPath::in_workspace) else {
+                let name = clean_line(&below.to_string_lossy());
+                self.left_out.insert(format!("`{name}` ({})", out_of_place(below)));
+                continue;
+            };
             // What is too much is not even read.
             if let Some(why) = kept.refuses(&path, usize::try_from(*size).unwrap_or(usize::MAX)) {
                 self.left_out.insert(left_out(&path, &why));
@@ -263,6 +269,18 @@ impl Kept {
         if let Some(old) = self.files.insert(path, text) {
             self.bytes = self.bytes.saturating_sub(old.len());
         }
+    }
+}
+
+/// Why the file at `path`, seen from the folder of memory files, is none.
+fn out_of_place(path: &Path) -> &'static str {
+    let is_direct = Tier::ALL.iter().any(|tier| path.parent() == Some(Path::new(tier.folder())));
+    if !is_direct {
+        "it is not directly in `short_term` or `long_term`"
+    } else if path.extension().is_none_or(|ending| ending != "md") {
+        "its name does not end in `.md`"
+    } else {
+        "its name is hidden, too long or no text"
     }
 }
 

@@ -21,15 +21,15 @@ pub(super) fn take_over(folder: &RunFolder, places: &[PathBuf]) -> Result<(), Fa
     })
 }
 
-/// What the agent that answered the newest earlier turn of the session had in its workspace; nothing if there is none.
+/// What the agent that answered the newest earlier turn of the session had in its workspace; nothing if there is none. A turn
+/// without an answer has changed nothing, and neither has one that was answered by an agent without a workspace.
 fn workspace(folder: &RunFolder) -> Option<PathBuf> {
-    let earlier = (1..folder.turn).rev().map(|turn| RunFolder::of_turn(folder.root.clone(), turn));
-    let answers = |turn: &RunFolder| {
+    let mut earlier = (1..folder.turn).rev().map(|turn| RunFolder::of_turn(folder.root.clone(), turn));
+    let answered = |turn: RunFolder| {
         let answers = fs_err::read_dir(turn.turn_final_dir()).ok()?;
         answers.filter_map(|entry| Some(entry.ok()?.path().join(WORKSPACE))).find(|path| path.is_dir())
     };
-    // A turn without an answer has changed nothing.
-    earlier.filter(|turn| turn.turn_final_dir().is_dir()).map(|turn| answers(&turn)).next()?
+    earlier.find_map(answered)
 }
 
 /// Copies what `from` holds into the folder `to`, without the copies of the user's project: those begin anew.
@@ -81,13 +81,14 @@ mod tests {
     }
 
     #[test]
-    fn newest_turn_with_an_answer_counts() {
+    fn the_newest_answer_with_a_workspace_counts() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("log_1");
-        for path in ["turn_1/final/a/workspace", "turn_2/final/b/workspace", "turn_3"] {
+        for path in ["turn_1/final/a/workspace", "turn_2/final/b/workspace", "turn_3", "turn_4/final/c"] {
             fs_err::create_dir_all(root.join(path)).unwrap();
         }
         let found = |turn| workspace(&RunFolder::of_turn(root.clone(), turn));
+        assert_eq!(found(5), Some(root.join("turn_2/final/b/workspace")));
         assert_eq!(found(4), Some(root.join("turn_2/final/b/workspace")));
         assert_eq!(found(2), Some(root.join("turn_1/final/a/workspace")));
         assert_eq!(found(1), None);

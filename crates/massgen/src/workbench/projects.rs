@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use massgen_journal::artifacts::RunFolder;
 use massgen_protocol::spec::RunSpec;
@@ -20,7 +20,7 @@ use massgen_workspace::isolation::{
 use massgen_workspace::{ScanLimits, SnapshotStore, StatCache, Taken, TreePath, write_whole};
 use serde::{Deserialize, Serialize};
 
-use super::previous;
+use super::{credentials, previous};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::{review, trust};
@@ -29,7 +29,7 @@ use crate::{review, trust};
 const FILE: &str = "projects.json";
 
 /// The folder of a run, beside its journal, with copies that hold what nothing else does.
-const REFUGE: &str = "copies";
+pub(crate) const REFUGE: &str = "copies";
 
 /// Files that a copy lacks, and are named.
 const NAMED: usize = 5;
@@ -81,6 +81,19 @@ impl ProjectCopy {
         run.journal_dir().join(REFUGE).join(format!("{}_{}", self.agent, self.number))
     }
 
+    /// Whether an agent of `spec` has a copy there. What is noted of it may have been written by anybody, and what is noted is
+    /// moved and removed.
+    fn is_of(&self, spec: &RunSpec) -> bool {
+        let agent = spec.agents.iter().find(|agent| agent.id == self.agent);
+        let Some(workspace) = agent.and_then(|agent| agent.workspace.as_deref()) else { return false };
+        let Isolated { place, folder, .. } = &self.isolated;
+        let copy = PathBuf::from(workspace.copy(self.number));
+        workspace.seen().any(|seen| seen.copy == Some(self.number))
+            && (*place == copy || *place == whole_of(&copy, self.number))
+            && folder.starts_with(place)
+            && folder.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)))
+    }
+
     /// What changed of that which snapshots do not hold. Nothing is known of a copy that is gone. Blocks.
     ///
     /// # Errors
@@ -98,13 +111,15 @@ impl ProjectCopy {
         Ok(changed)
     }
 
-    /// Moves it to where it stays. One that is there already, or is gone, is left as it is. Blocks.
+    /// Moves it to where it stays. One that is there already, or is gone, is left as it is; so is what an agent put a link
+    /// to in its place. Blocks.
     ///
     /// # Errors
     /// What the file system says. It is where it was then.
     pub(crate) fn rescue(&self, run: &RunFolder) -> io::Result<()> {
         let (from, to) = (&self.isolated.folder, self.refuge(run));
-        if !from.is_dir() || to.exists() {
+        let is_there = fs_err::canonicalize(from).is_ok_and(|real| real == *from);
+        if !is_there || !from.is_dir() || to.exists() {
             return Ok(());
         }
         let above = run.journal_dir().join(REFUGE);
@@ -183,6 +198,8 @@ impl Projects {
         let remarks = review::end_interrupted(own_runs_beside(folder, environment), &targets);
         let mut projects = Self { file: folder.journal_dir().join(FILE), remarks, ..Self::default() };
         for wanted in &wanted {
+            let keys = credentials::within(wanted.workspace, environment.home.as_deref());
+            let skip: Vec<PathBuf> = skip.iter().chain(&keys).cloned().collect();
             let made = make(&git, wanted, &skip, &owner).and_then(|mut isolated| {
                 let baseline = store
                     .take(&isolated.folder, &mut StatCache::default(), &ScanLimits::default())
@@ -192,6 +209,7 @@ impl Projects {
                 match baseline {
                     Ok((unkept, baseline)) => {
                         note_what_is_missing(&mut isolated, &baseline);
+                        leave_out(&mut isolated, &keys);
                         projects.copies.push(ProjectCopy {
                             agent,
                             number: wanted.number,
@@ -224,8 +242,8 @@ impl Projects {
     ///
     /// # Errors
     /// When one is gone, or what is noted of them cannot be read.
-    pub(crate) fn resume(folder: &RunFolder) -> Result<Self, Failure> {
-        let projects = Self::of_run(folder)?;
+    pub(crate) fn resume(folder: &RunFolder, spec: &RunSpec) -> Result<Self, Failure> {
+        let projects = Self::of_run(folder, spec)?;
         let owner = owner(folder)?;
         for copy in &projects.copies {
             let gone = |problem: String| {
@@ -244,16 +262,29 @@ impl Projects {
         Ok(projects)
     }
 
-    /// What is noted of a run; nothing when it had no copies.
+    /// The copies of a run with this `spec`; nothing when it had none.
+    ///
+    /// # Errors
+    /// When what is noted of them cannot be read, or is about something else.
+    pub(crate) fn of_run(folder: &RunFolder, spec: &RunSpec) -> Result<Self, Failure> {
+        let projects = Self::noted(folder)?;
+        match projects.copies.iter().find(|copy| !copy.is_of(spec)) {
+            None => Ok(projects),
+            Some(copy) => {
+                let place = clean_line(&copy.isolated.folder.display().to_string());
+                let problem = format!("the run has no copy of a project in `{place}`");
+                Err(unusable(&projects.file, &problem))
+            }
+        }
+    }
+
+    /// What is noted of a run, believed as it stands: nothing may be changed because of it.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub(crate) fn of_run(folder: &RunFolder) -> Result<Self, Failure> {
+    pub(crate) fn noted(folder: &RunFolder) -> Result<Self, Failure> {
         let path = folder.journal_dir().join(FILE);
-        let unusable = |problem: &dyn std::fmt::Display| {
-            Failure::configuration(format!("`{}` cannot be used: {problem}", path.display()))
-                .hint("it tells where agents changed the project; restore it from a backup")
-        };
+        let unusable = |problem: &dyn std::fmt::Display| unusable(&path, problem);
         let bytes = match fs_err::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
@@ -293,6 +324,11 @@ impl Projects {
         copies.filter_map(history).collect()
     }
 
+    /// Whether git knows in a copy of `agent` what was there when the run began.
+    pub(crate) fn have_history(&self, agent: &AgentId) -> bool {
+        self.copies.iter().any(|copy| copy.agent == *agent && copy.isolated.base.is_some())
+    }
+
     /// Removes the copies of a run that is over. Returns what could not be removed, for people. Blocks.
     pub(crate) fn remove(&mut self) -> Vec<String> {
         if self.is_empty() {
@@ -312,6 +348,11 @@ impl Projects {
     fn save(&self) -> io::Result<()> {
         write_whole(&self.file, &serde_json::to_vec_pretty(self)?)
     }
+}
+
+fn unusable(file: &Path, problem: &dyn std::fmt::Display) -> Failure {
+    Failure::configuration(format!("`{}` cannot be used: {problem}", file.display()))
+        .hint("it tells where agents changed the project; restore it from a backup")
 }
 
 fn wanted(spec: &RunSpec) -> Vec<Wanted<'_>> {
@@ -354,7 +395,7 @@ fn make(git: &Git, wanted: &Wanted<'_>, skip: &[PathBuf], owner: &Owner) -> Resu
         return isolate(git, &request(&copy)).map_err(|error| refused(&error));
     }
     // A worktree holds the whole repository. Agents are told of one place, which is to be the part that they were given.
-    let whole = copy.with_file_name(format!("repository_{}", wanted.number));
+    let whole = whole_of(&copy, wanted.number);
     let isolated = isolate(git, &request(&whole)).map_err(|error| refused(&error))?;
     let part = isolated.folder.strip_prefix(isolated.place.parent().unwrap_or(&isolated.place));
     match part.map(|part| symlink(part, &copy)) {
@@ -368,6 +409,11 @@ fn make(git: &Git, wanted: &Wanted<'_>, skip: &[PathBuf], owner: &Owner) -> Resu
             Err(Failure::configuration(format!("`{}` has an odd place", isolated.folder.display())))
         }
     }
+}
+
+/// Where the worktree of the whole repository is whose part is `copy`.
+fn whole_of(copy: &Path, number: usize) -> PathBuf {
+    copy.with_file_name(format!("repository_{number}"))
 }
 
 /// What a copy holds and its first snapshot does not, with the traces by which it is known whether it changed.
@@ -394,6 +440,14 @@ fn note_what_is_missing(isolated: &mut Isolated, baseline: &Taken) {
         format!("what agents change in `{path}` of `{place}` is not applied; it is not kept whole ({why})")
     }));
     isolated.notes.extend(notes);
+}
+
+/// Keeps what an agent makes in place of `keys`, which it does not see, from being applied. People are told of them by
+/// themselves.
+fn leave_out(isolated: &mut Isolated, keys: &BTreeSet<PathBuf>) {
+    let below = keys.iter().filter_map(|path| path.strip_prefix(&isolated.target).ok());
+    let paths: Vec<String> = below.filter_map(TreePath::from_path).map(|path| spell(&path)).collect();
+    isolated.left_out.extend(paths.into_iter().map(|path| (path, credentials::REASON.to_owned())));
 }
 
 /// Whether `path` is a folder inside of a checkout, and not the whole of it.
@@ -435,3 +489,7 @@ fn is_wanted(leftover: &Leftover) -> bool {
     let projects = noted.and_then(|bytes| serde_json::from_slice::<Projects>(&bytes).ok());
     leftover.place.is_dir() && projects.is_some_and(|projects| !projects.is_over)
 }
+
+#[cfg(test)]
+#[path = "projects_tests.rs"]
+mod tests;

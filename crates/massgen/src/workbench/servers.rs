@@ -165,8 +165,9 @@ impl InSandbox {
             }
             let policy = confined.policy_for(named)?;
             let is_seen = |folder: &PathBuf| {
-                self.sandbox.shows(folder)
-                    || policy.readable.iter().chain(&policy.writable).any(|tree| folder.starts_with(tree))
+                let depth = |path: &PathBuf| folder.starts_with(path).then(|| path.components().count());
+                let open = policy.readable.iter().chain(&policy.writable).filter_map(depth).max();
+                self.sandbox.shows(folder) || open > policy.masked.iter().filter_map(depth).max()
             };
             let unseen = named.folders.iter().filter(|folder| !is_seen(folder));
             let unseen: Vec<String> = unseen.map(|folder| format!("`{}`", folder.display())).collect();
@@ -253,7 +254,9 @@ impl Source for ServerSource {
     }
 
     fn run(&self, invocation: Invocation) -> BoxFuture<'static, Result<Output, Failed>> {
-        let call = self.0.call(&invocation.agent, &invocation.name, invocation.arguments);
+        let watch = invocation.watch;
+        let hear = Arc::new(move |line: &str| watch.progress(line));
+        let call = self.0.call(&invocation.agent, &invocation.name, invocation.arguments, hear);
         Box::pin(async move {
             let Some(call) = call else {
                 return Err(Failed::Denied(format!("there is no tool `{}`", invocation.name)));

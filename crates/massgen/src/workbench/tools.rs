@@ -10,7 +10,7 @@ use massgen_engine::SystemClock;
 use massgen_mcp::{AgentServers, BASE_VARIABLES, Filter, Pool, Setup, Web};
 use massgen_ports::{Clock, ToolHost};
 use massgen_protocol::spec::{AgentSpec, RunSpec};
-use massgen_protocol::tooling::{Approval, CommandPlace, Hooks, Planning, SandboxSpec};
+use massgen_protocol::tooling::{Approval, CommandPlace, Hooks, Permissions, Planning, Refuses, SandboxSpec};
 use massgen_protocol::workspace::{Access, Isolation, WorkspaceSpec};
 use massgen_protocol::{AgentId, Envelope, limits};
 use massgen_sandbox::{Limits, Mechanism, Network, Policy};
@@ -28,6 +28,7 @@ use massgen_workspace::access::{Contexts, Managed};
 
 use super::confinement::{Confinement, at_home, is_unconfined, network, starts_programs};
 use super::containers::ContainerRunner;
+use super::credentials;
 use super::custom::{CustomToolSource, Written};
 use super::desks::{Desks, SeatParts};
 use super::guards::Guards;
@@ -36,6 +37,7 @@ use super::projects::Projects;
 use super::servers::{Confined, InSandbox, NamedFiles, ServerSource};
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::remarks::Remarks;
 
 /// The folder of a project, and of the home folder, that holds what is massgen's own.
 pub(super) const OWN: &str = ".massgen";
@@ -68,6 +70,8 @@ pub(crate) struct Parts<'a> {
     /// Hears of what goes wrong during the run.
     pub(crate) notify: Notify,
     pub(crate) environment: &'a Environment,
+    /// The file with the configuration, if the run is of one.
+    pub(crate) configuration: Option<&'a Path>,
     /// The events of the run so far: none, unless it goes on.
     pub(crate) past: &'a [Envelope],
 }
@@ -81,8 +85,8 @@ pub(crate) async fn equip(parts: &Parts<'_>) -> Result<Tools, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     make_places_of_replies(parts.spec)?;
     let search_path = confinement.as_ref().map(|confinement| confinement.search_path.clone());
-    let guards =
-        Guards::of(parts.spec, &parts.environment.working_directory, &search_path.unwrap_or_default());
+    let (folder, search_path) = (&parts.environment.working_directory, search_path.unwrap_or_default());
+    let guards = Guards::of(parts.spec, parts.configuration, folder, &search_path);
     let mut benches = Vec::new();
     for agent in &parts.spec.agents {
         benches.push(Bench::of(agent, parts, confinement.as_ref(), &guards)?);
@@ -92,6 +96,12 @@ pub(crate) async fn equip(parts: &Parts<'_>) -> Result<Tools, Failure> {
         .map(|skill| format!("the skill `{}` is no longer there: `{}`", clean_line(&skill.name), skill.path))
         .collect();
     notices.extend(benches.iter().filter_map(loose_rules));
+    let home = parts.environment.home.as_deref();
+    notices.extend(benches.iter().filter_map(|bench| readable_history(bench, parts.projects, home)));
+    notices.extend(credentials::told(parts.spec, home));
+    if parts.spec.agents.iter().any(may_change_a_project) {
+        notices.extend(guards.unknown());
+    }
     let mut sources: Vec<Arc<dyn Source>> = vec![
         Arc::new(FileSource::new(desks_of(&benches, |bench| Some(bench.agent.tooling.files)))),
         Arc::new(PlanSource::new(
@@ -101,7 +111,7 @@ pub(crate) async fn equip(parts: &Parts<'_>) -> Result<Tools, Failure> {
                 .collect(),
         )),
     ];
-    let (commands, containers) = commands(&benches, parts, confinement.as_ref())?;
+    let (commands, containers) = commands(&benches, parts, confinement.as_ref()).await?;
     sources.push(Arc::new(CommandSource::new(commands)));
     let (pool, custom) = tokio::join!(
         servers(&benches, &sources, parts, confinement.as_ref()),
@@ -156,6 +166,12 @@ pub(crate) async fn equip(parts: &Parts<'_>) -> Result<Tools, Failure> {
         })
     }));
     Ok(Tools { host, desks, pool, containers, notices })
+}
+
+/// Whether `agent` changes files of the user, or copies of them.
+fn may_change_a_project(agent: &AgentSpec) -> bool {
+    let contexts = agent.workspace.iter().flat_map(|workspace| &workspace.contexts);
+    contexts.into_iter().any(|context| context.access == Access::Write)
 }
 
 /// What one agent works at.
@@ -254,16 +270,17 @@ fn managed(
     for own in projects.chain(own_state(parts)).collect::<BTreeSet<_>>() {
         managed = managed.with_hidden(&own);
     }
-    if let Some(home) = &parts.environment.home {
+    let home = parts.environment.home.as_deref();
+    for keys in credentials::within(workspace, home) {
+        managed = managed.with_hidden(&keys);
+    }
+    if let Some(home) = home {
         managed = managed.with_home(home);
     }
     // Who could write there would reply to its own questions, or take replies for given.
     for permissions in parts.spec.agents.iter().filter_map(|agent| agent.tooling.permissions.as_ref()) {
-        if let Approval::Files { folder } = &permissions.approval {
-            managed = managed.with_hidden(Path::new(folder));
-        }
-        if let Some(file) = &permissions.remembered {
-            managed = managed.with_hidden(Path::new(file));
+        for place in permissions.places() {
+            managed = managed.with_hidden(Path::new(place));
         }
     }
     if let Some(permissions) = &agent.tooling.permissions {
@@ -332,6 +349,28 @@ fn loose_rules(bench: &Bench<'_>) -> Option<String> {
     Some(format!("agent `{}`: its programs are not held to {rules}: {why}", agent.id))
 }
 
+/// What an agent does not see, by rules or because it holds keys, and git tells its programs all the same.
+fn readable_history(bench: &Bench<'_>, projects: &Projects, home: Option<&Path>) -> Option<String> {
+    let agent = bench.agent;
+    let rules = agent.tooling.permissions.as_ref().map(Permissions::path_rules).unwrap_or_default();
+    let contexts = bench.workspace().into_iter().flat_map(|workspace| &workspace.contexts);
+    let mut repositories = contexts.map(|context| Path::new(&context.path).join(".git"));
+    let has_history = projects.have_history(&agent.id) || repositories.any(|path| path.exists());
+    let is_refused = rules.iter().any(|rule| rule.refuses == Refuses::Reading);
+    let has_keys =
+        bench.workspace().is_some_and(|workspace| !credentials::within(workspace, home).is_empty());
+    let hidden = match (is_refused, has_keys) {
+        (true, false) => "whatever rules for paths refuse",
+        (false, true) => "keys as well",
+        (true, true) => "keys as well, and whatever rules for paths refuse",
+        (false, false) => return None,
+    };
+    let runs_programs = agent.tooling.commands.is_some() || starts_programs(agent);
+    (has_history && runs_programs).then(|| {
+        format!("agent `{}`: what git has in its history, its programs can read there, {hidden}", agent.id)
+    })
+}
+
 /// The desks of the agents that `of` says something of, with that.
 fn desks_of<T>(
     benches: &[Bench<'_>],
@@ -343,7 +382,7 @@ fn desks_of<T>(
 
 type CommandParts = (BTreeMap<AgentId, CommandTools>, Vec<Arc<ContainerRunner>>);
 
-fn commands(
+async fn commands(
     benches: &[Bench<'_>],
     parts: &Parts<'_>,
     confinement: Option<&Confinement>,
@@ -356,7 +395,7 @@ fn commands(
         };
         let (runner, rights): (Arc<dyn Runner>, Rights) = match &spec.place {
             CommandPlace::Container(container) => {
-                let runner = ContainerRunner::new(bench.agent, container, parts.environment)?;
+                let runner = ContainerRunner::new(bench.agent, container, parts.environment).await?;
                 let runner = Arc::new(runner);
                 containers.push(Arc::clone(&runner));
                 (runner, if container.root { Rights::Administrator } else { Rights::User })
@@ -462,6 +501,8 @@ async fn servers(
         web: parts.web.clone(),
         environment: variables.collect(),
         seed: std::hash::RandomState::new().hash_one(0),
+        // No display draws yet.
+        tell: Arc::new(|line| Remarks::direct().tell(line)),
         ..Setup::new(launcher, Arc::clone(&parts.lookup))
     };
     let (pool, mut notices) = Pool::connect(agents, setup).await;

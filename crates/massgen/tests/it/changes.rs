@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::lab::program;
 use crate::program::Told;
-use crate::projects::{Project, json_of};
+use crate::projects::{Project, TWO_FILES, json_of};
 
 /// Changes the first and the last of the lines of `long.txt`.
 const TWO_PLACES: &str = r#"
@@ -66,11 +66,11 @@ fn places_are_named_by_the_numbers_that_are_shown() {
     project.ask().exits(0);
     project.run(&["undo", "latest"]).exits(0);
     let told = project.run(&["changes"]).exits(0);
-    let begins = "  M long.txt  +2 -2\n      1. line 1, +1 -1: - first\n      2. line 32, +1 -1: - last\n";
+    let begins = "  M  +2 -2  long.txt  (not applied)\n      1. line 1, +1 -1: - first\n      2. line 32, +1 -1: - last\n";
     assert!(told.stdout.contains(begins), "{told}");
     for (wrong, why) in [
-        ("long.txt:3", "`long.txt` changed in 2 places, not 3"),
-        ("long.txt:0", "`long.txt` changed in 2 places, not 0"),
+        ("long.txt:3", "`long.txt` changed in 2 places; there is no place 3"),
+        ("long.txt:0", "`long.txt` changed in 2 places; there is no place 0"),
         ("long.txt", "`long.txt` names no place of a file"),
         ("b.txt:1", "the run did not change `b.txt`"),
     ] {
@@ -82,6 +82,37 @@ fn places_are_named_by_the_numbers_that_are_shown() {
     project.run(&["undo", "latest"]).exits(0);
     project.run(&["apply", "--hunk", "long.txt:2", "--hunk", "long.txt:1"]).exits(0);
     assert_eq!(project.text("long.txt"), both);
+    for (places, standing) in
+        [(&[2][..], "applied in part, and changed since"), (&[2, 1], "applied, and changed since")]
+    {
+        project.run(&["undo", "latest"]).exits(0);
+        for place in places {
+            project.run(&["apply", "--hunk", &format!("long.txt:{place}")]).exits(0);
+        }
+        let applied = project.text("long.txt");
+        project.world.write("long.txt", &applied.replacen("same", "mine", 1));
+        let told = project.run(&["changes"]).exits(0);
+        assert!(told.stdout.contains(&format!("long.txt  ({standing})\n")), "{told}");
+        project.world.write("long.txt", &applied);
+    }
+}
+
+#[test]
+fn the_only_place_of_a_file_is_its_first() {
+    let project = Project::new(1, TWO_FILES);
+    project.ask().exits(0);
+    project.run(&["undo"]).exits(0);
+    for (wrong, why) in [
+        ("b.txt:2", "`b.txt` changed in 1 place; there is no place 2"),
+        ("new/new.txt:1", "`new/new.txt` is applied as a whole, with `--file`"),
+    ] {
+        let told = project.run(&["apply", "--hunk", wrong]).exits(2);
+        assert!(told.stderr.contains(why), "{told}");
+    }
+    project.run(&["apply", "--hunk", "b.txt:1"]).exits(0);
+    assert!(project.text("b.txt") == "b, better\n" && !project.has("new/new.txt"));
+    let told = project.run(&["apply", "--hunk", "b.txt:1"]).exits(0);
+    assert_eq!(told.stdout, "nothing to apply: the file is applied\n");
 }
 
 /// Writes below `node_modules`, which no snapshot holds, or does not.
@@ -186,6 +217,36 @@ agents:
     let told = project.run(&["--config", "team.yaml", "--automation", "improve it"]).exits(0);
     assert!(told.stderr.contains("not applied: hooks/check.sh (it is protected)\n"), "{told}");
     assert_eq!((project.text("hooks/check.sh"), project.text("new.txt")), (before, "mine\n".to_owned()));
+}
+
+#[test]
+fn a_file_whose_mode_and_text_change_says_both() {
+    let script = r#"
+agents:
+  default:
+    replies:
+      - - call: {tool: mcp__command_line__execute_command, arguments: {command: "cd .worktree/ctx_1 && cp run.sh x && cat a.txt > x && echo more >> x && mv -f x a.txt && cp run.sh x && cat b.txt > x && mv -f x b.txt"}}
+      - - answer: "done"
+"#;
+    let project = configured(script, &json!({ "path": ".", "permission": "write" }), "auto");
+    project.run(&["--automation", "improve it"]).exits(0);
+    let told = project.run(&["changes"]).exits(0);
+    assert!(told.stdout.contains("  M  +1 -0 mode  a.txt  (applied)\n"), "{told}");
+    assert!(told.stdout.contains("  M  mode        b.txt  (applied)\n"), "{told}");
+}
+
+#[test]
+fn changes_that_were_not_kept_apart_are_not_said_to_be_none() {
+    let project = configured(TWO_FILES, &json!({ "path": ".", "permission": "write" }), "legacy");
+    project.run(&["trust"]).exits(0);
+    project.run(&["--automation", "improve it"]).exits(0);
+    for command in ["changes", "apply"] {
+        let told = project.run(&[command]).exits(1);
+        let place = project.world.work().display().to_string();
+        assert!(told.stderr.contains(&format!("changed in `{place}` was not kept apart")), "{told}");
+    }
+    let told = project.run(&["undo", "latest"]).exits(1);
+    assert!(told.stderr.contains("has nothing applied that can be undone"), "{told}");
 }
 
 #[test]

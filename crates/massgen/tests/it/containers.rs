@@ -1,5 +1,6 @@
 //! Commands of agents in containers: what the engine is told, in whole runs.
 
+use massgen_protocol::Event;
 use serde_json::{Value, json};
 
 use crate::lab::{CONFIG, Call, Lab, PATH, command, merge, program};
@@ -219,6 +220,17 @@ fn a_container_is_made_anew_when_its_agent_is_shown_files_of_peers() {
 }
 
 #[test]
+fn a_container_stays_when_files_come_and_go_that_rules_name() {
+    let rules = json!({ "permissions": { "role": "implementer",
+        "rules": { "deny": ["read_file(secret.txt)", "write_file(build/**)"] } } });
+    let lines_of_shell =
+        ["echo x > secret.txt", "mkdir build && echo x > build/a", "rm secret.txt", "rm -r build", "true"];
+    let (lab, calls) = run("docker", &rules, &lines_of_shell.map(command));
+    assert!(lab.made().iter().all(|made| made.how == "ok"), "{:?}", lab.made());
+    assert_eq!(lines(&calls, "docker [create]").len(), 1, "{calls:#?}");
+}
+
+#[test]
 fn who_presents_writes_to_the_project_from_a_container_too_where_nothing_is_kept_apart() {
     let lab = Lab::new();
     let write = json!({ "context_paths": [{ "path": "seen", "permission": "write" }] });
@@ -269,7 +281,13 @@ fn an_engine_that_is_missing_or_broken_is_told() {
     let programs = lab.world.home().parent().unwrap().join("programs");
     program(&programs, "podman", "#!/bin/sh\necho 'cannot connect to the service' >&2\nexit 125\n");
     lab.set(&backend, &[command("true")]);
-    lab.run_with(&[("PATH", &format!("{}:{PATH}", programs.display()))]);
-    let made = lab.made();
-    made[0].is("error", "cannot connect to the service");
+    let path = format!("{}:{PATH}", programs.display());
+    let broken = lab.world.run_with(&[("PATH", &path)], &arguments).exits(1);
+    let said = "its commands are to run in a container, and none can be had: podman could not list containers: \
+                cannot connect to the service";
+    assert!(broken.stderr.contains(said), "{broken}");
+    assert!(broken.stderr.contains("look whether the service of `podman` runs"), "{broken}");
+    let runs = lab.world.log_dirs();
+    let mut events = runs.iter().flat_map(|run| massgen_journal::read(run).unwrap_or_default());
+    assert!(!events.any(|envelope| matches!(envelope.event, Event::ModelCallStarted { .. })), "{broken}");
 }

@@ -117,3 +117,135 @@ fn nobody_replies_to_its_own_questions() {
         assert_eq!(lab.world.read("replies.json"), "{}\n", "{mechanism}: {:#?}", made[0]);
     }
 }
+
+/// Lets the only agent make `calls` in a copy of the project, which is applied, and gives back what was told.
+fn applying(lab: &Lab, backend: &Value, calls: &[Call<'_>]) -> String {
+    let mut backend = backend.clone();
+    merge(
+        &mut backend,
+        &json!({ "cwd": "workspace", "context_paths": [{ "path": ".", "permission": "write" }] }),
+    );
+    lab.set(&backend, calls);
+    lab.run().stderr
+}
+
+/// Makes a file of the copy.
+fn write(path: &str, content: &str) -> Call<'static> {
+    ("mcp__filesystem__write_file", json!({ "path": format!(".worktree/ctx_1/{path}"), "content": content }))
+}
+
+fn read(path: &str) -> Call<'static> {
+    ("mcp__filesystem__read_text_file", json!({ "path": format!(".worktree/ctx_1/{path}") }))
+}
+
+#[test]
+fn modules_that_a_function_could_import_are_not_taken_from_a_copy_and_the_standard_library_comes_first() {
+    let lab = Lab::new();
+    let function = "import colorsys\ndef before(event):\n    return None\n";
+    lab.world.write("my_hooks.py", function);
+    let hooks = json!({ "hooks": { "PreToolUse": [{ "matcher": "*", "handler": "my_hooks.before" }] } });
+    let evil = "raise SystemError\n";
+    let calls = [write("colorsys.py", evil), write("my_hooks/__init__.py", evil), write("notes.md", "n")];
+    let told = applying(&lab, &hooks, &calls);
+    assert!(told.contains("colorsys.py (it is protected)"), "{told}");
+    let is_there = |path: &str| lab.world.work().join(path).exists();
+    assert!(is_there("notes.md") && !is_there("colorsys.py") && !is_there("my_hooks"), "{told}");
+
+    // However it came there.
+    let lab = Lab::new();
+    lab.world.write("my_hooks.py", function);
+    lab.world.write("colorsys.py", evil);
+    applying(&lab, &hooks, &[write("notes.md", "n")]);
+    lab.made()[0].is("ok", "notes.md");
+    assert!(lab.degraded().is_empty(), "{:?}", lab.degraded());
+}
+
+#[test]
+fn what_lies_beside_a_hook_and_replies_of_people_are_not_taken_from_a_copy() {
+    let lab = Lab::new();
+    let hooks = lab.world.work().join("hooks");
+    program(&hooks, "check.sh", "#!/bin/sh\n. \"${0%/*}/lib.sh\"\n");
+    lab.world.write("hooks/lib.sh", "true\n");
+    lab.world.write("perms.json", "{}\n");
+    let mut more = hook("./hooks/check.sh");
+    merge(
+        &mut more,
+        &json!({ "permissions": { "approval_mode": "file", "settings_path": "perms.json",
+            "rules": { "allow": ["mcp(*)", "write_file(*)", "read_file(*)"] } } }),
+    );
+    let all = r#"{"permissions": {"allow": ["*(*)"]}}"#;
+    let calls = [
+        read("hooks/lib.sh"),
+        write("hooks/lib.sh", "touch escaped\n"),
+        read("perms.json"),
+        write("perms.json", all),
+        write("notes.md", "n"),
+    ];
+    let told = applying(&lab, &more, &calls);
+    assert_eq!(lab.world.read("hooks/lib.sh"), "true\n", "{told}");
+    assert_eq!(lab.world.read("perms.json"), "{}\n", "{told}");
+    assert_eq!(lab.world.read("notes.md"), "n", "{told}");
+}
+
+#[test]
+fn what_a_script_of_a_shell_names_is_guarded_and_what_it_does_not_name_is_told() {
+    if !can_confine("what_a_script_of_a_shell_names") {
+        return;
+    }
+    let lab = Lab::new();
+    lab.world.write("hooks/check.sh", "exit 0\n");
+    let script = |line: &str| json!({ "hooks": { "PreToolUse": [{ "type": "command", "matcher": "*", "handler": ["sh", "-c", line] }] } });
+    let at = lab.world.work().join("hooks/check.sh").display().to_string();
+    let calls = [
+        ("mcp__filesystem__read_text_file", json!({ "path": at })),
+        ("mcp__filesystem__write_file", json!({ "path": at, "content": "touch escaped\n" })),
+    ];
+    presenting(&lab, &script("sh hooks/check.sh"), &calls);
+    lab.run();
+    assert_eq!(lab.made()[1].how, "denied", "{:#?}", lab.made());
+    assert_eq!(lab.world.read("hooks/check.sh"), "exit 0\n");
+
+    let lab = Lab::new();
+    applying(&lab, &script("cd hooks; sh check.sh; exit 0"), &[]);
+    let told = lab.degraded();
+    assert!(told.iter().any(|told| told.contains("what that starts is not kept from agents")), "{told:?}");
+}
+
+#[test]
+fn the_configuration_is_not_changed_by_the_agents_that_it_is_about() {
+    let evil = r#"{"hooks": {"PreToolUse": [{"type": "command", "handler": ["touch", "escaped"]}]}}"#;
+    let lab = Lab::new();
+    let calls = [read(CONFIG), write(CONFIG, evil), write("notes.md", "n")];
+    let told = applying(&lab, &json!({}), &calls);
+    assert!(told.contains("team.yaml (it is protected)"), "{told}");
+    assert_eq!(lab.world.read("notes.md"), "n", "{told}");
+    assert_ne!(lab.world.read(CONFIG), evil);
+
+    for mechanism in mechanisms("the_configuration_is_not_changed") {
+        let lab = Lab::confined(mechanism);
+        let at = lab.world.work().join(CONFIG).display().to_string();
+        let calls = [
+            ("mcp__filesystem__read_text_file", json!({ "path": at })),
+            ("mcp__filesystem__write_file", json!({ "path": at, "content": evil })),
+            command(&format!("echo evil > {at}; rm -f {at}; mv {at} {at}.old; true")),
+        ];
+        presenting(&lab, &json!({}), &calls);
+        let before = lab.world.read(CONFIG);
+        lab.run();
+        assert_eq!(lab.made()[1].how, "denied", "{mechanism}: {:#?}", lab.made());
+        assert_eq!(lab.world.read(CONFIG), before, "{mechanism}: {:#?}", lab.made());
+    }
+}
+
+#[test]
+fn what_may_only_be_read_inside_of_what_may_be_changed_stays_as_it_is() {
+    let lab = Lab::new();
+    lab.world.write("kept/a.txt", "old");
+    let contexts = json!([{ "path": ".", "permission": "write" }, { "path": "kept", "permission": "read" }]);
+    let calls = [read("kept/a.txt"), write("kept/a.txt", "new"), write("notes.md", "n")];
+    lab.set(&json!({ "cwd": "workspace", "context_paths": contexts }), &calls);
+    let told = lab.run().stderr;
+    assert!(told.contains("kept/a.txt (it is protected)"), "{told}");
+    assert_eq!(lab.world.read("kept/a.txt"), "old");
+    assert_eq!(lab.world.read("notes.md"), "n");
+}

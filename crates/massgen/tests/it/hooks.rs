@@ -69,7 +69,10 @@ fn hooks_refuse_rewrite_and_add() {
     made[1].is("ok", "a word from a hook");
     made[2].is("denied", "files stay here");
     assert_eq!(lab.left_file("rewritten.txt"), "by a hook");
-    assert_eq!(decided(&lab), ["denied mcp workspace_tools/delete_file (hook)"]);
+    assert_eq!(
+        decided(&lab),
+        ["denied write_file [work]/.massgen/workspaces/workspace/rewritten.txt (hook)"]
+    );
 }
 
 #[test]
@@ -89,13 +92,14 @@ fn a_hook_holds_for_short_names_jobs_and_calls_without_arguments_and_refusals_ar
     for made in lab.made() {
         made.is("denied", "hands off");
     }
-    let refused =
-        ["filesystem/write_file", "workspace_tools/delete_file", "filesystem/list_allowed_directories"];
-    assert_eq!(decided(&lab), refused.map(|tool| format!("denied mcp {tool} (hook)")));
+    // As rules would judge it; of a call that reaches nothing, the tool.
+    let path = "write_file [work]/.massgen/workspaces/workspace/a.txt";
+    let refused = [path, path, "mcp filesystem/list_allowed_directories"];
+    assert_eq!(decided(&lab), refused.map(|what| format!("denied {what} (hook)")));
     let ledger = fs_err::read_to_string(lab.world.log_dir().join("ledger.jsonl")).unwrap();
     let lines: Vec<Value> = ledger.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let told: Vec<_> = lines.iter().map(|line| line["decision"]["target"].as_str().unwrap()).collect();
-    assert_eq!(told, refused);
+    let told: Vec<_> = lines.iter().map(|line| line["decision"]["action"].as_str().unwrap()).collect();
+    assert_eq!(told, ["write_file", "write_file", "mcp"]);
     assert!(lines.iter().all(|line| line["decision"]["rule"] == "hook"), "{ledger}");
 }
 

@@ -1,6 +1,10 @@
 //! The program as its users see it.
 
 #[cfg(test)]
+mod applying;
+#[cfg(test)]
+mod approvals;
+#[cfg(test)]
 mod automation;
 #[cfg(test)]
 mod bad_input;
@@ -16,6 +20,8 @@ mod containers;
 mod contexts;
 #[cfg(test)]
 mod costs;
+#[cfg(test)]
+mod credentials;
 #[cfg(test)]
 mod custom_tools;
 #[cfg(test)]
@@ -77,6 +83,8 @@ mod own_skills;
 mod path_rules;
 #[cfg(test)]
 mod plain_terminal;
+#[cfg(test)]
+mod planted;
 #[cfg(test)]
 mod program;
 #[cfg(test)]

@@ -116,6 +116,56 @@ fn notes_of_all_agents_are_known_to_the_next_question() {
 }
 
 #[test]
+fn notes_and_files_outlive_a_question_that_an_agent_without_a_workspace_wins() {
+    let script = |request: &ReceivedRequest| {
+        let text = request.json()["messages"].to_string();
+        let is_second = text.contains(NEXT) && !text.contains("Thirdly?");
+        match asked(request) {
+            Asked::Judge if is_second => crate::server::vote("agent2"),
+            Asked::First if text.contains("You are agent1.") && !text.contains(NEXT) => {
+                let calls = [write("memory/short_term/plan.md", PLAN), write("draft.txt", "draft")];
+                match calls.get(results(request)) {
+                    Some((tool, arguments)) => ScriptedReply::call(tool, arguments),
+                    None => crate::server::answer("one"),
+                }
+            }
+            _ => team(request),
+        }
+    };
+    let server = Server::start(script);
+    let world = World::new();
+    configure(&world, &server, 2, true);
+    let mut config: Value = serde_json::from_str(&world.read(".massgen/config.yaml")).unwrap();
+    config["agents"][1]["backend"].as_object_mut().unwrap().remove("cwd");
+    world.write(".massgen/config.yaml", &config.to_string());
+    world.run(&["--no-display", "First?"]).exits(0);
+    asks_on(&world, &server);
+    let won = world.log_dir().join("turn_2/final/agent_b");
+    assert!(won.is_dir() && !won.join("workspace").exists(), "agent_b was to win");
+
+    let before = server.requests().len();
+    world.run(&["--no-display", "--continue", "Thirdly?"]).exits(0);
+    let told = |request: &Arc<RequestRecord>| system(request).contains("Measure in metres.");
+    assert!(server.requests()[before..].iter().any(told));
+    let left = world.log_dir().join("turn_3/final/agent_a/workspace");
+    assert_eq!(fs_err::read_to_string(left.join("memory/short_term/plan.md")).unwrap(), PLAN);
+    assert_eq!(fs_err::read_to_string(left.join("draft.txt")).unwrap(), "draft");
+}
+
+#[test]
+fn a_note_that_is_in_the_wrong_place_is_told() {
+    let calls = vec![write("memory/plan2.md", "x"), write("memory/long_term/x.txt", "x")];
+    let server = writers(calls, Vec::new());
+    let world = World::new();
+    configure(&world, &server, 1, true);
+    let told = world.run(&["--no-display", "First?"]).exits(0);
+    let words = told.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    let remark = "warning: memory files that are not kept, at least not whole: `long_term/x.txt` (its name does not end \
+                  in `.md`), `plan2.md` (it is not directly in `short_term` or `long_term`)";
+    assert!(words.contains(remark), "{told}");
+}
+
+#[test]
 fn huge_and_hostile_notes_do_no_harm() {
     let world = World::new();
     let huge = world.write("huge.md", &"All work and no play.\n".repeat(500_000));

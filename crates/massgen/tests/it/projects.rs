@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use massgen_protocol::{Envelope, Event};
 use massgen_testkit::crash_point::Side;
 use serde_json::{Value, json};
 
@@ -232,7 +233,8 @@ fn what_somebody_else_changed_meanwhile_is_treated_as_configured() {
     let told = project.ask().exits(0);
     assert!(told.stderr.contains("CHANGES_APPLIED: 0 files\n"), "{told}");
     assert!(
-        told.stderr.contains("nothing was changed in the project") && told.stderr.contains("git apply"),
+        told.stderr.contains("nothing was changed in the project")
+            && told.stderr.contains("`--overwrite` also"),
         "{told}"
     );
     assert!(project.text("b.txt").starts_with("b\n") && !project.has("new"));
@@ -317,13 +319,50 @@ agents:
       - - call: {tool: mcp__filesystem__read_file, arguments: {path: .worktree/ctx_1/b.txt}}
       - - call: {tool: mcp__filesystem__write_file, arguments: {path: .worktree/ctx_1/b.txt, content: "b, better\n"}}
         - call: {tool: mcp__filesystem__write_file, arguments: {path: .worktree/ctx_1/beside.txt, content: "x"}}
+        - call: {tool: mcp__command_line__execute_command, arguments: {command: "echo x > .worktree/ctx_1/new.txt"}}
       - - answer: "done"
 "#;
-    let project = Project::new(1, script);
+    let project = Project::with(1, script, &json!({ "enable_mcp_command_line": true }), &json!({}));
     let told = project.run(&["--automation", "improve @b.txt:w"]).exits(0);
     assert!(told.stderr.contains("CHANGES_APPLIED: 1 file\n"), "{told}");
     assert_eq!(project.text("b.txt"), "b, better\n");
-    assert!(!project.has("beside.txt"));
+    assert!(!project.has("beside.txt") && !project.has("new.txt"));
+    // A tool says so at once; of what a command does it is told at the end.
+    let events = project.world.read(project.world.attempt().join("events.jsonl"));
+    assert!(events.contains("beside.txt` would be dropped"), "{events}");
+    assert!(told.stderr.contains("not applied: `new.txt`; agents were to change `"), "{told}");
+    // That it is one file is as it was wanted.
+    let journal = massgen_journal::read(&project.world.log_dir()).unwrap();
+    let is_degraded = |envelope: &Envelope| matches!(envelope.event, Event::Degraded { .. });
+    assert!(!journal.iter().any(is_degraded), "{events}");
+}
+
+#[test]
+fn single_file_that_was_moved_in_its_copy_stays_and_that_is_told() {
+    let script = r#"
+agents:
+  default:
+    replies:
+      - - call: {tool: mcp__command_line__execute_command, arguments: {command: "mv .worktree/ctx_1/b.txt .worktree/ctx_1/new.txt"}}
+      - - answer: "done"
+"#;
+    let project = Project::with(1, script, &json!({ "enable_mcp_command_line": true }), &json!({}));
+    let before = project.files();
+    let told = project.run(&["--automation", "improve @b.txt:w"]).exits(0);
+    let place = project.at("b.txt").display().to_string();
+    let shown = format!(
+        "not applied: `new.txt`; agents were to change `{place}` alone; it may have been moved there, and is not deleted\n"
+    );
+    assert!(told.stderr.contains(&shown), "{told}");
+    assert_eq!(project.files(), before);
+}
+
+#[test]
+fn a_file_inside_of_a_folder_that_may_be_changed_is_changed_in_one_copy() {
+    let project = Project::new(1, TWO_FILES);
+    let told = project.run(&["--automation", "--cwd-context", "rw", "improve @b.txt:w"]).exits(0);
+    assert!(told.stderr.contains("CHANGES_APPLIED: 2 files\n"), "{told}");
+    assert_eq!((project.text("b.txt"), project.text("new/new.txt")), ("b, better\n".into(), "new\n".into()));
 }
 
 #[test]
@@ -476,7 +515,7 @@ fn person_at_a_terminal_chooses_and_applies_the_rest_later() {
     assert_eq!((&result["approved_files"], &result["resolved_by"]), (&json!(["b.txt"]), &json!("terminal")));
 
     let told = project.run(&["changes"]).exits(0);
-    assert!(told.stdout.contains("  A new/new.txt  +1 -0\n"), "{told}");
+    assert!(told.stdout.contains("  A  +1 -0  new/new.txt  (not applied)\n"), "{told}");
     let diff = project.run(&["changes", "--diff"]).exits(0).stdout;
     assert!(diff.contains("+++ b/new/new.txt\n"), "{diff}");
     project.run(&["apply", "--file", "nothing.txt"]).exits(2);

@@ -230,3 +230,21 @@ fn runs_beyond_the_limit_of_the_configuration_go_when_another_is_over() {
     assert_eq!(logs(&world).len(), 1);
     assert!(Path::new(&own).exists());
 }
+
+#[test]
+fn a_user_who_says_only_what_becomes_of_old_runs_has_configured_no_agents() {
+    let world = World::new();
+    let before = world.run(&["q"]).exits(0).stderr;
+    assert!(before.starts_with("nothing is configured"), "{before}");
+    let own = world.home().join(".config/massgen/config.yaml");
+    fs_err::create_dir_all(own.parent().unwrap()).unwrap();
+    fs_err::write(&own, "logs: {keep_runs: 1}\n").unwrap();
+    let told = world.run(&["q"]).exits(0);
+    assert!(
+        told.stderr.starts_with("nothing is configured") && told.stderr.contains("1 old run went"),
+        "{told}"
+    );
+    world.run(&["--validate", own.to_str().unwrap()]).exits(0);
+    let told = world.run(&["--config", own.to_str().unwrap(), "q"]).exits(1);
+    assert!(told.stderr.contains("there are no agents"), "{told}");
+}

@@ -111,6 +111,13 @@ fn of_two_things_to_do_the_second_is_left_out_with_a_word() {
 }
 
 #[test]
+fn a_word_that_is_nearly_a_command_asks_no_model() {
+    let world = team();
+    insta::assert_snapshot!(pages(&world, 2, &[&["change"][..], &["undoo"], &["exp"]]));
+    world.run(&["--", "change"]).exits(0);
+}
+
+#[test]
 fn numbers_out_of_range_are_told_with_what_is_allowed() {
     let lines = [
         &["--orchestrator-timeout", "0.3", "q"][..],

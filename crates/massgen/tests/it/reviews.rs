@@ -105,6 +105,7 @@ fn changes_of_a_run_from_elsewhere_go_nowhere_else_before_it_is_trusted() {
     let project = Project::new(1, TWO_FILES);
     project.ask().exits(0);
     project.run(&["undo", "latest"]).exits(0);
+    project.run(&["apply", "--file", "new/new.txt"]).exits(0);
     let before = project.files();
     let (work, home, log_dir) = (project.world.work(), project.world.home(), project.world.log_dir());
     fs_err::remove_dir_all(home.join(".massgen")).unwrap();
@@ -174,6 +175,10 @@ fn a_run_that_cannot_begin_leaves_nothing_behind() {
     assert!(!links.exists() || fs_err::read_dir(links).unwrap().next().is_none());
     let sessions = project.at(".massgen/sessions");
     assert!(!sessions.exists() || files(&sessions).is_empty());
+    // Beside the configuration, nothing was there before.
+    let own: Vec<_> =
+        fs_err::read_dir(project.at(".massgen")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(own, ["config.yaml"]);
     let told = project.run(&["--automation", "--continue", "again"]).exits(1);
     assert!(told.stderr.contains("there is no session in this folder"), "{told}");
 }

@@ -305,13 +305,27 @@ fn a_server_that_is_missing_is_told_and_the_run_goes_on() {
     let mut backend = backend(&json!({}));
     let gone = json!({ "name": "gone", "type": "stdio", "command": "python3", "args": ["tools/gone.py"] });
     backend["mcp_servers"].as_array_mut().unwrap().push(gone);
-    run(&lab, &backend, &[("mcp__lab__echo", json!({ "words": "here" })), ("mcp__gone__echo", json!({}))]);
+    let ends = json!({ "name": "ends", "type": "stdio", "command": "python3", "args": ["tools/ends.py"] });
+    backend["mcp_servers"].as_array_mut().unwrap().push(ends);
+    lab.world.write("tools/ends.py", "raise SystemExit(\"no such city\")");
+    let told = run(
+        &lab,
+        &backend,
+        &[("mcp__lab__echo", json!({ "words": "here" })), ("mcp__gone__echo", json!({}))],
+    );
     let made = lab.made();
     made[0].is("ok", "echo: here");
     made[1].is("denied", "there is no tool `mcp__gone__echo`");
-    let told: Vec<_> = lab.degraded().into_iter().filter(|told| told.contains("`gone`")).collect();
+    let gone = format!("there is no file `{}`", lab.world.work().join("tools/gone.py").display());
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join("");
+    assert!(words(&told.stderr).contains(&words(&gone)), "{told}");
+    let checked = lab.world.run(&["--validate", crate::lab::CONFIG]).exits(0);
+    assert!(words(&checked.stdout).contains(&words(&gone)), "{checked}");
+
+    let told: Vec<_> = lab.degraded().into_iter().filter(|told| told.contains("MCP server")).collect();
     assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].contains("gone.py"), "what Python says of it is told: {told:?}");
+    assert!(told[0].contains("`ends`") && told[0].contains("no such city"), "{told:?}");
+    assert!(told[0].contains("tried 3 times") && told[0].contains("mcp_ends_stderr.log`"), "{told:?}");
 }
 
 /// The same over HTTP: one reply for each request.

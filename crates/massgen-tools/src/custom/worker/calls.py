@@ -72,9 +72,7 @@ def hook(number, request):
     if not module_name:
         raise Refused(f"`{name}` is no `module.function`")
     with importing:
-        if request["folder"] not in sys.path:
-            sys.path.insert(0, request["folder"])
-        module = importlib.import_module(module_name)
+        module = module_in(request["folder"], module_name)
     function = member(module, function_name, module_name)
     begin(number)
     results = outcome_of(number, function(HookEvent(request["event"])), lambda value: [value])

@@ -48,6 +48,24 @@ def module_at(path):
         return module
 
 
+def module_in(folder, name):
+    """The module of that name in the folder; where it is not there, wherever Python finds it."""
+    # Last: what agents may add there takes the place of no module that hooks use.
+    add_place(folder)
+    place = os.path.join(folder, *name.split("."))
+    own = [path for path in (os.path.join(place, "__init__.py"), place + ".py") if os.path.isfile(path)]
+    if not own:
+        return importlib.import_module(name)
+    try:
+        found = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        found = None
+    if found is not None and found.origin and os.path.realpath(found.origin) == os.path.realpath(own[0]):
+        return importlib.import_module(name)
+    # Python has another one of that name.
+    return module_at(own[0])
+
+
 def member(module, name, where):
     found = module
     for part in name.split("."):

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use massgen_config::Severity;
 use massgen_config::backends::Backends;
+use massgen_config::{Severity, is_about_logs};
 use massgen_sandbox::{Available, Mechanism, Network, Unavailable};
 use serde::Serialize;
 
@@ -16,8 +16,7 @@ use crate::setting_up::offers::{Key, Offers, Server};
 use crate::setting_up::programs::{self, Probe, Program, first_line};
 use crate::setting_up::readiness::{Readiness, readiness};
 use crate::setting_up::saving::shown;
-use crate::setup::CONFIGS;
-use crate::setup::read_source;
+use crate::setup::{CONFIGS, USER_CONFIG, read_source};
 
 /// Programs that are looked for, in the order of the report.
 const PROGRAMS: [Program; 6] = [
@@ -203,6 +202,10 @@ fn config(environment: &Environment, backends: &Backends) -> Config {
     };
     config.path = Some(name.to_owned());
     let source = match read_source(name.to_owned(), &path) {
+        Ok(source) if name == USER_CONFIG && is_about_logs(&source) => {
+            config.path = None;
+            return config;
+        }
         Ok(source) => source,
         Err(failure) => {
             config.state = State::Broken;

@@ -286,7 +286,7 @@ impl Report {
         writeln!(f, "\nConfiguration")?;
         match state {
             State::None => {
-                writeln!(f, "  none: neither ./.massgen/config.yaml nor ~/.config/massgen/config.yaml")?;
+                writeln!(f, "  none: no agents in ./.massgen/config.yaml or ~/.config/massgen/config.yaml")?;
             }
             State::Ready => writeln!(f, "  {path}: valid, {agents}{warned}")?,
             State::Keyless => writeln!(f, "  {path}: valid, {agents}{warned}, but without a key:")?,
