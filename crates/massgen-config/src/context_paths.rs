@@ -1,6 +1,8 @@
 //! Paths that agents are to see, as flags and questions put them into `orchestrator.context_paths`.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
+
+use massgen_protocol::plain;
 
 use crate::node::{Node, Origin, Value};
 
@@ -85,17 +87,7 @@ pub(crate) fn absolute(written: &str, working_directory: &Path, home: Option<&st
         (Some(rest), Some(home)) => Path::new(home).join(rest.trim_start_matches('/')),
         (Some(_) | None, _) => working_directory.join(written),
     };
-    let mut plain = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                plain.pop();
-            }
-            Component::Normal(_) | Component::RootDir | Component::Prefix(_) => plain.push(component),
-        }
-    }
-    plain
+    plain(&path)
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ pub mod output_schema;
 pub mod pacing;
 pub mod paths;
 pub mod places;
+mod plain_path;
 pub mod size;
 pub mod spec;
 pub mod time;
@@ -50,6 +51,7 @@ pub use message::{
 pub use money::{Price, TokenUsage, UsageSource, Usd};
 pub use output_schema::OutputSchema;
 pub use pacing::ServiceReport;
+pub use plain_path::plain;
 pub use spec::{AgentSpec, PastTurn, RunSpec};
 pub use time::{RunMillis, Timestamp};
 pub use tooling::Tooling;

@@ -1,8 +1,9 @@
 //! The folders and files that an agent was given, and the decision on a path.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use massgen_protocol::plain;
 use massgen_protocol::tooling::{Covers, PathRule, Refuses};
 use massgen_protocol::workspace::{Access, COPIES, WorkspaceSpec, copy_name};
 
@@ -404,19 +405,4 @@ fn depth(path: &Path) -> usize {
 /// `folder` with `rest` below it; without a `/` at the end when there is no rest.
 pub(crate) fn join(folder: &Path, rest: &Path) -> PathBuf {
     if rest.as_os_str().is_empty() { folder.to_path_buf() } else { folder.join(rest) }
-}
-
-/// `path` without `.` and `..`, by its words alone.
-pub(crate) fn plain(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                plain.pop();
-            }
-            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => plain.push(part),
-        }
-    }
-    plain
 }

@@ -224,7 +224,7 @@ fn enter(managed: &Managed, path: &Path) -> Result<(Walk, VecDeque<OsString>), E
 
 /// A path that begins above all roots may come down to one of them by its words: `/a/../ws`. No file is looked at.
 fn enter_above(managed: &Managed, path: &Path) -> Result<(Walk, VecDeque<OsString>), Error> {
-    let plain = super::managed::plain(path);
+    let plain = massgen_protocol::plain(path);
     if plain != path && managed.root_of(&managed.respelled(&plain)).is_some() {
         return enter(managed, &plain);
     }

@@ -1,8 +1,9 @@
 //! What a person names of the changes of a run, on the command line.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
+use massgen_protocol::plain;
 use massgen_workspace::TreePath;
 use massgen_workspace::changes::{Approval, ApprovalByContext, FileChange, listed};
 
@@ -148,19 +149,4 @@ fn is_at(proposal: &Proposal, key: (usize, usize), path: &Path) -> bool {
         let from = change.from.as_ref().map(TreePath::as_path);
         is_there(change.path.as_path()) || from.is_some_and(|from| context.isolated.target.join(from) == path)
     })
-}
-
-/// `path` without `.` and `..`.
-fn plain(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                plain.pop();
-            }
-            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => plain.push(component),
-        }
-    }
-    plain
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::lab::program;
 use crate::program::Told;
-use crate::projects::{Project, TWO_FILES, json_of};
+use crate::projects::{Project, TWO_FILES, apply_the_first, json_of};
 
 /// Changes the first and the last of the lines of `long.txt`.
 const TWO_PLACES: &str = r#"
@@ -31,19 +31,9 @@ fn two_places() -> (Project, [String; 3]) {
 #[test]
 fn places_of_a_file_are_chosen_at_a_terminal_and_the_others_applied_later() {
     let (project, [first, _, both]) = two_places();
-    let mut terminal = project.reviewed();
+    let terminal = project.reviewed();
     // Two down: the places, for there is one file only.
-    terminal.press("\u{1b}[B");
-    terminal.press("\u{1b}[B");
-    terminal.press("\r");
-    terminal.hear("Which places?");
-    terminal.press(" ");
-    terminal.press("\r");
-    terminal.hear("What is chosen");
-    terminal.press("\r");
-    terminal.hear("massgen undo");
-    let (code, shown) = terminal.wait();
-    assert_eq!(code, Some(0), "{shown}");
+    apply_the_first(terminal, "Which places?");
     assert_eq!(project.text("long.txt"), first);
     let result = json_of(&project.world.attempt().join("review_result.json"));
     assert_eq!(

@@ -492,16 +492,12 @@ fn copies_of_a_dead_run_go_when_nobody_can_go_on_with_it() {
     assert_eq!(project.known_to_git(), known);
 }
 
-#[test]
-fn person_at_a_terminal_chooses_and_applies_the_rest_later() {
-    let project = Project::new(1, TWO_FILES);
-    let before = project.files();
-    let mut terminal = project.reviewed();
-    // Two down: the files. The first one is marked, and what is chosen is applied.
+/// Takes the third entry of the review's menu, marks the first of what it lists under `question`, and applies that.
+pub(crate) fn apply_the_first(mut terminal: Terminal, question: &str) {
     terminal.press("\u{1b}[B");
     terminal.press("\u{1b}[B");
     terminal.press("\r");
-    terminal.hear("Which files?");
+    terminal.hear(question);
     terminal.press(" ");
     terminal.press("\r");
     terminal.hear("What is chosen");
@@ -509,6 +505,15 @@ fn person_at_a_terminal_chooses_and_applies_the_rest_later() {
     terminal.hear("massgen undo");
     let (code, shown) = terminal.wait();
     assert_eq!(code, Some(0), "{shown}");
+}
+
+#[test]
+fn person_at_a_terminal_chooses_and_applies_the_rest_later() {
+    let project = Project::new(1, TWO_FILES);
+    let before = project.files();
+    let terminal = project.reviewed();
+    // Two down: the files. The first one is marked, and what is chosen is applied.
+    apply_the_first(terminal, "Which files?");
     assert_eq!(project.text("b.txt"), "b, better\n");
     assert!(!project.has("new"));
     let result = json_of(&project.world.attempt().join("review_result.json"));
